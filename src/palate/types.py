@@ -1,0 +1,323 @@
+"""The words of Palate: events, requests, answers, and the arrays that pass between stages.
+
+Everything on the wire is one of the ``msgspec`` structs below; the HTTP service, the command line and
+the Python library use the same ones. Unknown keys are errors everywhere.
+
+Units: timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may
+also be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+FieldValue = bool | int | float | str | list[str]
+"""What a field of an item, a user or a context may hold."""
+
+Seen = Literal["auto", "drop", "keep"]
+Timestamp = int | str
+
+F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+# --------------------------------------------------------------------------- events
+
+
+class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
+    id: str | None = None
+    timestamp: Timestamp | None = None
+
+
+class Item(_Event, tag="item"):
+    """An item of the catalogue: created, changed (named fields are replaced) or deleted."""
+
+    item: str
+    fields: dict[str, FieldValue] = {}
+    deleted: bool = False
+
+
+class User(_Event, tag="user"):
+    """A user: created, changed (named fields are replaced) or deleted."""
+
+    user: str
+    fields: dict[str, FieldValue] = {}
+    deleted: bool = False
+
+
+class Impression(_Event, tag="impression"):
+    """What somebody saw, in the order in which it was shown."""
+
+    items: list[str]
+    user: str | None = None
+    session: str | None = None
+    ranking: str | None = None
+
+
+class Interaction(_Event, tag="interaction"):
+    """What somebody did with an item. Any ``type`` is accepted; its weight is configuration."""
+
+    item: str
+    user: str | None = None
+    session: str | None = None
+    type: str = "click"
+    value: float | None = None
+    text: str | None = None
+    ranking: str | None = None
+
+
+Event = Item | User | Impression | Interaction
+
+
+class Rejected(msgspec.Struct):
+    """One event that was not accepted: its index in what was sent, and a sentence."""
+
+    index: int
+    error: str
+
+
+class Assigned(msgspec.Struct):
+    """The id and timestamp that Palate gave to an event that came without one of them."""
+
+    index: int
+    id: str
+    timestamp: int
+
+
+class IngestResult(msgspec.Struct):
+    """The answer to ``ingest`` and ``POST /v1/events``. ``seq`` is the log position after it."""
+
+    accepted: int
+    duplicates: int
+    rejected: list[Rejected]
+    seq: int
+    assigned: list[Assigned] = []
+    clamped: int = 0
+
+
+# ------------------------------------------------------------------------- requests
+
+
+class Candidate(msgspec.Struct, forbid_unknown_fields=True):
+    """A candidate of a rank request; ``fields`` override the catalogue's for this request only."""
+
+    id: str
+    fields: dict[str, FieldValue] = {}
+
+
+class RecommendRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Retrieve, then rank. ``k`` defaults to 10 when retrieving, to all candidates when ranking."""
+
+    user: str | None = None
+    session: str | None = None
+    k: int | None = None
+    query: str | None = None
+    context: dict[str, FieldValue] = {}
+    filter: dict[str, Any] | None = None
+    exclude: list[str] = []
+    seen: Seen = "auto"
+    policy: str | None = None
+    explain: bool = False
+
+
+class RankRequest(RecommendRequest, kw_only=True, forbid_unknown_fields=True):
+    """Rank the caller's candidates, each an id or an object with per-candidate fields."""
+
+    items: list[str | Candidate]
+
+
+# -------------------------------------------------------------------------- answers
+
+
+class Source(msgspec.Struct, omit_defaults=True):
+    """An event of the user's own history that a contribution comes from. ``share`` sums to 1 or less."""
+
+    item: str
+    type: str
+    timestamp: int
+    share: float
+    id: str | None = None
+
+
+class Contribution(msgspec.Struct, omit_defaults=True):
+    """What one feature (or the policy, as a term of its own) adds to an item's score."""
+
+    feature: str
+    value: float | None
+    contribution: float
+    sources: list[Source] = []
+
+
+class Reason(msgspec.Struct, omit_defaults=True):
+    """A verified reason for an item: a code, and the items of the user's history it comes from.
+
+    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
+    ``exploration``, ``unscored``. ``text`` is English; clients translate by code.
+    """
+
+    code: str
+    text: str
+    items: list[str] = []
+    tags: list[str] = []
+
+
+class RankedItem(msgspec.Struct, omit_defaults=True):
+    id: str
+    score: float | None
+    position: int
+    propensity: float
+    cold: bool
+    reasons: list[Reason]
+    contributions: list[Contribution] = []
+
+
+class Stage(msgspec.Struct, omit_defaults=True):
+    """One stage of the fixed line: how long it took, and whether it ran. ``counts`` says what it kept or removed."""
+
+    name: str
+    ms: float
+    status: Literal["ran", "skipped", "failed"]
+    reason: str | None = None
+    counts: dict[str, int] = {}
+
+
+class Cold(msgspec.Struct):
+    """``user``: no interaction known of this user. ``items``: how many shown items have at most 3."""
+
+    user: bool
+    items: int = 0
+
+
+class Ranking(msgspec.Struct):
+    """The answer to ``rank`` and ``recommend``."""
+
+    ranking: str
+    as_of: int
+    model: str
+    items: list[RankedItem]
+    stages: list[Stage]
+    degraded: list[str]
+    cold: Cold
+    seen: Literal["drop", "keep"] = "keep"
+    policy: str = "greedy"
+
+
+class Explanation(msgspec.Struct):
+    """Why one item stood where it stood: ``base`` + the sum of contributions = ``score``, exactly."""
+
+    ranking: str
+    item: str
+    model: str
+    as_of: int
+    position: int | None
+    score: float | None
+    base: float
+    contributions: list[Contribution]
+    reasons: list[Reason]
+
+
+class HistoryEntry(msgspec.Struct):
+    item: str
+    type: str
+    timestamp: int
+    value: float | None
+    title: str | None = None
+
+
+class TagWeight(msgspec.Struct):
+    tag: str
+    weight: float
+
+
+class UserProfile(msgspec.Struct):
+    """What Palate believes of a user; ``GET /v1/users/{id}``."""
+
+    user: str
+    known: bool
+    fields: dict[str, FieldValue]
+    interactions: int
+    history: list[HistoryEntry]
+    long_term: list[TagWeight]
+    short_term: list[TagWeight]
+    interests: list[list[str]]
+    as_of: int
+
+
+class ModelInfo(msgspec.Struct):
+    """A ranking artefact. ``metrics`` are those of the validation window that chose it."""
+
+    version: str
+    created: int
+    kind: str
+    active: bool
+    metrics: dict[str, float]
+    log_position: int
+    encoder: str
+    events: int
+
+
+class TrainReport(msgspec.Struct):
+    """What training did: candidates compared on the validation window, and what ships."""
+
+    version: str
+    kind: str
+    activated: bool
+    metrics: dict[str, float]
+    decisions: int
+    rows: int
+    seconds: dict[str, float]
+    note: str = ""
+
+
+class Counts(msgspec.Struct):
+    """Live counts of an engine."""
+
+    users: int
+    items: int
+    events: int
+    interactions: int
+    impressions: int
+    rankings: int
+    clamped: int
+    seq: int
+    repeat_rate: float
+    non_finite: int
+    pending_texts: int
+
+
+# --------------------------------------------------------------- arrays between stages
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Candidates on their way through the line.
+
+    rows: (m,) int32, catalogue rows, −1 where the item is unknown. ids: the caller's ids, same order.
+    retrieved: which retrievers named each candidate, or empty for given ones. fields: overrides by position.
+    """
+
+    rows: I32
+    ids: list[str]
+    retrieved: list[tuple[str, ...]]
+    fields: dict[int, dict[str, FieldValue]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(slots=True)
+class Slate:
+    """What a policy chose. order: (k,) positions into the candidates; propensity: (k,) float64 in (0, 1],
+    the probability of each item at its place given those above it; explored: (k,) bool."""
+
+    order: I64
+    propensity: F64
+    explored: Bools

@@ -1,0 +1,304 @@
+"""Decoding and validating what comes in: events and requests, from JSON, dicts, structs and frames.
+
+One set of rules for HTTP, the command line and the library. A bad event never stops its neighbours: it is
+returned with its index and a sentence. Cost: about 3 µs an event on top of the msgspec decode.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from palate.config import Limits
+from palate.errors import InvalidInput, MalformedBody, TooLarge
+from palate.types import (
+    Candidate,
+    Event,
+    FieldValue,
+    Impression,
+    Interaction,
+    Item,
+    RankRequest,
+    RecommendRequest,
+    Rejected,
+    User,
+)
+
+T = TypeVar("T", RankRequest, RecommendRequest)
+
+_EVENT = msgspec.json.Decoder(Event)
+_MAX_TIMESTAMP = 253_402_300_799_999  # 9999-12-31, the last instant that ISO-8601 with four digits can name
+
+
+def now_ms() -> int:
+    """The wall clock, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """A fresh id for an event that came without one (random, 128 bits)."""
+    return uuid.uuid4().hex
+
+
+def parse_timestamp(value: int | str, where: str = "timestamp") -> int:
+    """Unix milliseconds of an int (already milliseconds), a string of digits, or ISO-8601 (UTC when it names no zone)."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.lstrip("-").isdigit() and len(text) < 20:
+            value = int(text)
+        else:
+            try:
+                moment = datetime.fromisoformat(text)
+            except ValueError:
+                raise InvalidInput(
+                    f"{where} {text[:40]!r} is neither ISO-8601 (2026-01-31T12:00:00Z) nor Unix milliseconds.", where
+                ) from None
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            value = int(moment.timestamp() * 1000)
+    if not 0 <= value <= _MAX_TIMESTAMP:
+        raise InvalidInput(
+            f"{where} {value} is out of range: it must lie between 1970 and 9999, in milliseconds.", where
+        )
+    return value
+
+
+def check_id(value: str, where: str, limits: Limits) -> None:
+    """An id is an opaque string of 1 to ``limits.id_bytes`` UTF-8 bytes without NUL."""
+    if not value:
+        raise InvalidInput(f"{where} is empty: an id has 1 to {limits.id_bytes} bytes.", where)
+    if "\0" in value:
+        raise InvalidInput(f"{where} contains a NUL character, which ids may not.", where)
+    if len(value) * 4 > limits.id_bytes or not value.isascii():
+        try:
+            size = len(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidInput(f"{where} is not valid Unicode (a lone surrogate).", where) from None
+        if size > limits.id_bytes:
+            raise InvalidInput(f"{where} has {size} bytes; an id has 1 to {limits.id_bytes}.", where)
+
+
+def check_text(value: str, where: str, limits: Limits) -> None:
+    """A text has at most ``limits.text_bytes`` UTF-8 bytes and is valid Unicode."""
+    try:
+        size = len(value) if value.isascii() else len(value.encode())
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{where} is not valid Unicode (a lone surrogate).", where) from None
+    if size > limits.text_bytes:
+        raise TooLarge(f"{where} has {size} bytes; one text may have {limits.text_bytes}.", where)
+
+
+def check_fields(fields: Mapping[str, FieldValue], where: str, limits: Limits) -> None:
+    """Field names are ids; values are bool, finite number, text, or a list of texts."""
+    if len(fields) > limits.fields:
+        raise InvalidInput(f"{where} has {len(fields)} fields; at most {limits.fields} are allowed.", where)
+    for name, value in fields.items():
+        check_id(name, f"a field name of {where}", limits)
+        if isinstance(value, str):
+            check_text(value, f"{where}.{name}", limits)
+        elif isinstance(value, list):
+            check_text(" ".join(value), f"{where}.{name}", limits)
+        else:
+            _check_number(value, f"{where}.{name}")
+
+
+def _check_number(value: float, where: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidInput(f"{where} is not a finite number.", where)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidInput(f"{where} is out of range for a 64-bit integer.", where)
+
+
+def check_event(event: Event, limits: Limits) -> None:
+    """Everything that the types can't say. Errors: ``InvalidInput`` or ``TooLarge`` naming the field."""
+    if event.id is not None:
+        check_id(event.id, "id", limits)
+    if event.timestamp is not None:
+        event.timestamp = parse_timestamp(event.timestamp)
+    if isinstance(event, Interaction):
+        check_id(event.item, "item", limits)
+        check_id(event.type, "type", limits)
+        _check_subject(event.user, event.session, limits)
+        if event.value is not None:
+            _check_number(event.value, "value")
+        if event.text is not None:
+            check_text(event.text, "text", limits)
+        if event.ranking is not None:
+            check_id(event.ranking, "ranking", limits)
+    elif isinstance(event, Item):
+        check_id(event.item, "item", limits)
+        check_fields(event.fields, "fields", limits)
+    elif isinstance(event, User):
+        check_id(event.user, "user", limits)
+        check_fields(event.fields, "fields", limits)
+    else:
+        _check_subject(event.user, event.session, limits)
+        if len(event.items) > limits.candidates:
+            raise InvalidInput(
+                f"items has {len(event.items)} entries; at most {limits.candidates} are allowed.", "items"
+            )
+        for position, item in enumerate(event.items):
+            check_id(item, f"items[{position}]", limits)
+        if event.ranking is not None:
+            check_id(event.ranking, "ranking", limits)
+
+
+def _check_subject(user: str | None, session: str | None, limits: Limits) -> None:
+    if user is not None:
+        check_id(user, "user", limits)
+    if session is not None:
+        check_id(session, "session", limits)
+    if user is None and session is None:
+        raise InvalidInput("Neither user nor session is given: an interaction or impression needs one of them.", "user")
+
+
+def read_event(raw: object, limits: Limits) -> Event:
+    """One event from a struct or a mapping, checked. Errors: ``InvalidInput``."""
+    if isinstance(raw, Item | User | Impression | Interaction):
+        event: Event = msgspec.structs.replace(raw)
+    else:
+        try:
+            event = msgspec.convert(raw, Event)
+        except msgspec.ValidationError as error:
+            raise InvalidInput(_sentence(error)) from None
+    check_event(event, limits)
+    return event
+
+
+def read_events(raws: Iterable[object], limits: Limits) -> tuple[list[tuple[int, Event]], list[Rejected]]:
+    """Good events with their index, and the rejected ones."""
+    good: list[tuple[int, Event]] = []
+    bad: list[Rejected] = []
+    for index, raw in enumerate(raws):
+        try:
+            good.append((index, read_event(raw, limits)))
+        except InvalidInput as error:
+            bad.append(Rejected(index, error.message))
+    return good, bad
+
+
+def decode_events(
+    body: bytes, limits: Limits, ndjson: bool = False
+) -> tuple[list[tuple[int, Event]], list[Rejected], bool]:
+    """Events of a request body: one object, an array, or NDJSON (one object a line; blank lines are skipped).
+
+    Returns good events with their index, rejected ones, and whether any rejection was for size.
+    Errors: ``MalformedBody`` when the body as a whole can't be read.
+    """
+    good: list[tuple[int, Event]] = []
+    bad: list[Rejected] = []
+    oversize = False
+    for index, raw in enumerate(_split(body, ndjson)):
+        try:
+            event = _EVENT.decode(raw)
+            check_event(event, limits)
+            good.append((index, event))
+        except msgspec.ValidationError as error:
+            bad.append(Rejected(index, _sentence(error)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            bad.append(Rejected(index, f"Not valid JSON: {error}."))
+        except InvalidInput as error:
+            oversize = oversize or isinstance(error, TooLarge)
+            bad.append(Rejected(index, error.message))
+        if index >= limits.batch_events:
+            raise TooLarge(f"The body holds more than {limits.batch_events} events; send them in smaller batches.")
+    return good, bad, oversize
+
+
+def _split(body: bytes, ndjson: bool) -> Iterator[bytes | msgspec.Raw]:
+    text = body.strip()
+    if not text:
+        raise MalformedBody("The body is empty: send one event, an array of events, or NDJSON.")
+    if text[:1] == b"[":
+        try:
+            yield from msgspec.json.decode(text, type=list[msgspec.Raw])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+        return
+    if not ndjson:
+        try:
+            yield msgspec.json.decode(text, type=msgspec.Raw)
+            return
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if b"\n" not in text:
+                raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+    for line in text.split(b"\n"):
+        if line.strip():
+            yield line.strip()
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    text = str(error)
+    return text if text.endswith(".") else text + "."
+
+
+_REQUESTS: dict[type, Any] = {
+    RankRequest: msgspec.json.Decoder(RankRequest),
+    RecommendRequest: msgspec.json.Decoder(RecommendRequest),
+}
+
+
+def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
+    """A rank or recommend request from JSON, checked. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
+    try:
+        request = _REQUESTS[kind].decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(_sentence(error), _path(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+    check_request(request, limits)
+    return request
+
+
+def _path(message: str) -> str | None:
+    return message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in message else None
+
+
+def check_request(request: RecommendRequest, limits: Limits) -> None:
+    """Everything that the types can't say of a request. Errors: ``InvalidInput`` naming the field."""
+    if request.user is not None:
+        check_id(request.user, "user", limits)
+    if request.session is not None:
+        check_id(request.session, "session", limits)
+    if request.k is not None and not 1 <= request.k <= limits.k:
+        raise InvalidInput(f"k is {request.k}; it must lie between 1 and {limits.k}.", "k")
+    if request.query is not None:
+        check_text(request.query, "query", limits)
+    check_fields(request.context, "context", limits)
+    if len(request.exclude) > limits.candidates:
+        raise InvalidInput(
+            f"exclude has {len(request.exclude)} entries; at most {limits.candidates} are allowed.", "exclude"
+        )
+    for position, item in enumerate(request.exclude):
+        check_id(item, f"exclude[{position}]", limits)
+    if request.policy is not None and request.policy not in ("greedy", "plackett_luce"):
+        raise InvalidInput(f"policy {request.policy!r} is unknown; use 'greedy' or 'plackett_luce'.", "policy")
+    if isinstance(request, RankRequest):
+        _check_candidates(request.items, limits)
+
+
+def _check_candidates(items: list[str | Candidate], limits: Limits) -> None:
+    if not items:
+        raise InvalidInput(
+            "items is empty: send the candidates to rank, or use recommend to have them retrieved.", "items"
+        )
+    if len(items) > limits.candidates:
+        raise InvalidInput(f"items has {len(items)} candidates; at most {limits.candidates} are allowed.", "items")
+    seen: set[str] = set()
+    for position, item in enumerate(items):
+        name = item if isinstance(item, str) else item.id
+        check_id(name, f"items[{position}]", limits)
+        if name in seen:
+            raise InvalidInput(
+                f"items[{position}] {name[:80]!r} is there twice: each candidate may be sent once.",
+                f"items[{position}]",
+            )
+        seen.add(name)
+        if not isinstance(item, str):
+            check_fields(item.fields, f"items[{position}].fields", limits)
