@@ -1,0 +1,56 @@
+"""The one way in which Palate compiles numeric kernels: ``@kernel``.
+
+Machine code is cached between processes in ``$PALATE_CACHE_DIR/numba`` (default ``~/.cache/palate/numba``), a
+directory of mode 0700: numba's cache files are executable content, so a link or a directory that another user owns
+is never used. Where no such directory can be had, kernels are compiled in each process (seconds, at first use) and
+nothing else changes.
+
+Compiled kernels release the GIL, keep IEEE semantics (NaN and −0 behave as in NumPy) and do not check bounds:
+callers validate shapes before they call.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+import numba.core.config as _numba_config
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cache_directory() -> Path | None:
+    """The directory of compiled kernels, made with mode 0700, or None where none is safe and writable."""
+    chosen = os.environ.get("PALATE_CACHE_DIR")
+    try:
+        path = (Path(chosen) if chosen else Path.home() / ".cache" / "palate").absolute() / "numba"
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+            return None
+        if stat.S_IMODE(status.st_mode) != 0o700:
+            path.chmod(0o700)
+    except (OSError, RuntimeError):  # RuntimeError: no home directory
+        return None
+    return path if os.access(path, os.W_OK | os.X_OK) else None
+
+
+CACHE = cache_directory()
+
+
+def kernel(function: F) -> F:
+    """Compile ``function`` with numba at its first call with each argument type (``nopython``, ``nogil``)."""
+    options: Any = {"nogil": True, "fastmath": False, "boundscheck": False, "cache": CACHE is not None}
+    config: Any = _numba_config
+    # numba reads its cache directory when it decorates; other users of numba in the process keep their own.
+    before = config.CACHE_DIR
+    if CACHE is not None:
+        config.CACHE_DIR = str(CACHE)
+    try:
+        return cast(F, cast(Any, numba).njit(**options)(function))
+    finally:
+        config.CACHE_DIR = before
