@@ -33,6 +33,8 @@ from palate.types import (
 T = TypeVar("T", RankRequest, RecommendRequest)
 
 _EVENT = msgspec.json.Decoder(Event)
+_TOO_DEEP = "The body is nested too deeply to be read."
+_FILTER_DEPTH = 32
 _MAX_TIMESTAMP = 253_402_300_799_999  # 9999-12-31, the last instant that ISO-8601 with four digits can name
 
 
@@ -50,7 +52,7 @@ def parse_timestamp(value: int | str, where: str = "timestamp") -> int:
     """Unix milliseconds of an int (already so), a string of digits, or ISO-8601 (UTC when it names no zone)."""
     if isinstance(value, str):
         text = value.strip()
-        if text.lstrip("-").isdigit() and len(text) < 20:
+        if text.isascii() and text.lstrip("-").isdigit() and text.count("-") < 2 and len(text) < 20:
             value = int(text)
         else:
             try:
@@ -203,6 +205,8 @@ def decode_events(
             bad.append(Rejected(index, _sentence(error)))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             bad.append(Rejected(index, f"Not valid JSON: {error}."))
+        except RecursionError:
+            bad.append(Rejected(index, "Not readable: it is nested too deeply."))
         except InvalidInput as error:
             oversize = oversize or isinstance(error, TooLarge)
             bad.append(Rejected(index, error.message))
@@ -220,11 +224,15 @@ def _split(body: bytes, ndjson: bool) -> Iterator[bytes | msgspec.Raw]:
             yield from msgspec.json.decode(text, type=list[msgspec.Raw])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+        except RecursionError:
+            raise MalformedBody(_TOO_DEEP) from None
         return
     if not ndjson:
         try:
             yield msgspec.json.decode(text, type=msgspec.Raw)
             return
+        except RecursionError:
+            raise MalformedBody(_TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if b"\n" not in text:
                 raise MalformedBody(f"The body is not valid JSON: {error}.") from None
@@ -252,12 +260,35 @@ def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
         raise InvalidInput(_sentence(error), _path(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+    except RecursionError:
+        raise MalformedBody(_TOO_DEEP) from None
     check_request(request, limits)
     return request
 
 
 def _path(message: str) -> str | None:
     return message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in message else None
+
+
+def check_filter(tree: Mapping[str, Any], limits: Limits) -> None:
+    """Depth, sizes and numbers of a filter; its fields and operators are judged where it is compiled.
+
+    Errors: ``InvalidInput``.
+    """
+    pending: list[tuple[Any, int]] = [(tree, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > _FILTER_DEPTH:
+            raise InvalidInput(f"filter is nested more than {_FILTER_DEPTH} deep.", "filter")
+        if isinstance(value, str):
+            check_text(value, "a value of filter", limits)
+        elif isinstance(value, Mapping):
+            pending.extend((key, depth) for key in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+            pending.extend((inner, depth + 1) for inner in value.values())  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        elif isinstance(value, list | tuple):
+            pending.extend((inner, depth + 1) for inner in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+        elif isinstance(value, int | float):
+            _check_number(value, "a number of filter")
 
 
 def check_request(request: RecommendRequest, limits: Limits) -> None:
@@ -271,6 +302,8 @@ def check_request(request: RecommendRequest, limits: Limits) -> None:
     if request.query is not None:
         check_text(request.query, "query", limits)
     check_fields(request.context, "context", limits)
+    if request.filter is not None:
+        check_filter(request.filter, limits)
     if len(request.exclude) > limits.candidates:
         raise InvalidInput(
             f"exclude has {len(request.exclude)} entries; at most {limits.candidates} are allowed.", "exclude"
