@@ -1,0 +1,90 @@
+"""The event log: every accepted event once, in the order in which it was accepted.
+
+``open_store`` gives the SQLite log of a directory (``events.db``) or, for ``":memory:"``, one in memory.
+Both keep the same contract, which ``palate.testing.store.StoreContract`` checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+
+Durability = Literal["durable", "fast"]
+
+
+class Record(msgspec.Struct, gc=False):
+    """One event in the log.
+
+    seq: position in the log, from 1, dense; 0 until accepted. id: the event's id, unique in the log.
+    timestamp, received: Unix ms, when it happened and when it arrived. kind: the event's tag (``interaction``, …).
+    subject: whose event it is (user, else session), None for an item. payload: MessagePack of the ``Event``.
+    """
+
+    seq: int
+    id: str
+    timestamp: int
+    kind: str
+    subject: str | None
+    received: int
+    payload: bytes
+
+
+class AppendResult(msgspec.Struct, gc=False):
+    """seqs: one a record, in the order given, 0 for a duplicate. seq: the log position after it."""
+
+    seqs: list[int]
+    seq: int
+
+
+class Store(Protocol):
+    """An append-only event log. Safe to use from several threads; one process writes, others may read."""
+
+    def append(self, records: Sequence[Record]) -> AppendResult:
+        """Append in one transaction: all or nothing, durable on return ("fast": within a second of it).
+
+        Idempotent by id: the first record of an id wins, across appends and inside one. Once committed, ``seq`` is
+        set in place on each accepted record; that of a duplicate is left as it was.
+        Errors: ``Unavailable`` when the disk refuses or the store is closed; then nothing was appended.
+        """
+        ...
+
+    def read(self, after: int = 0, until: int | None = None, chunk: int = 10_000) -> Iterator[list[Record]]:
+        """Records with after < seq ≤ until (by default, the position when reading begins), in order, each once.
+
+        Lists of at most ``chunk`` records. Reading never blocks an append, nor the other way round.
+        """
+        ...
+
+    def find(self, user: str, item: str | None, timestamp: int | None) -> list[Record]:
+        """Records of the subject ``user``, in order; only those of ``item`` and at ``timestamp`` (ms) when given."""
+        ...
+
+    @property
+    def seq(self) -> int:
+        """The position of the last record, 0 for an empty log."""
+        ...
+
+    def count(self) -> int:
+        """How many records the log holds."""
+        ...
+
+    def close(self) -> None:
+        """Make everything durable and let go of the files. Closing twice is fine."""
+        ...
+
+
+def open_store(path: Path | str, durability: Durability = "durable", read_only: bool = False) -> Store:
+    """The log at ``path`` (a file, created where absent unless ``read_only``), or in memory for ``":memory:"``.
+
+    Errors: ``NotFound`` (read_only and absent), ``Unavailable``, ``CorruptArtefact`` (not a log, or a newer format).
+    """
+    if str(path) == ":memory:":
+        from palate.store.memory import MemoryStore
+
+        return MemoryStore()
+    from palate.store.sqlite import SqliteStore
+
+    return SqliteStore(Path(path), durability, read_only)

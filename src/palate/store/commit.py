@@ -1,0 +1,157 @@
+"""Group commit: one transaction and one fsync serve every caller that waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import NamedTuple
+
+from palate.errors import Overloaded, Unavailable
+from palate.store import AppendResult, Record, Store
+
+_log = logging.getLogger("palate.store")
+
+OnCommit = Callable[[list[Record], list[AppendResult]], None]
+
+
+class _Submission(NamedTuple):
+    records: Sequence[Record]
+    future: Future[AppendResult]
+
+
+class GroupCommitter:
+    """One thread that appends for everybody: whatever waits goes into one transaction and shares its fsync.
+
+    After each transaction, and before any of its futures resolves, ``on_commit(records, results)`` is called in
+    that thread, in log order: the accepted records with ``seq`` set, and one result a submission. It must not wait
+    for a future of this committer. ``store`` is borrowed: close the committer first, then the store.
+
+    A transaction that fails resolves its futures with the error, and the thread goes on to the next. When
+    ``on_commit`` fails, the events are in the log all the same: the futures get its exception, and ``unapplied``
+    holds the first position that it missed, from which the caller has to rebuild.
+    """
+
+    def __init__(
+        self, store: Store, on_commit: OnCommit | None = None, max_records: int = 200_000, group: int = 20_000
+    ) -> None:
+        self._store = store
+        self._on_commit = on_commit
+        self._max = max_records
+        self._group = group
+        self._queue: deque[_Submission] = deque()
+        self._condition = threading.Condition()
+        self._waiting = 0
+        self._rate = 20_000.0  # records a second, a running mean that only serves retry_after
+        self._closed = False
+        self.unapplied = 0
+        self._thread = threading.Thread(target=self._run, name="palate-commit", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for their transaction."""
+        return self._waiting
+
+    def submit(self, records: Sequence[Record]) -> Future[AppendResult]:
+        """Queue ``records``; the future resolves once they are durable and applied. They must not change until then.
+
+        Cancelling the future before its transaction begins withdraws the records.
+        Errors: ``Overloaded`` when the queue is full (a batch that meets an empty queue is always taken),
+        ``Unavailable`` when closed. Of the future: ``Unavailable`` when the disk refuses.
+        """
+        future: Future[AppendResult] = Future()
+        with self._condition:
+            if self._closed:
+                raise Unavailable("Palate is closing and takes no more events: send them to the next process.")
+            if self._waiting and self._waiting + len(records) > self._max:
+                raise Overloaded(
+                    f"{self._waiting} events wait to be stored and {self._max} may: send these again in a while.",
+                    max(0.1, self._waiting / self._rate),
+                )
+            self._queue.append(_Submission(records, future))
+            self._waiting += len(records)
+            self._condition.notify_all()
+        return future
+
+    def append(self, records: Sequence[Record]) -> AppendResult:
+        """``submit`` and wait: for library calls, which so share the order of all others."""
+        return self.submit(records).result()
+
+    def flush(self) -> int:
+        """Wait for everything submitted so far; returns the log position."""
+        return self.append([]).seq
+
+    def close(self) -> None:
+        """Refuse new submissions, finish those that wait, stop the thread. Closing twice is fine."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while taken := self._take():
+            begun = time.monotonic()
+            self._commit(taken)
+            records = sum(len(submission.records) for submission in taken)
+            if records >= 100:
+                self._rate += 0.2 * (records / max(time.monotonic() - begun, 1e-6) - self._rate)
+
+    def _take(self) -> list[_Submission]:
+        taken: list[_Submission] = []
+        with self._condition:
+            while not taken:
+                while not self._queue:
+                    if self._closed:
+                        return []
+                    self._condition.wait()
+                size = 0
+                while self._queue and (not taken or size + len(self._queue[0].records) <= self._group):
+                    submission = self._queue.popleft()
+                    self._waiting -= len(submission.records)
+                    if submission.future.set_running_or_notify_cancel():
+                        taken.append(submission)
+                        size += len(submission.records)
+        return taken
+
+    def _commit(self, taken: list[_Submission]) -> None:
+        try:
+            whole = self._store.append([r for submission in taken for r in submission.records])
+        except Unavailable as error:
+            _log.error("%d events were not stored. %s", sum(len(s.records) for s in taken), error.message)
+            for submission in taken:
+                submission.future.set_exception(error)
+            return
+        except Exception as error:  # a record that SQLite can't hold; only its own submission may suffer
+            if len(taken) > 1:
+                for submission in taken:
+                    self._commit([submission])
+                return
+            _log.exception("A submission could not be stored.")
+            taken[0].future.set_exception(error)
+            return
+        accepted: list[Record] = []
+        results: list[AppendResult] = []
+        start = 0
+        position = whole.seq - sum(1 for seq in whole.seqs if seq)
+        for submission in taken:
+            seqs = whole.seqs[start : start + len(submission.records)]
+            start += len(seqs)
+            accepted.extend(r for r, seq in zip(submission.records, seqs, strict=True) if seq)
+            position = max(position, *seqs) if seqs else position
+            results.append(AppendResult(seqs, position))
+        try:
+            if self._on_commit is not None:
+                self._on_commit(accepted, results)
+        except Exception as error:  # the caller's own code; the events are stored, and every future must resolve
+            _log.exception("Applying the events after position %d failed; they are in the log.", whole.seq)
+            if accepted and not self.unapplied:
+                self.unapplied = accepted[0].seq
+            for submission in taken:
+                submission.future.set_exception(error)
+            return
+        for submission, result in zip(taken, results, strict=True):
+            submission.future.set_result(result)
