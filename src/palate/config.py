@@ -40,7 +40,7 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     history: int = 100
     window: int = 20
     seen_per_user: int = 2048
-    neighbours: int = 512
+    neighbours: int = 384
     half_lives: tuple[float, float, float] = (1.0, 7.0, 30.0)
     future_seconds: float = 300.0
 

@@ -1,0 +1,191 @@
+"""Snapshots: a directory that holds the state at one log position; written aside, checked on reading, never half there.
+
+``state.safetensors`` holds the arrays, ``names.msgpack`` ids and fields, ``manifest.json`` position, bounds and
+SHA-256 checksums. A snapshot that fails a check is refused with ``CorruptArtefact``; the log can always rebuild it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from palate.config import Settings, StateSettings
+from palate.errors import CorruptArtefact
+from palate.state.state import Names, State
+from palate.types import FieldValue
+
+
+class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
+    format: int
+    seq: int
+    encoder: str
+    bounds: StateSettings
+    weights: dict[str, float]
+    files: dict[str, str]
+    numbers: dict[str, int]
+
+
+class _Names(msgspec.Struct):
+    users: list[str]
+    items: list[str]
+    types: list[str]
+    item_fields: dict[int, dict[str, FieldValue]]
+    user_fields: dict[int, dict[str, FieldValue]]
+    item_stamps: dict[int, dict[str, tuple[int, int]]]
+    user_stamps: dict[int, dict[str, tuple[int, int]]]
+
+
+_NUMBERS = ("seq", "events", "impressions", "clamped", "clock_ts", "clock_received")
+_DIGITS = 12
+
+
+def arrays_of(state: State) -> dict[str, npt.NDArray[Any]]:
+    """Every array of the state, trimmed to what is used; the block layout of the arenas as it is."""
+    n_users, n_items = state.n_users, state.n_items
+    state._ensure(n_users, n_items)  # pyright: ignore[reportPrivateUsage]
+    out: dict[str, npt.NDArray[Any]] = {f"user.{k}": v[:n_users] for k, v in state.user_columns.items()}
+    out |= {f"item.{k}": v[:n_items] for k, v in state.item_columns.items()}
+    out |= {"totals": state.totals, "bucket_totals": state.bucket_totals}
+    out |= state.seen.arrays("seen", n_users) | state.history.arrays("history", n_users)
+    return out | state.pairs.arrays("pairs", n_items)
+
+
+def digest(state: State) -> str:
+    """SHA-256 of the whole state. Equal for equal log order, whatever the batches and snapshots on the way."""
+    total = hashlib.sha256()
+    for value in (_names(state), [getattr(state, name) for name in _NUMBERS]):
+        total.update(msgspec.msgpack.encode(value, order="deterministic"))
+    for name, array in sorted(arrays_of(state).items()):
+        if name.split(".")[0] in ("user", "item", "totals", "bucket_totals"):
+            total.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    for arena, n, hashed in _arenas(state):
+        row, at = arena.flat(n, hashed)
+        for array in (row, arena.keys[at], *(column[at] for column in arena.columns.values())):
+            total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
+
+
+def _arenas(state: State) -> list[tuple[Any, int, bool]]:
+    return [
+        (state.seen, state.n_users, True),
+        (state.pairs, state.n_items, True),
+        (state.history, state.n_users, False),
+    ]
+
+
+def _names(state: State) -> _Names:
+    return _Names(
+        state.users.ids,
+        state.items.ids,
+        state.types.ids,
+        state.item_fields,
+        state.user_fields,
+        state.item_stamps,
+        state.user_stamps,
+    )
+
+
+def freeze(state: State, encoder: str) -> dict[str, bytes]:
+    """The files of a snapshot, in memory: quick enough to do under the engine's lock, written outside of it."""
+    files = {
+        "state.safetensors": save_tensors({k: np.ascontiguousarray(v) for k, v in arrays_of(state).items()}),
+        "names.msgpack": msgspec.msgpack.encode(_names(state)),
+    }
+    manifest = _Manifest(
+        format=State.FORMAT,
+        seq=state.seq,
+        encoder=encoder,
+        bounds=state.settings.state,
+        weights=state.settings.weights,
+        files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        numbers={name: getattr(state, name) for name in _NUMBERS},
+    )
+    return files | {"manifest.json": msgspec.json.format(msgspec.json.encode(manifest))}
+
+
+def write(directory: Path, seq: int, files: dict[str, bytes], keep: int = 2) -> Path:
+    """Write a frozen snapshot under ``directory``, atomically; keep the ``keep`` newest."""
+    final = directory / f"{seq:0{_DIGITS}d}"
+    aside = directory / f".{final.name}.{os.getpid()}"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for name, data in files.items():
+        with (aside / name).open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    shutil.rmtree(final, ignore_errors=True)
+    aside.rename(final)
+    _sync(directory)
+    for old in sorted(available(directory))[:-keep]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def available(directory: Path) -> list[Path]:
+    """Snapshots under ``directory``, oldest first."""
+    if not directory.is_dir():
+        return []
+    return sorted(p for p in directory.iterdir() if p.name.isdigit() and len(p.name) == _DIGITS)
+
+
+def read(path: Path, settings: Settings) -> tuple[State, str]:
+    """The state of a snapshot and the name of its encoder.
+
+    Errors: ``CorruptArtefact`` when a file is missing or changed, or was written with other bounds or weights.
+    """
+    try:
+        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=_Manifest)
+        data = {name: (path / name).read_bytes() for name in ("state.safetensors", "names.msgpack")}
+    except (OSError, msgspec.DecodeError) as error:
+        raise CorruptArtefact(f"The snapshot {path} can't be read: {error}.") from None
+    if manifest.format != State.FORMAT:
+        raise CorruptArtefact(f"The snapshot {path} has format {manifest.format}; this Palate reads {State.FORMAT}.")
+    for name, content in data.items():
+        if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
+            raise CorruptArtefact(f"{name} of the snapshot {path} doesn't match its checksum.")
+    if manifest.bounds != settings.state or manifest.weights != settings.weights:
+        raise CorruptArtefact(f"The snapshot {path} was made with other [state] or [weights] settings.")
+    try:
+        arrays = load_tensors(data["state.safetensors"])
+        names = msgspec.msgpack.decode(data["names.msgpack"], type=_Names)
+        return _thaw(settings, manifest, arrays, names), manifest.encoder
+    except (KeyError, ValueError, msgspec.DecodeError) as error:
+        raise CorruptArtefact(f"The snapshot {path} is incomplete: {error}.") from None
+
+
+def _thaw(settings: Settings, manifest: _Manifest, arrays: dict[str, npt.NDArray[Any]], names: _Names) -> State:
+    state = State(settings)
+    state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
+    state.item_fields, state.user_fields = names.item_fields, names.user_fields
+    state.item_stamps, state.user_stamps = names.item_stamps, names.user_stamps
+    for name, value in manifest.numbers.items():
+        if name in _NUMBERS:
+            setattr(state, name, value)
+    for key in state.user_columns:
+        state.user_columns[key] = arrays[f"user.{key}"].copy()
+    for key in state.item_columns:
+        state.item_columns[key] = arrays[f"item.{key}"].copy()
+    state.totals = arrays["totals"].copy()
+    state.bucket_totals = arrays["bucket_totals"].copy()
+    state.seen.restore("seen", arrays)
+    state.history.restore("history", arrays)
+    state.pairs.restore("pairs", arrays)
+    return state
