@@ -1,0 +1,117 @@
+"""From a LightGBM booster to flat arrays. The training side only: nothing else imports LightGBM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palate.errors import InvalidInput
+from palate.score.trees import Forest, TreeScorer
+
+if TYPE_CHECKING:
+    import lightgbm
+
+
+def from_lightgbm(booster: lightgbm.Booster, features: Sequence[str] | None = None) -> TreeScorer:
+    """The scorer that equals ``booster.predict(x, raw_score=True)``, with the best iteration where there is one.
+
+    features: the names to keep, (f,); by default those of the booster (LightGBM replaces blanks by underscores).
+    Errors: ``InvalidInput`` for what the scorer does not represent: categorical splits, ``zero_as_missing``, linear
+    trees, several classes, leaves without training rows.
+    """
+    dump: dict[str, Any] = booster.dump_model()
+    names = list(booster.feature_name()) if features is None else list(features)
+    if len(names) != booster.num_feature():
+        raise InvalidInput(f"The booster has {booster.num_feature()} features; {len(names)} names were given.")
+    if dump["num_tree_per_iteration"] != 1:
+        raise InvalidInput("The booster predicts several classes; a ranking scorer needs an objective with one output.")
+    trees: list[dict[str, Any]] = [tree["tree_structure"] for tree in dump["tree_info"]]
+    # A random forest's prediction is the mean of its trees, a boosted one's the sum.
+    weight = 1.0 / len(trees) if dump.get("average_output") and trees else 1.0
+    nodes = _Nodes(weight)
+    for tree in trees:
+        nodes.add_tree(tree)
+    return TreeScorer(names, Forest.load(nodes.arrays(), len(names)))
+
+
+class _Nodes:
+    """Columns of a ``Forest`` while they grow, in pre-order."""
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+        self.offset: list[int] = [0]
+        self.feature: list[int] = []
+        self.threshold: list[float] = []
+        self.default_left: list[bool] = []
+        self.left: list[int] = []
+        self.right: list[int] = []
+        self.value: list[float] = []
+        self.cover: list[float] = []
+
+    def add_tree(self, root: dict[str, Any]) -> None:
+        # (node, parent, is right child): an explicit stack, because a tree may be deeper than Python's recursion limit
+        stack: list[tuple[dict[str, Any], int, bool]] = [(root, -1, False)]
+        while stack:
+            node, parent, is_right = stack.pop()
+            index = len(self.feature)
+            if parent >= 0:
+                (self.right if is_right else self.left)[parent] = index
+            if "split_feature" in node:
+                self._add_split(node)
+                stack.append((node["right_child"], index, True))
+                stack.append((node["left_child"], index, False))
+            else:
+                self._add_leaf(node, alone=parent < 0)
+        self.offset.append(len(self.feature))
+
+    def _add_split(self, node: dict[str, Any]) -> None:
+        if node["decision_type"] != "<=":
+            raise InvalidInput(
+                "The booster splits on a categorical feature, which the scorer does not represent: "
+                "encode it as numbers, or train without categorical_feature."
+            )
+        if node["missing_type"] not in ("None", "NaN"):
+            raise InvalidInput(
+                "The booster treats zero as missing, which the scorer does not represent: "
+                "train with zero_as_missing=false."
+            )
+        threshold = float(node["threshold"])
+        # Without missing values in training LightGBM reads NaN as 0: its direction is then that of zero.
+        missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0.0
+        self._append(int(node["split_feature"]), threshold, missing_left, 0.0, node["internal_count"])
+
+    def _add_leaf(self, node: dict[str, Any], alone: bool) -> None:
+        if "leaf_coeff" in node:
+            raise InvalidInput(
+                "The booster has linear trees, which the scorer does not represent: train with linear_tree=false."
+            )
+        # A tree without splits records no count; any positive cover gives the same expectation.
+        self._append(-1, 0.0, False, float(node["leaf_value"]) * self.weight, 1 if alone else node["leaf_count"])
+
+    def _append(self, feature: int, threshold: float, missing_left: bool, value: float, cover: float) -> None:
+        if cover <= 0:
+            raise InvalidInput(
+                "The booster has a node without training rows, so that contributions are not defined: "
+                "train with min_data_in_leaf of at least 1."
+            )
+        self.feature.append(feature)
+        self.threshold.append(threshold)
+        self.default_left.append(missing_left)
+        self.left.append(-1)
+        self.right.append(-1)
+        self.value.append(value)
+        self.cover.append(float(cover))
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        return {
+            "offset": np.array(self.offset, dtype=np.int32),
+            "feature": np.array(self.feature, dtype=np.int32),
+            "threshold": np.array(self.threshold, dtype=np.float64),
+            "default_left": np.array(self.default_left, dtype=np.bool_),
+            "left": np.array(self.left, dtype=np.int32),
+            "right": np.array(self.right, dtype=np.int32),
+            "value": np.array(self.value, dtype=np.float64),
+            "cover": np.array(self.cover, dtype=np.float64),
+        }

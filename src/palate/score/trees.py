@@ -1,0 +1,147 @@
+"""Gradient-boosted trees, served from flat arrays.
+
+The arrays are those of ``Forest``; ``palate.score.convert`` makes them from a LightGBM booster on the training
+side. Serving never reads LightGBM's own format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from palate.errors import CorruptArtefact
+from palate.score import shap, tree_kernels
+from palate.score.checks import array, check_rows, feature_names
+from palate.types import F32, F64, I32, Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forest:
+    """Trees as one array of nodes, each tree's nodes contiguous, a parent before its children.
+
+    offset: (trees + 1,) first node of each tree. For each of the N nodes: feature, the column that it tests, −1 at a
+    leaf; threshold: ``x <= threshold`` goes left; default_left: where a missing value goes; left, right: node
+    indices, −1 at a leaf; value: the leaf's output, 0 elsewhere; cover: training rows that passed, positive.
+    """
+
+    offset: I32
+    feature: I32
+    threshold: F64
+    default_left: Bools
+    left: I32
+    right: I32
+    value: F64
+    cover: F64
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, np.ndarray[Any, Any]], features: int) -> Forest:
+        """From named arrays, with every index checked, so that compiled code may follow them blindly.
+
+        Errors: ``CorruptArtefact`` that names what is wrong.
+        """
+        feature = array(arrays, "feature", np.int32)
+        count = feature.shape[0]
+        forest = cls(
+            offset=array(arrays, "offset", np.int32),
+            feature=feature,
+            threshold=array(arrays, "threshold", np.float64, count),
+            default_left=array(arrays, "default_left", np.bool_, count),
+            left=array(arrays, "left", np.int32, count),
+            right=array(arrays, "right", np.int32, count),
+            value=array(arrays, "value", np.float64, count),
+            cover=array(arrays, "cover", np.float64, count),
+        )
+        forest._check(features)
+        return forest
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def parents(self) -> I32:
+        """The parent of each node, (N,), −1 at roots."""
+        parent = np.full(self.feature.shape[0], -1, dtype=np.int32)
+        inner = np.flatnonzero(self.feature >= 0).astype(np.int32)
+        parent[self.left[inner]] = inner
+        parent[self.right[inner]] = inner
+        return parent
+
+    def _check(self, features: int) -> None:
+        count = self.feature.shape[0]
+        inner = np.flatnonzero(self.feature >= 0)
+        children = np.concatenate([self.left[inner], self.right[inner]]).astype(np.int64)
+        above = np.concatenate([inner, inner])
+        offset = self.offset.astype(np.int64)
+        _require(
+            offset.size > 0 and offset[0] == 0 and offset[-1] == count and bool((np.diff(offset) > 0).all()),
+            "tree offsets don't partition the nodes",
+        )
+        _require(bool(((self.feature >= -1) & (self.feature < features)).all()), "a node tests a feature out of range")
+        leaf = self.feature < 0
+        _require(bool((self.left[leaf] == -1).all() and (self.right[leaf] == -1).all()), "a leaf has children")
+        tree = np.repeat(np.arange(offset.size - 1), np.diff(offset))
+        _require(
+            bool(((children > above) & (children < count)).all()) and bool((tree[children] == tree[above]).all()),
+            "a child lies outside its tree or before its parent",
+        )
+        entered = np.bincount(children, minlength=count)
+        entered[offset[:-1]] += 1
+        _require(bool((entered == 1).all()), "a node has no parent, or two")
+        _require(bool((self.cover > 0).all()), "a node has no training rows")
+        _require(bool((self.cover[children] <= self.cover[above]).all()), "a child has more rows than its parent")
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise CorruptArtefact(f"The artefact's trees are broken: {what}. Use another version, or train again.")
+
+
+class TreeScorer:
+    """The sum of the leaves that a row falls into, one of each tree.
+
+    Equal to LightGBM's ``predict(raw_score=True)`` of the booster that it was converted from, and contributions equal
+    to its ``pred_contrib=True`` (path-dependent TreeSHAP). A row of missing values only has a finite score as well.
+    """
+
+    kind = "trees"
+
+    def __init__(self, features: Sequence[str], forest: Forest) -> None:
+        self.features = tuple(features)
+        self.forest = forest
+
+    def score(self, x: F32) -> F64:
+        """Scores (n,) of rows (n, f). Cost: about a millisecond for 100 rows and 300 trees of 31 leaves."""
+        rows = check_rows(x, len(self.features))
+        out = np.zeros(rows.shape[0])
+        f = self.forest
+        tree_kernels.predict(rows, f.offset, f.feature, f.threshold, f.default_left, f.left, f.right, f.value, out)
+        return out
+
+    def contributions(self, x: F32) -> tuple[F64, F64]:
+        """TreeSHAP contributions (n, f), and the expected score of the training data as base (n,)."""
+        rows = check_rows(x, len(self.features))
+        return self._explainer.contributions(rows), np.full(len(rows), self.base, dtype=np.float64)
+
+    @property
+    def base(self) -> float:
+        """The mean score of the training data: Σ over leaves of value · cover / cover of the root."""
+        return self._explainer.base
+
+    @cached_property
+    def _explainer(self) -> shap.TreeShap:
+        return shap.TreeShap(self.forest.arrays(), self.forest.parents(), len(self.features))
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        return self.forest.arrays()
+
+    def meta(self) -> dict[str, Any]:
+        return {"kind": self.kind, "features": list(self.features)}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, Any]) -> TreeScorer:
+        """From ``arrays()`` and ``meta()``. Errors: ``CorruptArtefact``."""
+        features = feature_names(meta)
+        return cls(features, Forest.load(arrays, len(features)))
