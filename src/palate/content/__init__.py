@@ -1,0 +1,1 @@
+"""What an item's fields say: its text for the encoder, its words, its tags and its title."""

@@ -1,0 +1,221 @@
+"""Vectors of texts, kept by content hash: a text is encoded once, however many items and restarts share it.
+
+One file per encoder, ``<directory>/<encoder name>.bin``: a header, then records of fixed size (16-byte digest, float16
+vector, CRC-32 of both), only ever appended. A record that a crash tore or a disk spoiled is ignored and its text
+encoded anew; the file is a cache and may be deleted. Every vector passes through float16, also the first time and
+without a file, so that an answer doesn't change with a restart; it comes back in float32 with unit length
+(each component within 5e-4 of the encoder's).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from palate.errors import CorruptArtefact, Unavailable
+from palate.language import Encoder
+from palate.types import F32, I32
+
+_MAGIC = b"PALVEC1\n"
+_HEADER = 64
+_BATCH = 256
+_QUERIES = 1024
+
+F16 = npt.NDArray[np.float16]
+Progress = Callable[[int, int], None]
+
+
+class VectorCache:
+    """Encodes distinct unseen texts only. Safe for several threads, and for several processes on one directory.
+
+    directory: where the file lives (made when absent), or None to keep vectors in memory only.
+    Memory: about 150 bytes a text beside the page cache; without a directory, the vectors too.
+    Errors: ``CorruptArtefact`` when the file is not one of Palate's; ``Unavailable`` when it can't be read or written.
+    """
+
+    def __init__(self, path: Path | None, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._prefix = encoder.name.encode() + b"\0"
+        self._record = np.dtype([("digest", "u1", 16), ("vector", "<f2", encoder.dim), ("crc", "<u4")])
+        self._lock = threading.RLock()
+        self._row_of: dict[bytes, int] = {}
+        self._queries: dict[str, F32] = {}
+        self._rows = 0
+        self._memory: F16 = np.empty((0, encoder.dim), np.float16)
+        self._file: int | None = None
+        self._path = path / f"{encoder.name}.bin" if path is not None else None
+        if self._path is not None:
+            self._open(self._path)
+
+    def __len__(self) -> int:
+        """Distinct texts kept."""
+        return len(self._row_of)
+
+    def digest(self, text: str) -> bytes:
+        """16 bytes that stand for ``text`` under this encoder (BLAKE2b)."""
+        return blake2b(self._prefix + text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def missing(self, texts: Sequence[str]) -> list[str]:
+        """The distinct texts that are not kept yet, in order of first appearance."""
+        return [text for text in dict.fromkeys(texts) if self.digest(text) not in self._row_of]
+
+    def get(self, texts: Sequence[str], progress: Progress | None = None) -> F32:
+        """(n, dim) unit rows of ``texts``, in order. Memory: 4·n·dim bytes; see ``distinct`` where texts repeat much.
+
+        progress(done, total): distinct texts encoded so far, of those that are unseen.
+        """
+        vectors, row = self.distinct(texts, progress)
+        return vectors[row]
+
+    def distinct(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[F32, I32]:
+        """(m, dim) unit rows of the m distinct texts by first appearance, and (n,) which of them each text is."""
+        place: dict[str, int] = {}
+        inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int32, len(texts))
+        digests = {text: self.digest(text) for text in place}
+        todo = sorted((text for text in place if digests[text] not in self._row_of), key=len)
+        for start in range(0, len(todo), _BATCH):
+            batch = todo[start : start + _BATCH]
+            # Not under the lock: encoding takes seconds, and readers of kept vectors must not wait for it.
+            rows = self.encoder.encode(batch)
+            self._add([digests[text] for text in batch], rows)
+            if progress is not None:
+                progress(start + len(batch), len(todo))
+        return self._read([digests[text] for text in place]), inverse
+
+    def query(self, text: str) -> F32:
+        """(dim,) unit row of a query. Kept vectors and the last 1,024 queries are reused; never written to disk."""
+        digest = self.digest(text)
+        if digest in self._row_of:
+            return self._read([digest])[0]
+        found = self._queries.get(text)
+        if found is None:
+            found = self.encoder.encode([text])[0]
+            with self._lock:
+                while len(self._queries) >= _QUERIES:
+                    self._queries.pop(next(iter(self._queries)))
+                self._queries[text] = found
+        return found
+
+    def close(self) -> None:
+        """Closes the file. Idempotent."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+
+    # ------------------------------------------------------------------------- storage
+
+    def _open(self, path: Path) -> None:
+        header = _MAGIC + self.encoder.dim.to_bytes(4, "little")
+        header += blake2b(self._prefix, digest_size=16).digest()
+        header = header.ljust(_HEADER, b"\0")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            try:
+                found = os.pread(self._file, _HEADER, 0)
+                if len(found) < _HEADER and header.startswith(found):
+                    os.ftruncate(self._file, 0)
+                    _write(self._file, header)
+                    found = header
+                if found != header:
+                    raise CorruptArtefact(
+                        f"{path} is not a vector file of the encoder {self.encoder.name!r} with {self.encoder.dim} "
+                        "components: delete it, and the texts are encoded anew."
+                    )
+                self._refresh()
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        except CorruptArtefact:
+            self.close()
+            raise
+        except OSError as error:
+            self.close()
+            raise Unavailable(f"The vector file {path} can't be opened: {error.strerror}.") from error
+
+    def _mapped(self) -> npt.NDArray[np.void]:
+        """The whole records of the file, mapped."""
+        assert self._file is not None
+        whole = (os.fstat(self._file).st_size - _HEADER) // self._record.itemsize
+        if whole <= 0:
+            return np.empty(0, self._record)
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            return np.memmap(file, self._record, "r", _HEADER, (whole,))
+
+    def _refresh(self) -> None:
+        """Learns the records that were appended since, by this process or another; spoiled ones are skipped."""
+        records = self._mapped()
+        size = self._record.itemsize
+        for start in range(self._rows, len(records), 4096):
+            raw = records[start : start + 4096].tobytes()
+            for i in range(len(raw) // size):
+                body = raw[i * size : (i + 1) * size - 4]
+                if zlib.crc32(body) == int.from_bytes(raw[(i + 1) * size - 4 : (i + 1) * size], "little"):
+                    self._row_of[body[:16]] = start + i
+        self._rows = len(records)
+
+    def _add(self, digests: list[bytes], rows: F32) -> None:
+        with self._lock:
+            if self._path is None:
+                self._add_to_memory(digests, rows)
+                return
+            file = self._file
+            if file is None:
+                raise Unavailable(f"The vector file {self._path} is closed.")
+            records = np.zeros(len(digests), self._record)
+            records["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+            records["vector"] = rows
+            size = self._record.itemsize
+            raw = records.tobytes()
+            records["crc"] = [zlib.crc32(raw[i : i + size - 4]) for i in range(0, len(raw), size)]
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                try:
+                    torn = (os.fstat(file).st_size - _HEADER) % size
+                    if torn:
+                        os.ftruncate(file, os.fstat(file).st_size - torn)
+                    _write(file, records.tobytes())
+                    self._refresh()
+                finally:
+                    fcntl.flock(file, fcntl.LOCK_UN)
+            except OSError as error:
+                raise Unavailable(f"The vector file {self._path} can't be written: {error.strerror}.") from error
+
+    def _add_to_memory(self, digests: list[bytes], rows: F32) -> None:
+        if self._rows + len(rows) > len(self._memory):
+            grown = np.empty((max(self._rows + len(rows), 2 * len(self._memory)), self.encoder.dim), np.float16)
+            grown[: self._rows] = self._memory[: self._rows]
+            self._memory = grown
+        self._memory[self._rows : self._rows + len(rows)] = rows
+        self._row_of.update(zip(digests, range(self._rows, self._rows + len(rows)), strict=True))
+        self._rows += len(rows)
+
+    def _read(self, digests: list[bytes]) -> F32:
+        with self._lock:
+            rows = np.fromiter((self._row_of[digest] for digest in digests), np.int64, len(digests))
+            if self._path is None:
+                found = self._memory[rows].astype(np.float32)
+            elif not len(rows):
+                found = np.empty((0, self.encoder.dim), np.float32)
+            elif self._file is None:
+                raise Unavailable(f"The vector file {self._path} is closed.")
+            else:
+                found = self._mapped()["vector"][rows].astype(np.float32)
+        norm = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
+        found /= np.where(norm > 0.0, norm, np.float32(1.0))
+        return found
+
+
+def _write(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
