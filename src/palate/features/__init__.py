@@ -1,0 +1,20 @@
+"""Every ranking feature, declared once, computed by the same code when serving, training and evaluating."""
+
+from palate.features.compute import Computer, ItemSide, Query
+from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
+from palate.features.neighbours import NO_EASE, Neighbours
+from palate.features.subject import Subject
+
+__all__ = [
+    "FEATURES",
+    "NAMES",
+    "NO_EASE",
+    "PRIOR",
+    "Computer",
+    "Feature",
+    "ItemSide",
+    "Neighbours",
+    "Query",
+    "Subject",
+    "column",
+]

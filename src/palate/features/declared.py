@@ -1,0 +1,76 @@
+"""The table of features: name, group, unit, what it means, and its weight in the blend that works from event one.
+
+``prior`` weights multiply the feature as it is. They were set once, by the scale of each feature, and are the
+fall-back until training has something better; training never changes them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from palate.types import F64
+
+Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context"]
+
+
+class Feature(NamedTuple):
+    """``unit`` of the value; ``prior`` weight; ``reason`` code that a positive contribution stands for, or ''."""
+
+    name: str
+    group: Group
+    unit: str
+    prior: float
+    reason: str
+    meaning: str
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature("pop_all", "popularity", "log lift", 0.05, "popular", "interactions, all time, over the mean item's"),
+    Feature("pop_short", "popularity", "log lift", 0.25, "trending", "decayed interactions, first half-life"),
+    Feature("pop_medium", "popularity", "log lift", 0.15, "popular", "decayed interactions, second half-life"),
+    Feature("pop_long", "popularity", "log lift", 0.10, "popular", "decayed interactions, third half-life"),
+    Feature("trend", "popularity", "log ratio", 0.0, "trending", "short over long decayed interactions"),
+    Feature("age", "popularity", "log days", 0.0, "new", "time since the item appeared"),
+    Feature("idle", "popularity", "log days", 0.0, "trending", "time since anybody's last interaction"),
+    Feature("click_rate", "popularity", "log ratio", 0.0, "popular", "interactions per impression; 0 without any"),
+    Feature("daypart", "popularity", "log lift", 0.1, "popular", "share of interactions in this part of the week"),
+    Feature("next_1", "item_to_item", "asinh(1000 p)", 0.30, "because_of", "how often it followed the last item"),
+    Feature("next_5", "item_to_item", "asinh(1000 p)", 0.20, "because_of", "how often it followed the last five"),
+    Feature("next_cos", "item_to_item", "asinh(1000 c)", 0.15, "because_of", "the same, over both items' counts"),
+    Feature("near_20", "item_to_item", "asinh(1000 c)", 0.20, "because_of", "seen near the last twenty (cosine)"),
+    Feature("near_all", "item_to_item", "asinh(1000 c)", 0.10, "because_of", "seen near the whole history (cosine)"),
+    Feature("near_max", "item_to_item", "asinh(1000 c)", 0.05, "because_of", "the strongest of these"),
+    Feature("ease", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE over the history (Steck 2019)"),
+    Feature("ease_recent", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .9 decay an event"),
+    Feature("taste_long", "content", "cosine", 1.0, "taste", "text against the long-term taste"),
+    Feature("taste_short", "content", "cosine", 1.0, "taste", "text against the last five"),
+    Feature("taste_interest", "content", "cosine", 0.5, "taste", "text against the nearest of several interests"),
+    Feature("taste_last", "content", "cosine", 0.5, "taste", "text against the nearest of the last five"),
+    Feature("dislike", "content", "cosine", -1.0, "", "text against the nearest hidden or disliked item"),
+    Feature("tags_long", "tags", "share", 0.5, "tag", "weight of its tags in the long-term profile"),
+    Feature("tags_short", "tags", "share", 0.5, "tag", "weight of its tags in the last five"),
+    Feature("again_count", "again", "log count", 1.0, "again", "how often this user had it"),
+    Feature("again_share", "again", "share", 1.0, "again", "its share of this user's interactions"),
+    Feature("again_day", "again", "2^(−days)", -0.5, "again", "had in the last day"),
+    Feature("again_month", "again", "2^(−days/30)", 1.0, "again", "had in the last month"),
+    Feature("again_gap", "again", "log hours", 0.0, "again", "time since this user had it; 0 if never"),
+    Feature("query_words", "query", "BM25", 1.0, "query", "words of the query"),
+    Feature("query_meaning", "query", "cosine", 8.0, "query", "meaning of the query"),
+    Feature("user_count", "person", "log count", 0.0, "", "how much is known of the user"),
+    Feature("user_repeats", "person", "share", 0.0, "", "share of the user's interactions that repeat"),
+    Feature("user_idle", "person", "log hours", 0.0, "", "time since the user's last interaction"),
+    Feature("session_length", "person", "log count", 0.0, "", "interactions in the last half hour"),
+    Feature("hour", "context", "hour of day", 0.0, "", "UTC, or context.hour"),
+    Feature("weekday", "context", "0 Monday", 0.0, "", "UTC, or context.weekday"),
+)
+
+NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)
+PRIOR: F64 = np.array([f.prior for f in FEATURES])
+_COLUMN = {name: place for place, name in enumerate(NAMES)}
+
+
+def column(name: str) -> int:
+    """Column of a feature in the matrix. Errors: ``KeyError`` for a name that isn't declared."""
+    return _COLUMN[name]
