@@ -1,0 +1,74 @@
+"""The best first, with at most one labelled slot of exploration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from palate.policy.diversify import DEPTH, MarginalRelevance, check_trade_off
+from palate.types import F32, F64, I64, Slate
+
+
+@dataclass(frozen=True, slots=True)
+class ExploreSlot:
+    """The place of exploration: ``position`` (from 1), or the last of a shorter slate."""
+
+    position: int = 5
+
+
+class Greedy:
+    """The highest scores first; equal scores in the order of the candidates.
+
+    With an exploration slot, the k − 1 best keep their order and one of the others, drawn uniformly, takes the slot:
+    its propensity is 1 / (candidates − k + 1), the others' is 1. Slates of one item, or of everybody, don't explore.
+    """
+
+    name = "greedy"
+
+    def __init__(self, explore: ExploreSlot | None = None, diversity: float = 0.0) -> None:
+        """diversity: MMR's λ in [0, 1), 0 is off. Errors: ``ConfigError``."""
+        self.explore = explore
+        self.diversity = check_trade_off(diversity)
+
+    def choose(
+        self, scores: F64, k: int, rng: np.random.Generator, similarity: Callable[[int], F32] | None = None
+    ) -> Slate:
+        """See ``Policy.choose``; only exploration uses ``rng``. Cost: O(n + k log k); diverse, O(n) a position."""
+        eligible: I64 = np.flatnonzero(np.isfinite(scores))
+        size = max(0, min(k, len(eligible)))
+        slot = self.explore
+        exploring = slot is not None and 2 <= size < len(eligible)
+        order = self._best(scores, eligible, size - exploring, similarity)
+        propensity: F64 = np.ones(size)
+        explored = np.zeros(size, dtype=np.bool_)
+        if slot is not None and exploring:
+            others = np.setdiff1d(eligible, order, assume_unique=True)
+            at = max(1, min(size, slot.position)) - 1
+            order = np.insert(order, at, others[rng.integers(len(others))])
+            propensity[at] = 1.0 / len(others)
+            explored[at] = True
+        return Slate(order, propensity, explored)
+
+    def _best(self, scores: F64, eligible: I64, size: int, similarity: Callable[[int], F32] | None) -> I64:
+        if self.diversity == 0.0 or similarity is None or size == 0:
+            return eligible[_top(scores[eligible], size)]
+        relevance = MarginalRelevance(scores, eligible, similarity, self.diversity)
+        head: list[int] = []
+        for _ in range(min(size, DEPTH)):
+            best = int(relevance.utilities().argmax())
+            relevance.take(best)
+            head.append(best)
+        rest = np.delete(eligible, head)
+        return np.concatenate([eligible[head], rest[_top(scores[rest], size - len(head))]])
+
+
+def _top(scores: F64, size: int) -> I64:
+    """Indices of the ``size`` largest, best first, ties by index."""
+    if size <= 0:
+        return np.zeros(0, dtype=np.int64)
+    kept: I64 = np.arange(len(scores))
+    if size < len(scores):
+        kept = np.flatnonzero(scores >= np.partition(scores, len(scores) - size)[len(scores) - size])
+    return kept[np.argsort(-scores[kept], kind="stable")[:size]]
