@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
+
+from palate.config import DecisionSettings
+
+if TYPE_CHECKING:
+    from palate.store.decision import Decision
 
 Durability = Literal["durable", "fast"]
 
@@ -74,6 +79,34 @@ class Store(Protocol):
     def close(self) -> None:
         """Make everything durable and let go of the files. Closing twice is fine."""
         ...
+
+
+class Decisions(Protocol):
+    """A log of decisions; ``palate.store.decisions.DecisionLog`` says what each method promises."""
+
+    appended: int
+    dropped: int
+
+    def reserve(self) -> str: ...
+
+    def keeps_unshown(self, ranking: str) -> bool: ...
+
+    def append(self, ranking: str, decision: Decision) -> None: ...
+
+    def get(self, ranking: str) -> Decision: ...
+
+    def read(self) -> Iterator[Decision]: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_decisions(directory: Path | None, settings: DecisionSettings, read_only: bool = False) -> Decisions:
+    """The decision log of ``directory`` (created where absent), or in memory for None. Errors: ``Unavailable``."""
+    from palate.store.decisions import DecisionLog, MemoryDecisionLog
+
+    return MemoryDecisionLog(settings) if directory is None else DecisionLog(directory, settings, read_only)
 
 
 def open_store(path: Path | str, durability: Durability = "durable", read_only: bool = False) -> Store:

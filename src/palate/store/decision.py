@@ -1,0 +1,128 @@
+"""What a decision is: one ranking as evidence, and how it is written down."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from palate.config import DecisionSettings
+from palate.errors import CorruptArtefact, Gone, NotFound
+from palate.types import F32, FieldValue, Stage
+
+
+class Asked(msgspec.Struct, omit_defaults=True):
+    """What the request said. kind: ``rank`` or ``recommend``. candidates: how many entered the line."""
+
+    kind: str
+    user: str | None = None
+    session: str | None = None
+    k: int | None = None
+    query: str | None = None
+    context: dict[str, FieldValue] = {}
+    seen: str = "auto"
+    candidates: int = 0
+
+
+def pack(features: F32) -> bytes:
+    """(n, f) float32 as little-endian bytes, row by row."""
+    return np.ascontiguousarray(features, dtype="<f4").tobytes()
+
+
+def _unpack(data: bytes, rows: int) -> F32:
+    values = np.frombuffer(data, dtype="<f4").astype(np.float32)
+    return values.reshape(rows, -1) if rows else values.reshape(0, 0)
+
+
+class Shown(msgspec.Struct):
+    """The items of the answer, all of the same length k, in the order shown.
+
+    scores: None where an item could not be scored. positions count from 1. propensities in (0, 1].
+    features: ``pack`` of a (k, f) matrix.
+    """
+
+    ids: list[str]
+    scores: list[float | None]
+    positions: list[int]
+    propensities: list[float]
+    explored: list[bool]
+    features: bytes
+
+    def matrix(self) -> F32:
+        """The features, (k, f) float32; (0, 0) when nothing was shown."""
+        return _unpack(self.features, len(self.ids))
+
+
+class Unshown(msgspec.Struct):
+    """Candidates that were scored and left out; features: ``pack`` of an (n, f) matrix."""
+
+    ids: list[str]
+    features: bytes
+
+    def matrix(self) -> F32:
+        """The features, (n, f) float32; (0, 0) when there is none."""
+        return _unpack(self.features, len(self.ids))
+
+
+class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One ranking as evidence.
+
+    ranking: its id, set by ``DecisionLog.append``. timestamp: event time, Unix ms. as_of: log position of the state.
+    subject: user, else session. arm: of an experiment. features: names the feature list (the manifest's version or
+    hash). filters: how many candidates each filter removed. unshown: kept for a sample of decisions.
+    clicked: label hints of a replay. base: the part of every score that no feature contributes.
+    """
+
+    ranking: str = ""
+    timestamp: int
+    as_of: int
+    subject: str | None
+    model: str
+    features: str
+    shown: Shown
+    unshown: Unshown | None = None
+    arm: str = ""
+    source: Literal["live", "replay"] = "live"
+    policy: str = "greedy"
+    request: Asked | None = None
+    stages: list[Stage] = []
+    filters: dict[str, int] = {}
+    clicked: list[str] = []
+    base: float = 0.0
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Decision)
+
+
+def encode(decision: Decision) -> bytes:
+    """MessagePack. Errors: ``TypeError``, ``ValueError`` or ``OverflowError`` for values not of the declared types."""
+    return _encoder.encode(decision)
+
+
+def decode(body: bytes, where: str) -> Decision:
+    """Back from ``encode``. Errors: ``CorruptArtefact`` naming ``where``."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptArtefact(
+            f"A decision in {where} is whole but unreadable ({error}): it was written by another version of Palate; "
+            "install that one, or move the file away."
+        ) from None
+
+
+def not_found(ranking: str) -> NotFound:
+    """The error for an id without a decision."""
+    return NotFound(
+        f"There is no decision {ranking[:80]!r}: take the id from an answer's 'ranking' field. Decisions of the last "
+        "moments before a crash, and all while decisions.enabled is false, are not kept."
+    )
+
+
+def gone(ranking: str, settings: DecisionSettings) -> Gone:
+    """The error for a decision that a cap has deleted."""
+    return Gone(
+        f"Decision {ranking} has expired: decisions are kept for {settings.max_days:g} days and "
+        f"{settings.max_bytes} bytes (decisions.max_days, decisions.max_bytes)."
+    )

@@ -1,0 +1,399 @@
+"""The decision log: what was shown, why, with what probability, and the features that it was chosen by.
+
+One compact record a decision in append-only segment files. Appending never waits for the disk: a thread writes
+and syncs every ``flush_seconds``, so a crash or a power loss costs at most the decisions of the last
+``flush_seconds`` and the one flush that was under way. What the caps (bytes, days) push out goes by whole segments,
+the oldest first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from palate.config import DecisionSettings
+from palate.errors import Unavailable
+from palate.store import segments
+from palate.store.decision import Asked, Decision, Shown, Unshown, decode, encode, gone, not_found, pack
+from palate.store.segments import Key, Segment
+
+__all__ = ["Asked", "Decision", "DecisionLog", "MemoryDecisionLog", "Shown", "Unshown", "pack"]
+
+_log = logging.getLogger("palate.store")
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+MAX_PENDING = 10_000
+"""Decisions that may wait while the disk refuses; further ones are dropped and counted."""
+_DAY_MS = 86_400_000
+
+
+class DecisionLog:
+    """The decisions of a directory. Safe to use from several threads; one process writes, others may read.
+
+    ``directory`` is created where absent. ``clock``: Unix seconds. Memory: what waits to be written, and 12 bytes a
+    decision once ``get`` has looked into its segment. A decision lives at most ``max_days``, and no less than that
+    minus a quarter (minus a day, from four days on), unless ``max_bytes`` pushes it out before.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: DecisionSettings,
+        read_only: bool = False,
+        segment_bytes: int = SEGMENT_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.appended = 0
+        self.dropped = 0
+        self._read_only = read_only
+        self._segment_bytes = min(segment_bytes, max(settings.max_bytes // 4, 4096))
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the plain state
+        self._io = threading.RLock()  # guards what is written; taken before _lock
+        self._looking = threading.Lock()  # guards _segments, so that a look-up never waits for a sync
+        self._pending: dict[Key, Decision] = {}
+        self._segments: dict[int, Segment] = {}
+        self._ordinal = 0
+        self._current = 1
+        self._fd: int | None = None
+        self._size = 0
+        self._files: dict[int, tuple[int, int]] = {}  # segment: bytes, creation time in ms
+        self._closed = False
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        if read_only or not settings.enabled:
+            return
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            for number in segments.numbers(directory):
+                path = segments.path_of(directory, number)
+                self._files[number] = (path.stat().st_size, segments.created(path) or self._now())
+            # Always a new segment: whatever a crash left at the end of the last one is never written over.
+            self._current = max(self._files, default=0) + 1
+            self._expire(0)
+        except OSError as error:
+            raise _unavailable(directory, error) from None
+        self._thread = threading.Thread(target=self._run, name="palate-decisions", daemon=True)
+        self._thread.start()
+
+    def reserve(self) -> str:
+        """A fresh id for a ranking: where to look for its decision, and 64 random bits. About 2 µs."""
+        nonce = int.from_bytes(os.urandom(8), "little")
+        with self._lock:
+            self._ordinal += 1
+            return Key(self._current, self._ordinal, nonce).text()
+
+    def keeps_unshown(self, ranking: str) -> bool:
+        """Whether this decision is of the sample (``settings.sample``) that keeps its unshown candidates."""
+        return segments.sampled(ranking, self.settings.sample)
+
+    def append(self, ranking: str, decision: Decision) -> None:
+        """Log ``decision`` under the reserved id ``ranking``; it must not change afterwards. Never waits for the disk.
+
+        Errors: ``NotFound`` for an id that no ``reserve`` gave, ``Unavailable`` when closed or opened for reading.
+        While the disk refuses, ``MAX_PENDING`` decisions wait; more are dropped, counted in ``dropped``.
+        """
+        key = segments.parse_key(ranking)
+        if key is None:
+            raise not_found(ranking)
+        if not self.settings.enabled:
+            return
+        decision.ranking = ranking
+        with self._lock:
+            if self._closed or self._read_only:
+                raise Unavailable(
+                    f"The decision log {self.directory} is closed or was opened for reading: open the engine again."
+                )
+            if len(self._pending) >= MAX_PENDING:
+                self.dropped += 1
+                return
+            self.appended += 1
+            self._pending[key] = decision
+        self._wake.set()
+
+    def get(self, ranking: str) -> Decision:
+        """The decision with this id, whether written yet or not.
+
+        Errors: ``NotFound`` for an id that is none, or whose decision a crash lost; ``Gone`` once it has expired.
+        Cost: a look into one segment, 0.1 ms once it has been read.
+        """
+        key = segments.parse_key(ranking)
+        if key is None or not self.settings.enabled:
+            raise not_found(ranking)
+        with self._lock:
+            waiting = self._pending.get(key)
+        if waiting is not None:
+            return waiting
+        with self._looking:
+            present = segments.numbers(self.directory)
+            # A decision lies in the segment of its reservation, or in a later one when it took its time.
+            for number in present:
+                if number >= key.segment and (found := self._look(number, key)) is not None:
+                    return found
+        if present and key.segment < present[0]:
+            raise gone(ranking, self.settings)
+        raise not_found(ranking)
+
+    def _look(self, number: int, key: Key) -> Decision | None:
+        path = segments.path_of(self.directory, number)
+        segment = self._segments.setdefault(number, Segment(path))
+        try:
+            body = segment.find(key)
+        except FileNotFoundError:  # expired a moment ago, by the process that writes
+            self._segments.pop(number, None)
+            return None
+        except OSError as error:
+            raise _unavailable(self.directory, error) from None
+        return None if body is None else decode(body, str(path))
+
+    def read(self) -> Iterator[Decision]:
+        """Every decision, oldest first; what waits is written before. Damaged segments are read up to the damage.
+
+        Cost: about 20 µs a decision with 100 features for 10 items. Errors: ``Unavailable``, ``CorruptArtefact``.
+        """
+        if not self._read_only and self.settings.enabled and not self._closed:
+            self.flush()
+        for number in segments.numbers(self.directory):
+            path = segments.path_of(self.directory, number)
+            try:
+                if segments.created(path) is None:
+                    continue
+                for body in segments.bodies(path):
+                    yield decode(body, str(path))
+            except FileNotFoundError:  # expired meanwhile
+                continue
+            except OSError as error:
+                raise _unavailable(self.directory, error) from None
+
+    def flush(self) -> None:
+        """Write and sync what waits. Errors: ``Unavailable``; then everything unwritten still waits."""
+        try:
+            self._flush()
+        except OSError as error:
+            raise _unavailable(self.directory, error) from None
+
+    def close(self) -> None:
+        """Write what waits and let go of the files. Closing twice is fine. Errors: ``Unavailable``, but closed."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            try:
+                self.flush()
+            finally:
+                self._release()
+
+    def _run(self) -> None:
+        failing = False
+        while not self._stop.is_set():
+            self._wake.wait(3600.0)  # the hour is for what expires while nothing is appended
+            self._stop.wait(self.settings.flush_seconds)
+            self._wake.clear()
+            try:
+                self._flush()
+                failing = False
+            except OSError:
+                if not failing:
+                    _log.exception("Writing decisions to %s failed; they wait and are tried again.", self.directory)
+                failing = True
+                self._wake.set()
+
+    def _flush(self) -> None:
+        with self._io:
+            while True:
+                with self._lock:
+                    batch = list(islice(self._pending.items(), 1024))
+                if not batch:
+                    break
+                done = self._write(batch)
+                with self._lock:
+                    for key, _ in batch[:done]:
+                        self._pending.pop(key, None)
+            self._expire(0)
+
+    def _write(self, batch: list[tuple[Key, Decision]]) -> int:
+        """Write the head of ``batch`` that fits into the current segment, and sync; returns how many."""
+        now = self._now()
+        if self._size and (self._size >= self._segment_bytes or now - self._files[self._current][1] > self._turn_ms):
+            self._rotate()
+        pieces: list[bytes] = []
+        size = self._size or segments.HEAD_BYTES
+        empty = size == segments.HEAD_BYTES
+        for key, decision in batch:
+            try:
+                piece = segments.frame(key, encode(decision))
+            except (TypeError, ValueError, OverflowError):  # not of the declared types: the rest must not suffer
+                _log.exception("Decision %s can't be encoded and is dropped.", key.text())
+                with self._lock:
+                    self.dropped += 1
+                piece = b""
+            if size + len(piece) > self._segment_bytes and not (empty and not pieces):
+                break  # only an empty segment takes a record that is larger than a segment should be
+            pieces.append(piece)
+            size += len(piece)
+        if not pieces:
+            self._rotate()
+            return 0
+        payload = b"".join(pieces)
+        self._expire(len(payload) + segments.HEAD_BYTES)
+        fd = self._begin() if self._fd is None else self._fd
+        os.ftruncate(fd, self._size)  # whatever an earlier failure left behind
+        _write_at(fd, payload, self._size)
+        os.fsync(fd)
+        self._size += len(payload)
+        self._files[self._current] = (self._size, self._files[self._current][1])
+        return len(pieces)
+
+    def _begin(self) -> int:
+        """Create the current segment, durably; returns its descriptor."""
+        now = self._now()
+        fd = os.open(segments.path_of(self.directory, self._current), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            _write_at(fd, segments.head(now), 0)
+            os.fsync(fd)
+            self._sync_directory()
+        except OSError:
+            os.close(fd)
+            raise
+        self._fd, self._size = fd, segments.HEAD_BYTES
+        self._files[self._current] = (self._size, now)
+        return fd
+
+    @property
+    def _turn_ms(self) -> float:
+        return min(1.0, self.settings.max_days / 4) * _DAY_MS
+
+    def _rotate(self) -> None:
+        self._release()
+        with self._lock:
+            self._current += 1
+            self._ordinal = 0
+
+    def _release(self) -> None:
+        fd, self._fd, self._size = self._fd, None, 0
+        if fd is not None:
+            os.close(fd)
+
+    def _expire(self, extra: int) -> None:
+        """Delete the oldest segments until the caps hold with ``extra`` bytes more; never the current one."""
+        oldest = self._now() - self.settings.max_days * _DAY_MS
+        if self._size and self._files[self._current][1] < oldest:
+            self._rotate()
+        total = sum(size for size, _ in self._files.values()) + extra
+        for number in sorted(self._files):
+            size, begun = self._files[number]
+            if number == self._current or (total <= self.settings.max_bytes and begun >= oldest):
+                break
+            segments.path_of(self.directory, number).unlink(missing_ok=True)
+            del self._files[number]
+            self._segments.pop(number, None)
+            total -= size
+            if not self._files:
+                self._begin()  # segment numbers must never start again, or ids long gone would look like new ones
+
+    def _sync_directory(self) -> None:
+        fd = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _write_at(fd: int, data: bytes, at: int) -> None:
+    while data:
+        written = os.pwrite(fd, data, at)
+        data, at = data[written:], at + written
+
+
+def _unavailable(directory: Path, error: OSError) -> Unavailable:
+    return Unavailable(f"The decision log {directory} fails ({error.strerror}): check the disk and the rights.")
+
+
+class MemoryDecisionLog:
+    """The same for ``:memory:`` engines: the newest ``max_bytes`` (at most 64 MiB), gone with the process."""
+
+    def __init__(self, settings: DecisionSettings) -> None:
+        self.settings = settings
+        self.appended = 0
+        self.dropped = 0
+        self._lock = threading.Lock()
+        self._bodies: dict[Key, bytes] = {}
+        self._bytes = 0
+        self._ordinal = 0
+        self._expired = 0  # the largest ordinal that the cap has deleted
+        self._closed = False
+
+    def reserve(self) -> str:
+        """See ``DecisionLog.reserve``."""
+        with self._lock:
+            self._ordinal += 1
+            return Key(1, self._ordinal, int.from_bytes(os.urandom(8), "little")).text()
+
+    def keeps_unshown(self, ranking: str) -> bool:
+        """See ``DecisionLog.keeps_unshown``."""
+        return segments.sampled(ranking, self.settings.sample)
+
+    def append(self, ranking: str, decision: Decision) -> None:
+        """See ``DecisionLog.append``."""
+        key = segments.parse_key(ranking)
+        if key is None:
+            raise not_found(ranking)
+        if not self.settings.enabled:
+            return
+        decision.ranking = ranking
+        with self._lock:
+            if self._closed:
+                raise Unavailable("The decision log is closed: open the engine again.")
+            try:
+                body = encode(decision)
+            except (TypeError, ValueError, OverflowError):  # as on disk: a ranking is answered, logged or not
+                _log.exception("Decision %s can't be encoded and is dropped.", ranking)
+                self.dropped += 1
+                return
+            self.appended += 1
+            self._bodies[key] = body
+            self._bytes += len(body)
+            while self._bytes > min(self.settings.max_bytes, 64 * 1024 * 1024):
+                oldest = next(iter(self._bodies))
+                self._bytes -= len(self._bodies.pop(oldest))
+                self._expired = max(self._expired, oldest.ordinal)
+
+    def get(self, ranking: str) -> Decision:
+        """See ``DecisionLog.get``."""
+        key = segments.parse_key(ranking)
+        with self._lock:
+            body = self._bodies.get(key) if key is not None else None
+        if body is not None:
+            return decode(body, "memory")
+        if key is not None and key.segment == 1 and 0 < key.ordinal <= self._expired:
+            raise gone(ranking, self.settings)
+        raise not_found(ranking)
+
+    def read(self) -> Iterator[Decision]:
+        """See ``DecisionLog.read``."""
+        with self._lock:
+            bodies = list(self._bodies.values())
+        for body in bodies:
+            yield decode(body, "memory")
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """See ``DecisionLog.close``."""
+        self._closed = True
