@@ -1,0 +1,245 @@
+"""Every route that isn't hot: users, items, explanations, models, training, status, evaluation, health, metrics.
+
+Ids in paths are one percent-encoded segment, decoded once, so that any opaque id works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from palate import __version__
+from palate.config import Limits
+from palate.errors import Conflict, CorruptArtefact, InvalidInput, MalformedBody, NotFound
+from palate.serve.metrics import Latency, Metrics
+from palate.types import Counts, FieldValue, ModelInfo
+from palate.wire import check_id
+
+if TYPE_CHECKING:
+    from palate.engine import Engine
+
+_encode = msgspec.json.Encoder().encode
+_MAX_USERS = 1000
+
+
+class UserRow(msgspec.Struct):
+    """A user and the number of interactions known of them."""
+
+    user: str
+    interactions: int
+
+
+class UserList(msgspec.Struct):
+    """Users whose id starts with a prefix, the most active first."""
+
+    users: list[UserRow]
+
+
+class ItemView(msgspec.Struct):
+    """An item of the catalogue."""
+
+    item: str
+    title: str
+    fields: dict[str, FieldValue]
+
+
+class ModelList(msgspec.Struct):
+    """All ranking artefacts, in order of creation."""
+
+    models: list[ModelInfo]
+
+
+class Training(msgspec.Struct):
+    """``idle``, ``running`` or ``failed: …``."""
+
+    training: str
+
+
+class Status(msgspec.Struct):
+    """The service at a glance. ``model`` is the version that answers."""
+
+    version: str
+    ready: bool
+    uptime_seconds: float
+    scene: str | None
+    counts: Counts
+    latency: dict[str, Latency]
+    queue_events: int
+    training: str
+    model: str | None
+    models: list[ModelInfo]
+
+
+class Health(msgspec.Struct):
+    """``ok``, or why not."""
+
+    status: str
+
+
+def routes(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Sequence[HTTPRouteHandler]:
+    """The handlers, bound to an engine."""
+    return [*_reading(engine), *_models(engine), *_service(engine, metrics, ready)]
+
+
+def _reading(engine: Engine) -> Sequence[HTTPRouteHandler]:
+    limits = engine.settings.limits
+
+    @get("/v1/users")
+    async def users(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Users whose id starts with `prefix`, the most active first."""
+        query = _query(request, ("prefix", "limit"))
+        limit = _whole_number(query.get("limit", "50"), "limit", _MAX_USERS)
+        rows = await asyncio.to_thread(engine.users, query.get("prefix", ""), limit)
+        return _reply(UserList([UserRow(user, count) for user, count in rows]))
+
+    @get("/v1/users/{user:str}")
+    async def user(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """What is believed of a user; `known` is false for one that no event names."""
+        return _reply(engine.user(_segment(request, "user", limits)))
+
+    @get("/v1/items/{item:str}")
+    async def item(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """An item of the catalogue and its fields."""
+        name = _segment(request, "item", limits)
+        fields = engine.item(name)
+        return _reply(ItemView(name, engine.title(name), fields))
+
+    @get("/v1/explain/{ranking:str}/{item:str}")
+    async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Why an item stood where it stood: contributions that add up to its score."""
+        ranking, name = _segment(request, "ranking", limits), _segment(request, "item", limits)
+        return _reply(await asyncio.to_thread(engine.explain, ranking, name))
+
+    @get("/v1/evaluation")
+    async def evaluation(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """The latest evaluation report."""
+        report = None if engine.path is None else Path(engine.path) / "evaluation" / "latest.json"
+        if report is None or not report.is_file():
+            raise NotFound("No evaluation has been run on this directory yet: run `palate evaluate`.")
+        return Response(await asyncio.to_thread(report.read_bytes), media_type="application/json")
+
+    return [users, user, item, explain, evaluation]
+
+
+def _models(engine: Engine) -> Sequence[HTTPRouteHandler]:
+    limits = engine.settings.limits
+
+    @get("/v1/models")
+    async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """All ranking artefacts and which one answers."""
+        return _reply(ModelList(await asyncio.to_thread(engine.models)))
+
+    @post("/v1/models/{version:str}/activate", status_code=200)
+    async def activate(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Let a ranking artefact answer from now on; the former one stays for a roll back."""
+        _no_body(await request.body())
+        version = _segment(request, "version", limits)
+        try:
+            return _reply(await asyncio.to_thread(engine.activate, version))
+        except CorruptArtefact as error:
+            raise Conflict(f"{error.message} The former model goes on answering.", error.where) from None
+
+    @post("/v1/models/rollback", status_code=200)
+    async def rollback(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Let the model answer that answered before this one."""
+        _no_body(await request.body())
+        try:
+            return _reply(await asyncio.to_thread(engine.rollback))
+        except CorruptArtefact as error:
+            raise Conflict(f"{error.message} The present model goes on answering.", error.where) from None
+
+    @post("/v1/train", status_code=202)
+    async def train(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Train in the background; the new model is swapped in when it wins on the validation window."""
+        _no_body(await request.body())
+        if engine.training == "running":
+            raise Conflict("A training is running already; GET /v1/status says when it has ended.")
+        await asyncio.to_thread(engine.train_in_background)
+        return _reply(Training(engine.training), 202)
+
+    return [models, activate, rollback, train]
+
+
+def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Sequence[HTTPRouteHandler]:
+    @get("/v1/status")
+    async def status(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Counts, latencies, models and training at a glance."""
+        known = await asyncio.to_thread(engine.models)
+        return _reply(
+            Status(
+                version=__version__,
+                ready=ready(),
+                uptime_seconds=round(time.time() - metrics.started, 3),
+                scene=engine.settings.scene,
+                counts=engine.counts(),
+                latency={name: histogram.latency() for name, histogram in metrics.latency.items()},
+                queue_events=metrics.queue,
+                training=engine.training,
+                model=next((model.version for model in known if model.active), None),
+                models=known,
+            )
+        )
+
+    @get("/metrics")
+    async def prometheus(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Counters, histograms and gauges in Prometheus' text format."""
+        page = metrics.render(engine).encode()
+        return Response(page, media_type="text/plain; version=0.0.4")
+
+    @get("/livez")
+    async def livez() -> Response[bytes]:
+        """The process answers."""
+        return _reply(Health("ok"))
+
+    @get("/readyz")
+    async def readyz() -> Response[bytes]:
+        """Whether traffic should be sent here; 503 while starting and from the first moment of a shutdown."""
+        return _reply(Health("ok")) if ready() else _reply(Health("starting or shutting down"), 503)
+
+    return [status, prometheus, livez, readyz]
+
+
+def _reply(value: msgspec.Struct, status: int = 200) -> Response[bytes]:
+    return Response(_encode(value), status_code=status, media_type="application/json")
+
+
+def _segment(request: Request[Any, Any, Any], name: str, limits: Limits) -> str:
+    """An id of the path, decoded once. Errors: ``MalformedBody`` for broken UTF-8, ``InvalidInput`` for a bad id."""
+    try:
+        value = unquote_to_bytes(request.path_params[name]).decode()
+    except UnicodeDecodeError:
+        raise MalformedBody(f"The {name} in the path is not valid UTF-8.", name) from None
+    check_id(value, name, limits)
+    return value
+
+
+def _query(request: Request[Any, Any, Any], allowed: tuple[str, ...]) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(
+            request.scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=16
+        )
+    except ValueError:
+        raise MalformedBody("The query string can't be read: percent-encode it as UTF-8.", "query") from None
+    for name, _ in pairs:
+        if name not in allowed:
+            raise InvalidInput(f"The query parameter {name[:80]!r} is unknown; use {' or '.join(allowed)}.", name[:80])
+    return dict(pairs)
+
+
+def _whole_number(text: str, where: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+        raise InvalidInput(f"{where} is {text[:40]!r}; it must be a whole number from 1 to {most}.", where)
+    return int(text)
+
+
+def _no_body(body: bytes) -> None:
+    if body.strip() not in (b"", b"{}"):
+        raise InvalidInput("This request takes no body.")

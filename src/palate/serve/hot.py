@@ -1,0 +1,136 @@
+"""The hot routes, straight on ASGI: one decode, the engine, one encode.
+
+An event is acknowledged once it is durable and folded into the state, so that the very next ranking reflects it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from palate.errors import InvalidInput, MalformedBody, PalateError, TooLarge
+from palate.serve.metrics import Metrics
+from palate.serve.security import ErrorBody, ErrorDetail
+from palate.types import Event, IngestResult, RankRequest, RecommendRequest, Rejected
+from palate.wire import decode_events, decode_request
+
+if TYPE_CHECKING:
+    from palate.engine import Engine
+
+_encode = msgspec.json.Encoder().encode
+_THREAD_BYTES = 256 * 1024
+"""Bodies above this are decoded beside the event loop, so that one import doesn't hold up everybody's rankings."""
+
+Reply = tuple[int, bytes]
+Handler = Callable[[bytes, bool], Awaitable[Reply]]
+
+
+class RefusedEvents(ErrorBody, kw_only=True):
+    """The answer to ``POST /v1/events`` when no event is good: the first sentence, and every event's own."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: list[Rejected]
+    seq: int
+
+
+class Hot:
+    """``POST /v1/events``, ``/v1/rank`` and ``/v1/recommend``. ``handlers`` maps a path to (name, handler)."""
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self.engine = engine
+        self.metrics = metrics
+        self.limits = engine.settings.limits
+        self.handlers: dict[str, tuple[str, Handler]] = {
+            "/v1/events": ("events", self.events),
+            "/v1/rank": ("rank", self.rank),
+            "/v1/recommend": ("recommend", self.recommend),
+        }
+
+    async def rank(self, body: bytes, ndjson: bool) -> Reply:
+        """Rank the caller's candidates. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
+        start = perf_counter()
+        ranking = self.engine.answer(decode_request(body, RankRequest, self.limits))
+        answer = _encode(ranking)
+        self.metrics.ranked(ranking)
+        self.metrics.latency["rank"].observe(perf_counter() - start)
+        return 200, answer
+
+    async def recommend(self, body: bytes, ndjson: bool) -> Reply:
+        """Retrieve, then rank. Errors as ``rank``."""
+        start = perf_counter()
+        ranking = self.engine.answer(decode_request(body, RecommendRequest, self.limits))
+        answer = _encode(ranking)
+        self.metrics.ranked(ranking)
+        self.metrics.latency["recommend"].observe(perf_counter() - start)
+        return 200, answer
+
+    async def events(self, body: bytes, ndjson: bool) -> Reply:
+        """Accept events; the answer comes once they are durable and in the state.
+
+        Errors: ``MalformedBody``, ``InvalidInput`` and ``TooLarge`` where no event is good, ``Overloaded``,
+        ``Unavailable``.
+        """
+        start = perf_counter()
+        if len(body) > _THREAD_BYTES:
+            good, bad, oversize = await asyncio.to_thread(decode_events, body, self.limits, ndjson)
+        else:
+            good, bad, oversize = decode_events(body, self.limits, ndjson)
+        if good:
+            result = _merge(await self._submit([event for _, event in good]), [index for index, _ in good], bad)
+        else:
+            _check_utf8(body)
+            result = IngestResult(0, 0, bad, self.engine.counts().seq)
+        self.metrics.ingested(result)
+        self.metrics.latency["events"].observe(perf_counter() - start)
+        if result.accepted or result.duplicates:
+            return 200, _encode(result)
+        return _refuse(result, oversize)
+
+    async def _submit(self, events: list[Event]) -> IngestResult:
+        count = len(events)
+        self.metrics.queue += count
+        try:
+            return await _settled(self.engine.submit(events))
+        finally:
+            self.metrics.queue -= count
+
+
+def _refuse(result: IngestResult, oversize: bool) -> Reply:
+    kind: type[PalateError] = TooLarge if oversize else InvalidInput
+    count = len(result.rejected)
+    if not count:
+        raise InvalidInput("The array is empty: send at least one event.")
+    first = result.rejected[0]
+    message = first.error if count == 1 else f"None of the {count} events is good. The first: {first.error}"
+    detail = ErrorDetail(kind.code, message, f"[{first.index}]")
+    return kind.status, _encode(RefusedEvents(error=detail, rejected=result.rejected, seq=result.seq))
+
+
+def _merge(result: IngestResult, indices: list[int], bad: list[Rejected]) -> IngestResult:
+    """The engine's answer about the good events, with the indices of what was sent."""
+    if not bad:
+        return result
+    for entry in (*result.rejected, *result.assigned):
+        entry.index = indices[entry.index]
+    result.rejected = sorted([*result.rejected, *bad], key=lambda entry: entry.index)
+    return result
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedBody(
+            f"The body is not valid UTF-8: byte {body[error.start]:#04x} at position {error.start}."
+        ) from None
+
+
+async def _settled(future: concurrent.futures.Future[IngestResult]) -> IngestResult:
+    """The result of the writer's future. Cancelling the request never cancels the write."""
+    return await asyncio.shield(asyncio.wrap_future(future))

@@ -1,0 +1,198 @@
+"""Running the service: bind, open the engine, serve, drain, snapshot, exit 0.
+
+On SIGTERM readiness goes off at once; every answer then closes its connection, new ones are still taken for a
+moment (so that nobody who read the old readiness is cut off), and what is in flight is finished within
+``serve.drain_seconds``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import uvicorn
+
+from palate import config
+from palate.errors import ConfigError, PalateError
+from palate.serve.app import PalateApp, create_app
+from palate.serve.security import check_bind
+
+if TYPE_CHECKING:
+    from palate.engine import Engine
+
+_log = logging.getLogger("palate.serve")
+_LAME_DUCK_SECONDS = 0.5
+_TRAIN_CHECK_SECONDS = 5.0
+_BACKLOG = 2048
+
+Announce = Callable[[str], None]
+"""Called with the service's URL once it accepts connections."""
+
+
+def serve(
+    path: str | Path,
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    settings: config.Settings | None = None,
+    announce: Announce | None = None,
+    **overrides: Any,
+) -> None:
+    """Open the engine at ``path`` and serve it until SIGTERM or SIGINT; then drain, snapshot and return.
+
+    ``host`` and ``port`` default to the settings' (port 0: any free one). ``overrides`` go to ``palate.open``.
+    Errors: ``ConfigError`` (off loopback without keys, the port is taken), ``Locked``, and those of ``palate.open``.
+    """
+    import palate
+
+    directory = None if str(path) == ":memory:" else Path(path)
+    known = _located(settings if settings is not None else config.load(directory, overrides), host, port)
+    # Everything that can refuse to start does so before the state is read, which may take seconds.
+    with (
+        contextlib.closing(bind(known.serve)) as listener,
+        palate.open(path, settings=settings, **overrides) as engine,
+    ):
+        run(engine, known, listener, announce)
+
+
+def serve_engine(
+    engine: Engine, host: str | None = None, port: int | None = None, *, announce: Announce | None = None
+) -> None:
+    """Serve an engine that is open already; leaves it open. Otherwise as ``serve``."""
+    known = _located(engine.settings, host, port)
+    with contextlib.closing(bind(known.serve)) as listener:
+        run(engine, known, listener, announce)
+
+
+def bind(settings: config.ServeSettings) -> socket.socket:
+    """A bound socket, not listening yet. Errors: ``ConfigError`` (off loopback without keys; the address is taken)."""
+    check_bind(settings.host, settings)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host.strip("[]"), settings.port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ConfigError(
+            f"Palate can't listen on {settings.host}:{settings.port} ({error}): "
+            "choose another --port, or stop what listens there."
+        ) from None
+    return listener
+
+
+def run(engine: Engine, settings: config.Settings, listener: socket.socket, announce: Announce | None = None) -> None:
+    """Serve ``engine`` on a bound socket until a signal, then drain and snapshot."""
+    server = Server(create_app(engine, settings), settings, announce)
+    # What is alive now stays alive: keep the collector from walking millions of state objects during requests.
+    gc.collect()
+    gc.freeze()
+    try:
+        server.run(sockets=[listener])
+    finally:
+        gc.unfreeze()
+        if engine.path is not None:
+            engine.snapshot()
+
+
+def _located(settings: config.Settings, host: str | None, port: int | None) -> config.Settings:
+    """The settings with the host and port of the arguments, where given."""
+    serve = msgspec.structs.replace(
+        settings.serve,
+        host=settings.serve.host if host is None else host,
+        port=settings.serve.port if port is None else port,
+    )
+    return msgspec.structs.replace(settings, serve=serve)
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with readiness that goes off before the connections do and an exit status of 0 after a signal."""
+
+    def __init__(self, app: PalateApp, settings: config.Settings, announce: Announce | None) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,  # pyright: ignore[reportArgumentType]
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                backlog=_BACKLOG,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=max(1, round(settings.serve.drain_seconds)),
+            )
+        )
+        self._app = app
+        self._settings = settings
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say where."""
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        if self._announce is not None and sockets:
+            self._announce(_url(sockets[0]))
+
+    async def main_loop(self) -> None:
+        """Serve; train in the background when enough has happened."""
+        async with _training(self._app.engine, self._settings.train.auto_events):
+            await super().main_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """First signal: drain. Second: leave now."""
+        if self._app.draining:
+            self.force_exit = self.should_exit = True
+            return
+        self._app.draining = True
+        wait = _LAME_DUCK_SECONDS if sig == signal.SIGTERM and self.server_state.connections else 0.0
+        self._loop.call_soon_threadsafe(self._loop.call_later, wait, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+@contextlib.asynccontextmanager
+async def _training(engine: Engine, every: int) -> AsyncIterator[None]:
+    if every <= 0:
+        yield
+        return
+    task = asyncio.create_task(_train_when_due(engine, every))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _train_when_due(engine: Engine, every: int) -> None:
+    """Start a background training after every ``every`` new interactions."""
+    trained_at = engine.counts().interactions
+    while True:
+        await asyncio.sleep(_TRAIN_CHECK_SECONDS)
+        interactions = engine.counts().interactions
+        if interactions - trained_at < every or engine.training == "running":
+            continue
+        trained_at = interactions
+        try:
+            await asyncio.to_thread(engine.train_in_background)
+        except PalateError as error:
+            _log.warning("Background training did not start: %s", error.message)
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
