@@ -57,7 +57,7 @@ class PlackettLuce:
         """All draws at once: sorting by u / T + Gumbel noise is the sequential draw (Yellott 1977)."""
         with np.errstate(over="ignore"):
             u: F64 = np.maximum((scores - scores.max()) / self.temperature, -1e300)
-        noise = np.asarray(rng.gumbel(size=len(u)), dtype=np.float64)
+        noise: F64 = rng.gumbel(size=u.shape)
         # The sum as two floats (Knuth's TwoSum): beside a huge |u| the noise would else be rounded away, and
         # candidates that the propensities call equally likely would come in a fixed order.
         high = u + noise
@@ -80,7 +80,7 @@ class PlackettLuce:
             with np.errstate(over="ignore"):
                 weights = softmax((utility - utility.max()) * relevance.spread / self.temperature)
             upto = np.cumsum(weights)
-            drawn = int(np.searchsorted(upto, rng.random() * upto[-1], side="right"))
+            drawn = int(upto.searchsorted(rng.random() * float(upto[-1]), side="right"))
             if drawn == len(upto):  # the product may round up to the total
                 drawn = int(np.flatnonzero(weights)[-1])
             relevance.take(drawn)

@@ -1,0 +1,1 @@
+"""Training: from the log to an artefact, and artefacts on disk."""
