@@ -1,0 +1,165 @@
+"""The dashboard: one page, hand-written ES modules and CSS, no build and nothing from another host.
+
+The page asks the same API as everybody else. Only titles and tags of items, which no answer of the API carries in
+bulk, have a route of their own here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+
+from palate.config import Settings
+from palate.content.text import item_tags, title
+from palate.errors import InvalidInput, NotFound
+from palate.types import FieldValue
+
+_HERE = Path(__file__).parent
+_PLOTLY = "plotly.min.js"
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_MOST_ITEMS = 2000
+
+CSP = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Scripts only from this service. Inline styles are for Plotly, which writes ``style`` attributes into its SVG."""
+
+
+class Catalogue(Protocol):
+    """What the dashboard needs of an engine besides the API."""
+
+    def item(self, item_id: str) -> Mapping[str, FieldValue]:
+        """The fields of an item. Errors: ``NotFound``."""
+        ...
+
+
+class ItemTag(msgspec.Struct):
+    """``tag`` as profiles name it, and the field that a filter on it compares."""
+
+    tag: str
+    field: str
+
+
+class ItemCard(msgspec.Struct):
+    """What the page shows of an item; an unknown item has its id as title."""
+
+    id: str
+    title: str
+    tags: list[ItemTag]
+
+
+class ItemQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Which items the page wants to name."""
+
+    ids: list[str]
+
+
+class ItemCards(msgspec.Struct):
+    """One card an id, in the order asked."""
+
+    items: list[ItemCard]
+
+
+def plotly_file() -> Path | None:
+    """Where the installed plotly keeps its browser library, without importing it (which takes half a second)."""
+    spec = find_spec("plotly")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "package_data" / _PLOTLY
+        if path.is_file():
+            return path
+    return None
+
+
+def item_card(item_id: str, fields: Mapping[str, FieldValue], tag_fields: Sequence[str] = ()) -> ItemCard:
+    """Title and tags of an item, as text: the page escapes nothing because it never parses them as markup."""
+    field_of: dict[str, str] = {}
+    for name, value in fields.items():
+        if not tag_fields or name in tag_fields:
+            for tag in item_tags({name: value}, (name,) if tag_fields else ()):
+                field_of.setdefault(tag, name)
+    tags = [ItemTag(tag, field_of[tag]) for tag in item_tags(fields, tag_fields) if tag in field_of]
+    return ItemCard(item_id, title(fields) or item_id, tags)
+
+
+def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
+    """The handlers of ``/``, ``/login``, ``/static/{name}`` and ``/dashboard/items``.
+
+    Files are read once, here; a page costs a template's rendering at start and a copy of bytes afterwards.
+    """
+    pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
+    plotly = plotly_file()
+    context = {"version": _version(), "plotly": plotly is not None, "keys": bool(settings.serve.keys)}
+    index = pages.get_template("index.html").render(context)
+    sign_in = pages.get_template("login.html").render(context)
+    static = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir()) if path.suffix in _TYPES}
+    tag_fields = settings.language.tag_fields
+
+    @get("/", include_in_schema=False, sync_to_thread=False)
+    def dashboard() -> Response[str]:
+        return _page(index)
+
+    @get("/login", include_in_schema=False, sync_to_thread=False)
+    def login_page() -> Response[str]:
+        return _page(sign_in)
+
+    @get("/static/{name:str}", include_in_schema=False, sync_to_thread=False)
+    def static_file(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+        if name == _PLOTLY and plotly is not None and name not in static:
+            static[name] = plotly.read_bytes()
+        content = static.get(name)
+        if content is None:
+            hint = ": install the plots with pip install 'palate[dashboard]'" if name == _PLOTLY else ""
+            raise NotFound(f"The dashboard has no file {name[:80]!r}{hint}.", "name")
+        tag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+        # "no-cache" asks every time whether it changed, so that an upgrade never mixes two versions of the modules.
+        headers = {"etag": tag, "cache-control": "no-cache"}
+        media = _TYPES[Path(name).suffix]
+        if request.headers.get("if-none-match") == tag:
+            return Response(b"", status_code=304, headers=headers, media_type=media)
+        return Response(content, headers=headers, media_type=media)
+
+    @post("/dashboard/items", status_code=200, include_in_schema=False, sync_to_thread=False)
+    def name_items(data: ItemQuery) -> ItemCards:
+        if len(data.ids) > _MOST_ITEMS:
+            raise InvalidInput(f"ids has {len(data.ids)} entries; ask for at most {_MOST_ITEMS} at once.", "ids")
+        return ItemCards([_card_or_id(engine, item_id, tag_fields) for item_id in data.ids])
+
+    return [dashboard, login_page, static_file, name_items]
+
+
+def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> ItemCard:
+    """A history may name an item that the catalogue never had or has deleted; then its id has to do."""
+    try:
+        return item_card(item_id, engine.item(item_id), tag_fields)
+    except NotFound:
+        return ItemCard(item_id, item_id, [])
+
+
+def _page(html: str) -> Response[str]:
+    headers = {"content-security-policy": CSP, "cache-control": "no-store", "x-frame-options": "DENY"}
+    return Response(html, media_type="text/html", headers=headers)
+
+
+def _version() -> str:
+    try:
+        return version("palate")
+    except PackageNotFoundError:
+        return ""

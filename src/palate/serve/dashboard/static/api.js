@@ -1,0 +1,58 @@
+// The service's API. Every failure becomes an ApiError whose message is a sentence to show.
+
+import { t } from "./i18n.js";
+
+export class ApiError extends Error {
+  constructor(message, status, code) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+async function call(method, path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+      credentials: "same-origin",
+      cache: "no-store",
+    });
+  } catch {
+    throw new ApiError(t("error.network"), 0, "network");
+  }
+  let data = null;
+  const text = await response.text();
+  try {
+    data = text ? JSON.parse(text) : null;
+  } catch {
+    throw new ApiError(t("error.not_json", { path, status: response.status }), response.status, "not_json");
+  }
+  if (response.ok) return data;
+  if (response.status === 401) {
+    location.assign("/login");
+    throw new ApiError(t("error.signed_out"), 401, "unauthorized");
+  }
+  const error = data?.error ?? {};
+  const message = error.message ?? t("error.status", { path, status: response.status });
+  throw new ApiError(error.where && !message.includes(error.where) ? `${message} (${error.where})` : message, response.status, error.code);
+}
+
+const id = encodeURIComponent;
+
+export const api = {
+  users: (prefix, limit = 50) => call("GET", `/v1/users?prefix=${id(prefix)}&limit=${limit}`),
+  user: (user) => call("GET", `/v1/users/${id(user)}`),
+  recommend: (request) => call("POST", "/v1/recommend", request),
+  event: (event) => call("POST", "/v1/events", event),
+  items: (ids) => call("POST", "/dashboard/items", { ids }),
+  status: () => call("GET", "/v1/status"),
+  models: () => call("GET", "/v1/models"),
+  activate: (version) => call("POST", `/v1/models/${id(version)}/activate`),
+  rollback: () => call("POST", "/v1/models/rollback"),
+  evaluation: () => call("GET", "/v1/evaluation"),
+  train: () => call("POST", "/v1/train"),
+  logout: () => call("POST", "/logout"),
+};

@@ -1,0 +1,113 @@
+// Model versions, with activate and roll back; latency and counts of the service.
+
+import { api } from "./api.js";
+import { $, fill, h } from "./dom.js";
+import { live } from "./live.js";
+import { milliseconds, moment, number, percent, t } from "./i18n.js";
+
+let versions = null;
+let done = "";
+let busy = false;
+let alerts = null;
+
+async function load() {
+  try {
+    versions = (await api.models()).models;
+    models.render();
+  } catch (error) {
+    alerts.show(error, load);
+  }
+}
+
+async function change(call, key) {
+  if (busy) return;
+  busy = true;
+  alerts.clear();
+  try {
+    const model = await call();
+    done = t(key, { version: model.version });
+    await Promise.all([load(), live.refresh()]);
+  } catch (error) {
+    alerts.show(error);
+  } finally {
+    busy = false;
+    models.render();
+  }
+}
+
+const metric = ([name, value]) => h("span", { class: "metric" }, `${name} `, h("b", {}, value.toFixed(4)));
+
+function row(model) {
+  return h(
+    "tr",
+    { class: model.active ? "active" : null },
+    h("th", { scope: "row" }, model.version),
+    h("td", {}, model.kind),
+    h("td", {}, h("time", { datetime: new Date(model.created).toISOString() }, moment(model.created))),
+    h("td", { class: "figure" }, number(model.events)),
+    h("td", {}, model.encoder),
+    h("td", {}, Object.entries(model.metrics).map(metric)),
+    h("td", { class: "end" }, model.active
+      ? h("span", { class: "chip on" }, t("models.active"))
+      : h("button", { type: "button", "aria-label": t("models.activate_version", { version: model.version }), on: { click: () => change(() => api.activate(model.version), "models.activated") } }, t("models.activate"))),
+  );
+}
+
+function table(label, heads, rows) {
+  const head = heads.map((text) => h("th", { scope: "col" }, text));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+}
+
+function versionsPanel() {
+  const rollback = versions?.length > 1 && h("button", { type: "button", on: { click: () => change(api.rollback, "models.rolled_back") } }, t("models.rollback"));
+  const train = h("button", { type: "button", disabled: live.status?.training === "running", on: { click: () => change(api.train, "models.train_started") } }, t("models.train"));
+  const heads = ["version", "kind", "created", "events", "encoder", "metrics"].map((key) => t(`models.${key}`));
+  const body = versions === null ? null : versions.length === 0
+    ? [h("p", {}, t("models.empty")), h("pre", {}, h("code", {}, "palate train"))]
+    : table(t("models.title"), [...heads, h("span", { class: "sr" }, t("models.activate"))], versions.map(row));
+  const training = live.status?.training;
+  return h(
+    "section",
+    { class: "panel" },
+    h("div", { class: "head" }, h("h1", {}, t("models.title")), h("div", { class: "actions" }, rollback, train)),
+    h("p", { class: "lead" }, t("models.lead")),
+    training && training !== "idle" && h("p", { class: "notice info" }, t("models.training", { state: training })),
+    h("p", { class: "outcome", role: "status" }, done),
+    body,
+  );
+}
+
+function healthPanel() {
+  const { status } = live;
+  if (!status) return null;
+  const routes = Object.entries(status.latency).filter(([, entry]) => entry.count > 0);
+  const ms = (value) => (value === null || value === undefined ? "–" : milliseconds(value));
+  const rows = routes.map(([route, entry]) => h("tr", {}, h("th", { scope: "row" }, route), ["p50", "p95", "p99"].map((key) => h("td", { class: "figure" }, ms(entry[key]))), h("td", { class: "figure" }, number(entry.count))));
+  const counts = Object.entries(status.counts).map(([key, value]) => h("div", {}, h("dt", {}, t(`count.${key}`)), h("dd", {}, key === "repeat_rate" ? percent(value) : number(value))));
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, t("health.title")),
+    h("h3", {}, t("health.latency")),
+    rows.length > 0 ? table(t("health.latency"), [t("health.route"), "p50", "p95", "p99", t("health.requests")], rows) : h("p", { class: "soft" }, t("health.no_latency")),
+    h("h3", {}, t("health.counts")),
+    h("dl", { class: "figures" }, counts),
+  );
+}
+
+export const models = {
+  start(given) {
+    alerts = given;
+    live.onChange(() => {
+      if (!$("view-models").hidden && !$("models").contains(document.activeElement)) models.render();
+    });
+  },
+
+  open() {
+    done = "";
+    models.render();
+    load();
+  },
+
+  render: () => fill($("models"), versionsPanel(), healthPanel()),
+};
