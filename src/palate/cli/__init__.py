@@ -1,0 +1,99 @@
+"""The ``palate`` command. Exit codes: 0 done, 1 something is broken, 2 bad input (one sentence), 130 Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+import typer
+
+import palate
+from palate.cli import data, demo, doctor, evaluate, models, ranking, serve
+from palate.cli.console import LangOption
+from palate.cli.messages import say
+from palate.errors import PalateError
+
+app = typer.Typer(
+    name="palate",
+    help="Palate ranks a catalogue for one person, now, and understands language while it does so.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.command("import")(data.import_)
+app.command("train")(models.train)
+app.command("serve")(serve.serve)
+app.command("rank")(ranking.rank)
+app.command("recommend")(ranking.recommend)
+app.command("explain")(ranking.explain)
+app.command("evaluate")(evaluate.evaluate)
+app.add_typer(models.app, name="models")
+app.command("rebuild")(data.rebuild)
+app.command("doctor")(doctor.doctor)
+app.command("export")(data.export)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"palate {palate.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    lang: LangOption = None,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code. What goes wrong becomes one sentence on stderr."""
+    json = "--json" in arguments
+    try:
+        code = app(list(arguments), prog_name="palate", standalone_mode=False)
+    except typer.TyperException as error:
+        return _fail(error.format_message(), "usage", None, json)
+    except PalateError as error:
+        return _fail(error.message, error.code, error.where, json)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.stderr.write(f"\n{say('interrupted')}\n")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our stdout has gone: nothing is left to say, and Python must not complain at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}.", "os", None, json)
+    if code == 130:
+        sys.stderr.write(f"\n{say('interrupted')}\n")
+    return code if isinstance(code, int) else 0
+
+
+def _fail(message: str, code: str, where: str | None, json: bool) -> int:
+    sentence = " ".join(message.split())
+    sys.stderr.write(f"palate: {sentence}\n")
+    if json:
+        body = {"error": {"code": code, "message": sentence, "where": where}}
+        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+    return 2
+
+
+def main() -> None:
+    """The entry point of the ``palate`` script."""
+    code = run(sys.argv[1:])
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.flush()
+    sys.exit(code)

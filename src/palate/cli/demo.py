@@ -1,0 +1,283 @@
+"""``palate demo``: real data, a real person, one event, and what it changes in the very next ranking."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from palate.cli.console import Bars, JsonOption, LangOption, Out, bar, moment, number, row, table
+from palate.cli.data import feed
+from palate.cli.messages import say
+from palate.cli.ranking import ranking_table
+from palate.cli.target import DirOption
+from palate.errors import Conflict, InvalidInput
+from palate.types import Interaction, Ranking, RecommendRequest, TrainReport
+
+if TYPE_CHECKING:
+    from palate.datasets import Dataset
+    from palate.engine import Engine
+
+K = 20
+LIKED_POSITION = 8
+"""The demo's person likes the item at this position: plausible, and not yet known to them."""
+_SHOWN = 10
+_LEAST_HISTORY = 20
+_MARK = "demo.json"
+
+
+class Source(msgspec.Struct):
+    """A contribution that names the demo's event."""
+
+    feature: str
+    contribution: float
+    event: str | None
+    item: str
+    share: float
+
+
+class Move(msgspec.Struct, rename={"from_": "from"}):
+    """An item whose place among the others changed. ``from`` or ``to`` is null outside the first k."""
+
+    id: str
+    title: str
+    from_: int | None
+    to: int | None
+    because: list[Source]
+
+
+class Place(msgspec.Struct):
+    id: str
+    title: str
+    score: float | None
+    position: int
+
+
+class Story(msgspec.Struct):
+    """The demo's answer; the last line of ``palate demo --json``."""
+
+    data: str
+    users: int
+    items: int
+    events: int
+    train_seconds: float
+    user: str
+    history: list[dict[str, Any]]
+    before: list[Place]
+    event: dict[str, Any]
+    after: list[Place]
+    moved: list[Move]
+    reproduced: bool
+    model: str
+    degraded: list[str]
+    directory: str
+
+
+def demo(
+    data: Annotated[
+        str, typer.Option("--data", metavar="movies|grocery|PATH", help="What to show it with.")
+    ] = "movies",
+    directory: DirOption = Path("demo.palate"),
+    no_serve: Annotated[bool, typer.Option("--no-serve", help="Stop after the story; no dashboard.")] = False,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Of the dashboard; 0: any.")] = None,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Show Palate at work: import, train, one real person's ranking, one event, the ranking after, what moved and why.
+
+    Then the dashboard is served, unless --no-serve or --json is given or there is no terminal.
+
+    [bold]Examples[/bold]
+
+    palate demo
+
+    palate demo --data movies --no-serve --json
+
+    palate demo --lang zh
+    """
+    from palate import datasets
+
+    out = Out(json_)
+    _clear(directory)
+    out.say("demo.intro", data=data)
+    with out.progress() as bars:
+        dataset = datasets.load(data, None, bars)
+        story = _tell(dataset, directory, bars, out)
+    out.result(story)
+    if not story.reproduced:
+        raise typer.Exit(1)
+    if no_serve or json_ or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        out.say("demo.next", user=story.user, path=directory)
+        return
+    from palate.cli.serve import run
+
+    run(directory, None, port, out)
+
+
+def _clear(directory: Path) -> None:
+    """Remove an earlier demo. Errors: ``Conflict`` for a directory that is something else."""
+    if not directory.exists():
+        return
+    if not directory.is_dir() or (any(directory.iterdir()) and not (directory / _MARK).is_file()):
+        raise Conflict(say("demo.foreign", path=directory), "--dir")
+    from palate.store.lock import DirectoryLock
+
+    with DirectoryLock(directory):
+        shutil.rmtree(directory)
+
+
+def _tell(dataset: Dataset, directory: Path, bars: Bars, out: Out) -> Story:
+    import palate
+
+    directory.mkdir(parents=True)
+    (directory / _MARK).write_text(json.dumps({"data": dataset.name}) + "\n", encoding="utf-8")
+    with palate.open(directory) as engine:
+        feed(engine, dataset, bars)
+        report = engine.train(progress=bars)
+        user, interactions = choose_person(engine)
+        now = engine.clock()
+        request = RecommendRequest(user=user, k=K, policy="greedy", explain=True)
+        before = engine.answer(request, now=now)
+        if not before.items:
+            raise InvalidInput(f"Nothing can be recommended to user {user!r}: {dataset.name} has too few items.")
+        until = engine.counts().seq
+        liked = before.items[min(LIKED_POSITION, len(before.items)) - 1].id
+        event = Interaction(id=f"demo-{user}-{liked}", timestamp=now, user=user, item=liked, type="like")
+        result = engine.ingest([event])
+        after = engine.answer(request, now=now)
+        with palate.open(directory, until=until) as past:
+            again = past.answer(request, now=now)
+        story = _story(engine, dataset, directory, report, user, before, event, after, again)
+        if not out.json:
+            _show(engine, out, story, before, after, interactions, result.seq, until)
+        engine.snapshot()
+    return story
+
+
+def choose_person(engine: Engine) -> tuple[str, int]:
+    """The user whose number of interactions is the median of those with some history; ties by id. Deterministic."""
+    users = engine.users(limit=engine.counts().users)
+    busy = [pair for pair in users if pair[1] >= _LEAST_HISTORY] or users
+    if not busy:
+        raise InvalidInput("The data holds no user with interactions, so there is nobody to rank for.")
+    ranked = sorted(busy, key=lambda pair: (pair[1], pair[0]))
+    return ranked[len(ranked) // 2]
+
+
+def _story(
+    engine: Engine,
+    dataset: Dataset,
+    directory: Path,
+    report: TrainReport,
+    user: str,
+    before: Ranking,
+    event: Interaction,
+    after: Ranking,
+    again: Ranking,
+) -> Story:
+    counts = engine.counts()
+    history = engine.user(user).history
+    return Story(
+        data=dataset.name,
+        users=counts.users,
+        items=counts.items,
+        events=counts.events - 1,
+        train_seconds=round(report.seconds.get("total", sum(report.seconds.values())), 2),
+        user=user,
+        history=[msgspec.to_builtins(entry) for entry in history if entry.timestamp < event.timestamp][:_SHOWN],
+        before=_places(engine, before),
+        event={**msgspec.to_builtins(event), "title": engine.title(event.item)},
+        after=_places(engine, after),
+        moved=moves(before, after, event, engine.title),
+        reproduced=_same(before, again),
+        model=after.model,
+        degraded=sorted({*before.degraded, *after.degraded}),
+        directory=str(directory),
+    )
+
+
+def _places(engine: Engine, ranking: Ranking) -> list[Place]:
+    return [Place(item.id, engine.title(item.id), item.score, item.position) for item in ranking.items]
+
+
+def _same(one: Ranking, other: Ranking) -> bool:
+    """Whether two rankings hold the same items with the very same scores, in the same order."""
+    return [(item.id, item.score) for item in one.items] == [(item.id, item.score) for item in other.items]
+
+
+def moves(before: Ranking, after: Ranking, event: Interaction, title: Any) -> list[Move]:
+    """What changed its place for another reason than that the event's own item is gone: places are counted without it.
+
+    ``because`` are the contributions, largest first, that come from the event.
+    """
+    first = {name: place for place, name in enumerate(_others(before, event.item), 1)}
+    then = {name: place for place, name in enumerate(_others(after, event.item), 1)}
+    found: list[Move] = []
+    for name in [*then, *(name for name in first if name not in then)]:
+        if first.get(name) == then.get(name):
+            continue
+        found.append(Move(name, title(name), first.get(name), then.get(name), _because(after, name, event)))
+    return found
+
+
+def _others(ranking: Ranking, own: str) -> list[str]:
+    return [item.id for item in ranking.items if item.id != own]
+
+
+def _because(after: Ranking, name: str, event: Interaction) -> list[Source]:
+    named: list[Source] = []
+    for item in after.items:
+        if item.id != name:
+            continue
+        for c in item.contributions:
+            named += [
+                Source(c.feature, c.contribution, source.id, source.item, source.share)
+                for source in c.sources
+                if source.id == event.id or (source.id is None and source.item == event.item)
+            ]
+    return sorted(named, key=lambda source: -abs(source.contribution))
+
+
+def _show(
+    engine: Engine, out: Out, story: Story, before: Ranking, after: Ranking, interactions: int, seq: int, until: int
+) -> None:
+    out.say(
+        "demo.data",
+        users=story.users,
+        items=story.items,
+        events=story.events,
+        seconds=story.train_seconds,
+        model=story.model,
+    )
+    out.say("demo.person", user=story.user, interactions=interactions)
+    past = table(
+        say("title.history", who=story.user), say("col.when"), say("col.type"), say("col.title"), say("col.value")
+    )
+    for entry in story.history:
+        name = entry.get("title") or entry["item"]
+        row(past, moment(entry["timestamp"]), entry["type"], name, number(entry["value"]))
+    out.show(past)
+    out.show(ranking_table(before, say("title.before"), engine.title, _SHOWN))
+    out.say("demo.event", user=story.user, title=story.event["title"] or story.event["item"])
+    out.say("demo.visible", seq=seq)
+    out.show(ranking_table(after, say("title.after"), engine.title, _SHOWN))
+    if story.moved:
+        out.show(_moved_table(story.moved))
+    else:
+        out.say("demo.still", k=K)
+    out.say("demo.reproduced" if story.reproduced else "demo.not_reproduced", seq=until)
+
+
+def _moved_table(moved: list[Move]) -> Any:
+    made = table(say("title.moved"), say("col.title"), (say("col.move"), "right"), say("col.because"), "")
+    largest = max((abs(move.because[0].contribution) for move in moved if move.because), default=0.0)
+    for move in sorted(moved, key=lambda move: move.to or K + 1)[:_SHOWN]:
+        text = ", ".join(f"{source.feature} {source.contribution:+.3f}" for source in move.because[:3])
+        value = move.because[0].contribution if move.because else 0.0
+        row(made, move.title or move.id, f"{move.from_ or '–'} → {move.to or '–'}", text, bar(value, largest))
+    return made

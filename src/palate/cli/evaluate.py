@@ -1,0 +1,115 @@
+"""``palate evaluate``: Palate beside the baselines, on a data set's own future."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.table import Table
+
+from palate.cli.console import JsonOption, LangOption, Out, row, table
+from palate.cli.data import DataOption, MappingOption
+from palate.cli.messages import say
+from palate.errors import InvalidInput
+from palate.evaluate import EvaluationResult, SeenMode, to_json
+
+_METRICS = ("ndcg", "mrr", "recall", "precision", "f1", "accuracy", "coverage", "novelty", "diversity")
+
+
+def evaluate(
+    data: DataOption,
+    mapping: MappingOption = None,
+    seen: Annotated[
+        str, typer.Option("--seen", metavar="drop|keep|both", help="Leave out what the user had before, or rank all.")
+    ] = "both",
+    test: Annotated[str, typer.Option("--test", metavar="N|all", help="How many test events are scored.")] = "2500",
+    seed: Annotated[int, typer.Option("--seed", help="Draws the test events.")] = 1,
+    system: Annotated[
+        list[str] | None, typer.Option("--system", metavar="NAME", help="Only these systems; all when left out.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", "-d", metavar="DIRECTORY", help="Also keep the reports in this engine.")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where the reports go; default: evaluation.")
+    ] = None,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Judge Palate and the baselines: rank the full catalogue before every test event, then learn it.
+
+    Split by time; baselines random, popular, recent popular, item-kNN and EASE; 95 % intervals. Writes JSON and HTML.
+
+    [bold]Examples[/bold]
+
+    palate evaluate --data movies
+
+    palate evaluate --data ./events --seen drop --test all --json
+    """
+    from palate import datasets
+    from palate.evaluate import evaluate as judge
+    from palate.evaluate import report
+
+    modes = _modes(seen)
+    count = _count(test)
+    out = Out(json_)
+    with out.progress() as bars:
+        dataset = datasets.load(data, mapping, bars)
+        result = judge(dataset, seen=modes, test=count, seed=seed, systems=system or None, progress=bars)
+    folders = [folder for folder in (to, directory and directory / "evaluation") if folder is not None]
+    for folder in folders or [Path("evaluation")]:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = folder / "latest.json", folder / "latest.html"
+        _write(written[0], to_json(result))
+        _write(written[1], report.to_html(result).encode())
+        out.note(say("evaluated", json=written[0], html=written[1]))
+    out.result(msgspec.Raw(to_json(result, indent=-1)) if json_ else None)
+    for mode in modes:
+        out.show(_table(result, mode))
+
+
+def _modes(seen: str) -> list[SeenMode]:
+    found: dict[str, list[SeenMode]] = {"drop": ["drop"], "keep": ["keep"], "both": ["drop", "keep"]}
+    if seen not in found:
+        raise InvalidInput(f"--seen {seen!r} is unknown: use drop, keep or both.", "seen")
+    return found[seen]
+
+
+def _count(test: str) -> int | Literal["all"]:
+    if test == "all":
+        return "all"
+    if not (test.isascii() and test.isdigit() and int(test) > 0):
+        raise InvalidInput(f"--test {test!r} is neither 'all' nor a number of events above 0.", "test")
+    return int(test)
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _table(result: EvaluationResult, mode: str) -> Table:
+    shown = [name for name in _METRICS if any(name in tables.get(mode, {}) for tables in result.systems.values())]
+    made = table(
+        f"{say('title.evaluation')}: {result.protocol.get('data', '')}, seen={mode}",
+        say("col.system"),
+        *[(name, "right") for name in shown],
+    )
+    for name, tables in result.systems.items():
+        values = tables.get(mode, {})
+        row(made, name, *[_estimate(values[metric]) if metric in values else "" for metric in shown])
+    return made
+
+
+def _estimate(estimate: object) -> str:
+    value, low, high = (getattr(estimate, name, None) for name in ("value", "low", "high"))
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if low is None or high is None else f"{value:.4f}\n[{low:.3f}, {high:.3f}]"

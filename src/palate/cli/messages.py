@@ -1,0 +1,196 @@
+"""What the command line says to people, in English and Chinese: one catalogue, ``say(key, …)`` reads it.
+
+The language is ``--lang``, else the environment's (``LC_ALL``, ``LC_MESSAGES``, ``LANG``: Chinese where it starts with
+``zh``), else English. Errors that the engine raises are English sentences; ``--json`` output is never translated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    "no_directory": (
+        "There is no engine at {path}. Make one with: palate import --data movies --dir {path}",
+        "{path} 处没有引擎。请先创建：palate import --data movies --dir {path}",
+    ),
+    "empty_directory": (
+        "The engine at {path} holds no events yet. Import some with: palate import --data movies --dir {path}",
+        "{path} 处的引擎还没有事件。请先导入：palate import --data movies --dir {path}",
+    ),
+    "interrupted": ("Stopped.", "已停止。"),
+    "through_service": ("(answered by the service at {url})", "（由 {url} 处的服务应答）"),
+    "not_a_pair": ("--context {text!r} is not of the form name=value.", "--context {text!r} 不是 名称=值 的形式。"),
+    "bad_filter": ("--filter is not a JSON object: {error}.", "--filter 不是 JSON 对象：{error}。"),
+    "need_subject": (
+        "Name a user, or an anonymous visitor with --session.",
+        "请给出用户，或用 --session 给出匿名访客。",
+    ),
+    "importing": ("Importing {name} into {path}", "正在把 {name} 导入 {path}"),
+    "imported": (
+        "{accepted:,} events accepted ({duplicates:,} duplicates, {rejected:,} rejected) in {seconds:.1f} s: "
+        "{rate:,.0f} events/s, peak memory {memory:,.0f} MB",
+        "接收 {accepted:,} 个事件（重复 {duplicates:,}，拒绝 {rejected:,}），用时 {seconds:.1f} 秒："
+        "每秒 {rate:,.0f} 个，内存峰值 {memory:,.0f} MB",
+    ),
+    "stage.read": ("reading the data", "读取数据"),
+    "stage.import": ("importing", "导入"),
+    "stage.load": ("loading the engine", "载入引擎"),
+    "stage.encode": ("encoding texts", "编码文本"),
+    "stage.replay": ("replaying decisions", "重放决策"),
+    "stage.fit": ("fitting", "训练"),
+    "stage.train": ("training", "训练"),
+    "stage.evaluate": ("evaluating", "评测"),
+    "stage.rebuild": ("rebuilding from the log", "由日志重建"),
+    "stage.export": ("exporting", "导出"),
+    "stage.verify": ("ranking again without the event", "去掉该事件重新排序"),
+    "stage.ready": ("ready", "就绪"),
+    "trained": (
+        "Model {version} ({kind}) trained on {decisions:,} decisions in {seconds:.1f} s; {state}.",
+        "模型 {version}（{kind}）训练完成，共 {decisions:,} 个决策，用时 {seconds:.1f} 秒；{state}。",
+    ),
+    "training": (
+        "The service at {url} trains in the background; palate models list shows the model when it is there.",
+        "{url} 处的服务正在后台训练；完成后可用 palate models list 查看。",
+    ),
+    "train_service": (
+        "The service at {url} holds this directory and activates what it trains; leave --no-activate out, or stop it.",
+        "{url} 处的服务占用该目录，训练后会直接启用；请去掉 --no-activate，或先停止服务。",
+    ),
+    "active": ("active", "已启用"),
+    "inactive": ("not active (palate models activate {version})", "未启用（palate models activate {version}）"),
+    "activated": ("Model {version} is active.", "模型 {version} 已启用。"),
+    "no_models": (
+        "No model has been trained yet: palate train --dir {path}",
+        "还没有训练过模型：palate train --dir {path}",
+    ),
+    "rebuilt": (
+        "{events:,} events replayed in {seconds:.1f} s: the state equals the log.",
+        "用 {seconds:.1f} 秒重放了 {events:,} 个事件：状态与日志一致。",
+    ),
+    "rebuilt_differs": (
+        "{events:,} events replayed in {seconds:.1f} s: the state in use differed from the log, and the rebuilt one "
+        "replaces it.",
+        "用 {seconds:.1f} 秒重放了 {events:,} 个事件：原状态与日志不一致，已由重建的状态取代。",
+    ),
+    "exported": ("{events:,} events written to {file}.", "已把 {events:,} 个事件写入 {file}。"),
+    "evaluated": ("Reports: {json} and {html}", "报告：{json} 与 {html}"),
+    "title.ranking": ("Ranking {ranking} for {who}", "{who} 的排序 {ranking}"),
+    "title.explain": ("Why {item} got {score} in {ranking}", "{item} 在 {ranking} 中得分 {score} 的原因"),
+    "title.history": ("What {who} did last", "{who} 最近的行为"),
+    "title.before": ("Ranking before", "之前的排序"),
+    "title.after": ("Ranking after", "之后的排序"),
+    "title.moved": ("What moved, and why", "哪些变动了，为什么"),
+    "title.models": ("Models", "模型"),
+    "title.report": ("Data report", "数据报告"),
+    "title.evaluation": ("Evaluation", "评测"),
+    "title.doctor": ("palate doctor", "palate 体检"),
+    "col.position": ("#", "#"),
+    "col.item": ("item", "物品"),
+    "col.title": ("title", "名称"),
+    "col.score": ("score", "得分"),
+    "col.reason": ("reason", "理由"),
+    "col.type": ("event", "事件"),
+    "col.when": ("when", "时间"),
+    "col.value": ("value", "值"),
+    "col.move": ("move", "变动"),
+    "col.because": ("because of this event", "因为该事件"),
+    "col.feature": ("feature", "特征"),
+    "col.contribution": ("contribution", "贡献"),
+    "col.source": ("comes from", "来自"),
+    "col.version": ("version", "版本"),
+    "col.kind": ("kind", "类型"),
+    "col.created": ("made", "生成时间"),
+    "col.metrics": ("validation", "验证指标"),
+    "col.name": ("", ""),
+    "col.check": ("check", "检查"),
+    "col.detail": ("found", "结果"),
+    "col.mend": ("how to mend it", "如何修复"),
+    "col.system": ("system", "系统"),
+    "base": ("base", "基准"),
+    "stages": ("model {model}, log position {as_of}, {ms:.1f} ms", "模型 {model}，日志位置 {as_of}，{ms:.1f} 毫秒"),
+    "degraded": ("Degraded: {what}", "降级：{what}"),
+    "reason.because_of": ("because of {items}", "因为 {items}"),
+    "reason.again": ("again", "再次"),
+    "reason.popular": ("popular", "热门"),
+    "reason.trending": ("trending", "上升中"),
+    "reason.new": ("new", "新品"),
+    "reason.taste": ("your taste", "符合口味"),
+    "reason.tag": ("your taste: {tags}", "符合口味：{tags}"),
+    "reason.query": ("matches the query", "匹配查询"),
+    "reason.exploration": ("exploration", "探索"),
+    "reason.unscored": ("could not be scored", "无法打分"),
+    "demo.intro": (
+        "Palate's demo: {data}, one real person, one event.",
+        "Palate 演示：{data}，一位真实用户，一个事件。",
+    ),
+    "demo.foreign": (
+        "{path} exists and was not made by palate demo, which would replace it; choose another --dir.",
+        "{path} 已存在且不是由 palate demo 创建的（演示会替换它）；请换一个 --dir。",
+    ),
+    "demo.data": (
+        "{users:,} users, {items:,} items, {events:,} events; trained in {seconds:.1f} s (model {model})",
+        "{users:,} 位用户，{items:,} 个物品，{events:,} 个事件；训练用时 {seconds:.1f} 秒（模型 {model}）",
+    ),
+    "demo.person": ("User {user}, {interactions} interactions", "用户 {user}，{interactions} 次互动"),
+    "demo.event": ("Now {user} likes: {title}", "现在 {user} 喜欢了：{title}"),
+    "demo.visible": (
+        "The event is acknowledged at log position {seq}; the very next ranking already knows it.",
+        "事件已确认，日志位置 {seq}；紧接着的排序就已经知道它。",
+    ),
+    "demo.still": ("No other item of these {k} changed its place.", "这 {k} 个物品的其余位置没有变化。"),
+    "demo.reproduced": (
+        "Ranked again from the log up to {seq}, without the event: exactly the ranking before.",
+        "用日志中 {seq} 之前的内容（不含该事件）重新排序：与之前的排序完全相同。",
+    ),
+    "demo.not_reproduced": (
+        "Ranked again from the log up to {seq}, without the event: NOT the ranking before.",
+        "用日志中 {seq} 之前的内容（不含该事件）重新排序：与之前的排序不同。",
+    ),
+    "demo.next": ("Try: palate recommend {user} --dir {path}", "试试：palate recommend {user} --dir {path}"),
+    "serve.at": ("Palate serves {path} at {url} (Ctrl-C stops it)", "Palate 正在 {url} 提供 {path}（Ctrl-C 停止）"),
+    "serve.key": ("A new API key, shown only now:", "新的 API 密钥，仅显示这一次："),
+    "serve.key_where": (
+        "Put its SHA-256 under [serve] in {path}/palate.toml:",
+        "把它的 SHA-256 写入 {path}/palate.toml 的 [serve]：",
+    ),
+    "doctor.well": ("Everything is in order.", "一切正常。"),
+    "doctor.warnings": ("Works; {count} remark(s) above.", "可以运行；上面有 {count} 条提示。"),
+    "doctor.broken": ("{count} problem(s) to mend above.", "上面有 {count} 个问题需要修复。"),
+}
+"""Key → (English, Chinese)."""
+
+_chosen: list[Language] = []
+
+
+def choose(language: Language | None) -> None:
+    """Use this language from now on; None: the environment's."""
+    _chosen[:] = [language or from_environment(os.environ)]
+
+
+def from_environment(environ: Mapping[str, str]) -> Language:
+    """The first of ``LC_ALL``, ``LC_MESSAGES``, ``LANG`` that is set decides."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if environ.get(name):
+            return "zh" if environ[name].lower().startswith("zh") else "en"
+    return "en"
+
+
+def language() -> Language:
+    """The language in use."""
+    if not _chosen:
+        choose(None)
+    return _chosen[0]
+
+
+def say(key: str, **values: object) -> str:
+    """The message ``key`` in the language in use, with ``values`` put in."""
+    return MESSAGES[key][0 if language() == "en" else 1].format(**values)
+
+
+def stage(name: str) -> str:
+    """The name of a stage of work, translated where the catalogue knows it."""
+    return say(f"stage.{name}") if f"stage.{name}" in MESSAGES else name

@@ -1,0 +1,129 @@
+"""``palate train`` and ``palate models``: ranking artefacts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from palate.cli.console import JsonOption, LangOption, Out, moment, number, row, table
+from palate.cli.messages import say
+from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, service_of, target
+from palate.errors import InvalidInput
+from palate.types import ModelInfo
+
+app = typer.Typer(help="Ranking artefacts: list, activate, roll back.", no_args_is_help=False)
+
+
+def train(
+    directory: DirOption = DEFAULT_DIR,
+    activate: Annotated[
+        bool, typer.Option("--activate/--no-activate", help="Serve the new model once it has won its validation.")
+    ] = True,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Train the ranking model on the decisions in the log, or on the history replayed into decisions.
+
+    The trained model ships only if it beats the linear blend on the validation window.
+
+    [bold]Examples[/bold]
+
+    palate train
+
+    palate train --dir shop.palate --no-activate --json
+    """
+    out = Out(json_)
+    service = service_of(existing(directory))
+    if service is not None:
+        if not activate:
+            raise InvalidInput(say("train_service", url=service.url), "--no-activate")
+        service.train()
+        out.result({"training": "running", "url": service.url})
+        out.say("training", url=service.url)
+        return
+    with engine_of(directory) as engine:
+        if engine.counts().interactions == 0:
+            raise InvalidInput(say("empty_directory", path=directory), "--dir")
+        with out.progress() as bars:
+            report = engine.train(progress=bars, activate=activate)
+    out.result(report)
+    seconds = report.seconds.get("total", sum(report.seconds.values()))
+    state = say("active") if report.activated else say("inactive", version=report.version)
+    out.say(
+        "trained", version=report.version, kind=report.kind, decisions=report.decisions, seconds=seconds, state=state
+    )
+    if report.note:
+        out.note(report.note)
+    made = table("", say("col.metrics"), ("", "right"))
+    for name, value in report.metrics.items():
+        row(made, name, number(value))
+    out.show(made)
+
+
+@app.callback(invoke_without_command=True)
+def _models(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command("list")
+def list_(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: LangOption = None) -> None:
+    """List the models of a directory, the active one marked.
+
+    [bold]Examples[/bold]
+
+    palate models list --json
+    """
+    out = Out(json_)
+    with target(directory) as place:
+        found = place.models()
+    out.result(found)
+    if found:
+        out.show(_table(found))
+    else:
+        out.say("no_models", path=directory)
+
+
+@app.command("activate")
+def activate_(
+    version: Annotated[str, typer.Argument(help="A version, as `palate models list` shows it.")],
+    directory: DirOption = DEFAULT_DIR,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Serve this model from the next request on.
+
+    [bold]Examples[/bold]
+
+    palate models activate v0002
+    """
+    out = Out(json_)
+    with target(directory) as place:
+        found = place.activate(version)
+    out.result(found)
+    out.say("activated", version=found.version)
+
+
+@app.command("rollback")
+def rollback(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: LangOption = None) -> None:
+    """Serve the model that was active before.
+
+    [bold]Examples[/bold]
+
+    palate models rollback
+    """
+    out = Out(json_)
+    with target(directory) as place:
+        found = place.rollback()
+    out.result(found)
+    out.say("activated", version=found.version)
+
+
+def _table(models: list[ModelInfo]) -> Table:
+    made = table(say("title.models"), "", say("col.version"), say("col.kind"), say("col.created"), say("col.metrics"))
+    for model in models:
+        metrics = "  ".join(f"{name} {number(value)}" for name, value in model.metrics.items())
+        row(made, "●" if model.active else "", model.version, model.kind, moment(model.created), metrics)
+    return made

@@ -1,0 +1,229 @@
+"""Whom a command talks to: the engine of a directory, or the service that holds it.
+
+One process writes to a directory. While a service does, it keeps ``service.json`` with its address there, and the
+commands that ask or switch go to it over HTTP, with the key in ``PALATE_API_KEY``. Others say who holds the directory.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+import typer
+
+from palate import wire
+from palate.cli.messages import say
+from palate.errors import ConfigError, InvalidInput, NotFound, PalateError, Unavailable
+from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
+
+if TYPE_CHECKING:
+    from palate.engine import Engine
+
+T = TypeVar("T")
+
+DirOption = Annotated[
+    Path, typer.Option("--dir", "-d", metavar="DIRECTORY", help="The engine's directory.", show_default=True)
+]
+DEFAULT_DIR = Path("shop.palate")
+
+_TIMEOUT = 120.0
+
+
+class Target(Protocol):
+    """What ``rank``, ``recommend``, ``explain`` and ``models`` need; an engine or a service gives it."""
+
+    @property
+    def url(self) -> str | None: ...
+
+    def answer(self, request: RecommendRequest) -> Ranking: ...
+    def explain(self, ranking: str, item: str) -> Explanation: ...
+    def models(self) -> list[ModelInfo]: ...
+    def activate(self, version: str) -> ModelInfo: ...
+    def rollback(self) -> ModelInfo: ...
+    def title(self, item: str) -> str: ...
+
+
+class Local:
+    """The engine of a directory that this process has opened."""
+
+    url: str | None = None
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def answer(self, request: RecommendRequest) -> Ranking:
+        wire.check_request(request, self.engine.settings.limits)
+        return self.engine.answer(request)
+
+    def explain(self, ranking: str, item: str) -> Explanation:
+        return self.engine.explain(ranking, item)
+
+    def models(self) -> list[ModelInfo]:
+        return self.engine.models()
+
+    def activate(self, version: str) -> ModelInfo:
+        return self.engine.activate(version)
+
+    def rollback(self) -> ModelInfo:
+        return self.engine.rollback()
+
+    def title(self, item: str) -> str:
+        try:
+            return self.engine.title(item)
+        except NotFound:
+            return ""
+
+
+class Remote:
+    """A service, by its address. Errors: what the service answers, as the same exceptions; ``Unavailable``."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self.url: str | None = url
+        self._key = key
+        parts = urlsplit(url)
+        if parts.scheme != "http" or parts.hostname is None:
+            raise InvalidInput(f"{url!r} is not an address of the form http://host:port.", "url")
+        self._host, self._port = parts.hostname, parts.port or 80
+
+    def call(self, method: str, path: str, answer: type[T], body: object = None) -> T:
+        """One request. ``body`` None sends none."""
+        headers = {"Accept": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        data = None
+        if body is not None:
+            data = msgspec.json.encode(body)
+            headers["Content-Type"] = "application/json"
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
+        try:
+            connection.request(method, path, data, headers)
+            response = connection.getresponse()
+            text = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Unavailable(f"The service at {self.url} does not answer: {error}. Is it still running?") from None
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise self._error(response.status, text)
+        try:
+            return msgspec.json.decode(text, type=answer)
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"{self.url}{path} did not answer as Palate does: {error}.") from None
+
+    def _error(self, status: int, text: bytes) -> PalateError:
+        try:
+            detail = json.loads(text)["error"]
+            code, message, where = str(detail["code"]), str(detail["message"]), detail.get("where")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return Unavailable(f"{self.url} answered with status {status} and no explanation; is it Palate?")
+        if status == 401:
+            message += " The command line reads the key from PALATE_API_KEY."
+        error = PalateError(message, where)
+        error.status, error.code = status, code
+        return error
+
+    def answer(self, request: RecommendRequest) -> Ranking:
+        path = "/v1/rank" if isinstance(request, RankRequest) else "/v1/recommend"
+        return self.call("POST", path, Ranking, request)
+
+    def explain(self, ranking: str, item: str) -> Explanation:
+        return self.call("GET", f"/v1/explain/{_segment(ranking)}/{_segment(item)}", Explanation)
+
+    def models(self) -> list[ModelInfo]:
+        return self.call("GET", "/v1/models", _ModelList).models
+
+    def train(self) -> None:
+        """Let the service train in the background."""
+        self.call("POST", "/v1/train", _Anything)
+
+    def activate(self, version: str) -> ModelInfo:
+        return self.call("POST", f"/v1/models/{_segment(version)}/activate", ModelInfo)
+
+    def rollback(self) -> ModelInfo:
+        return self.call("POST", "/v1/models/rollback", ModelInfo)
+
+    def title(self, item: str) -> str:
+        try:
+            return self.call("GET", f"/v1/items/{_segment(item)}", _Title).title
+        except PalateError as error:
+            if error.status == 404:
+                return ""
+            raise
+
+
+class _Anything(msgspec.Struct):
+    """An answer of which nothing is needed."""
+
+
+class _ModelList(msgspec.Struct):
+    models: list[ModelInfo]
+
+
+class _Title(msgspec.Struct):
+    title: str
+
+
+class _ServiceFile(msgspec.Struct):
+    url: str
+    pid: int = 0
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")
+
+
+def service_of(path: Path) -> Remote | None:
+    """The service that holds this directory, if one does and is alive."""
+    try:
+        found = msgspec.json.decode((path / "service.json").read_bytes(), type=_ServiceFile)
+    except (OSError, msgspec.DecodeError):
+        return None
+    if found.pid and not _alive(found.pid):
+        return None
+    return Remote(found.url, os.environ.get("PALATE_API_KEY"))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def existing(path: Path) -> Path:
+    """``path``, which must be an engine's directory. Errors: ``NotFound``, ``ConfigError``."""
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file; an engine lives in a directory.", "--dir")
+    if not (path / "events.db").is_file():
+        raise NotFound(say("no_directory", path=path), "--dir")
+    return path
+
+
+@contextmanager
+def engine_of(path: Path, create: bool = False) -> Generator[Engine]:
+    """The engine of ``path``, opened and closed. Errors: those of ``existing`` unless ``create``, and ``Locked``."""
+    import palate
+
+    with palate.open(path if create else existing(path)) as engine:
+        yield engine
+
+
+@contextmanager
+def target(path: Path) -> Generator[Target]:
+    """The service that holds ``path`` where there is one, else its engine."""
+    remote = service_of(existing(path))
+    if remote is not None:
+        yield remote
+        return
+    with engine_of(path) as engine:
+        yield Local(engine)
