@@ -1,0 +1,137 @@
+"""The catalogue's content side, derived from item fields: tags, texts, words and vectors.
+
+Nothing here is stored but vectors (cached by content hash); all of it follows from the state and can be made anew.
+Encoding never happens in a request: ``pending`` items wait for ``encode``, which the engine's own thread calls.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from palate.config import LanguageSettings
+from palate.content import text as content
+from palate.features import ItemSide
+from palate.filters import available
+from palate.language.cache import VectorCache
+from palate.retrieve.lexical import LexicalIndex
+from palate.retrieve.vector import VectorIndex
+from palate.state import State
+from palate.state.state import Names
+from palate.types import F32, I32, Bools
+
+TAGS = 8
+
+
+class Catalogue:
+    """Tags, words and vectors of the items of one state. ``update`` and readers run under the engine's lock."""
+
+    def __init__(self, state: State, cache: VectorCache, settings: LanguageSettings) -> None:
+        self.state = state
+        self.cache = cache
+        self.settings = settings
+        self.lexical = LexicalIndex()
+        self.vectors = VectorIndex(cache.encoder.dim)
+        self.tags = Names()
+        self.version = 0
+        self._tags: I32 = np.full((0, TAGS), -1, np.int32)
+        self._available: Bools = np.zeros(0, np.bool_)
+        self._text_rows: dict[str, int] = {}
+        self._unread: set[int] = set()
+        self._pending: dict[int, None] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def pending(self) -> int:
+        """How many items wait for their text to be encoded."""
+        return len(self._pending)
+
+    def title(self, row: int) -> str:
+        """The item's title, or its id."""
+        return content.title(self.state.item_fields.get(row, {})) or self.state.items.ids[row]
+
+    def text(self, row: int) -> str:
+        """The text that stands for the item, '' when it has none."""
+        fields = self.state.item_fields.get(row)
+        return content.item_text(fields, self.settings.text_fields, self.settings.max_chars) if fields else ""
+
+    def side(self) -> ItemSide:
+        """Arrays for the features, over all rows of the state."""
+        n = self.state.n_items
+        self._room(n)
+        if len(self.vectors.text_of) < n:
+            self.vectors.set_items(np.array([n - 1]), np.array([-1]))
+        return ItemSide(self.vectors.vectors, self.vectors.text_of, self._tags[:n], len(self.tags))
+
+    def tags_of(self, row: int) -> list[str]:
+        """The item's tags (``genre:Drama``)."""
+        return [self.tags.ids[code] for code in self._tags[row].tolist() if code >= 0] if row < len(self._tags) else []
+
+    def showable(self) -> Bools:
+        """(n_items,) True where the item is neither deleted nor marked unavailable. A copy."""
+        self._room(self.state.n_items)
+        return self.state.alive & self._available[: self.state.n_items]
+
+    def update(self, rows: Iterable[int]) -> None:
+        """Items changed: new tags at once; words when next asked for; vectors when next encoded."""
+        self._room(self.state.n_items)
+        for row in rows:
+            fields = self.state.item_fields.get(row)
+            if not fields:
+                continue
+            self._available[row] = available(fields)
+            codes = [self.tags.row(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
+            self._tags[row] = codes + [-1] * (TAGS - len(codes))
+            self._unread.add(row)
+            with self._lock:
+                self._pending[row] = None
+            self.version += 1
+
+    def _room(self, n: int) -> None:
+        if len(self._tags) < n:
+            grown = np.full((max(n, 2 * len(self._tags), 64), TAGS), -1, np.int32)
+            grown[: len(self._tags)] = self._tags
+            self._tags = grown
+            self._available = np.concatenate([self._available, np.ones(len(grown) - len(self._available), np.bool_)])
+
+    def words(self) -> LexicalIndex:
+        """The lexical index, brought up to date (first use on 92,000 items takes seconds; then only what changed)."""
+        for row in sorted(self._unread):
+            self.lexical.set(row, content.tokens(self.text(row)))
+        self._unread.clear()
+        return self.lexical
+
+    def take_pending(self, limit: int) -> list[tuple[int, str]]:
+        """Up to ``limit`` items to encode, with their texts; under the engine's lock."""
+        with self._lock:
+            rows = list(self._pending)[:limit]
+            for row in rows:
+                del self._pending[row]
+        return [(row, self.text(row)) for row in rows]
+
+    def encode(
+        self, texts: list[tuple[int, str]], progress: Callable[[int, int], None] | None = None
+    ) -> tuple[list[str], F32, I32]:
+        """Vectors of ``take_pending``'s texts: distinct ones, their vectors, which one each item has. Needs no lock."""
+        distinct = list(dict.fromkeys(text for _, text in texts))
+        vectors, inverse = self.cache.distinct([text for _, text in texts], progress)
+        return distinct, vectors, inverse
+
+    def place(self, texts: list[tuple[int, str]], distinct: list[str], vectors: F32, inverse: I32) -> None:
+        """Put encoded vectors in place; under the engine's lock."""
+        fresh = [place for place, text in enumerate(distinct) if text and text not in self._text_rows]
+        if fresh:
+            for place, row in zip(fresh, self.vectors.add_texts(vectors[fresh]).tolist(), strict=True):
+                self._text_rows[distinct[place]] = row
+        text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
+        rows = np.array([row for row, _ in texts], np.int32)
+        self.vectors.set_items(rows, text_row[inverse] if len(rows) else rows)
+
+    def encode_now(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Encode everything that waits, here and now; how many items there were."""
+        texts = self.take_pending(1 << 60)
+        if texts:
+            self.place(texts, *self.encode(texts, progress))
+        return len(texts)
