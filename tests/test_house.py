@@ -36,6 +36,8 @@ LAYERS: list[set[str]] = [
 TOGETHER: list[set[str]] = [LAYERS[0], LAYERS[1]]
 """Layers whose members may import one another."""
 
+AFTER_ENGINE = {"evaluate", "datasets", "serve", "cli", "testing"}
+
 PUBLIC = ["Engine", "Impression", "Interaction", "Item", "Settings", "User", "__version__", "errors", "open"]
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}
@@ -87,7 +89,7 @@ def breach(path: Path, target: str) -> str | None:
     if part == "__init__":
         return f"palate/__init__ imports {other}" if other in ("serve", "cli", "testing") else None
     if not other:
-        return None if part in ("cli", "testing") else "imports the package's own top"
+        return None if part in AFTER_ENGINE else "imports the package's own top, which stands right of it"
     if other == part or part == "testing":
         return None
     if other == "testing":
@@ -209,7 +211,9 @@ def test_the_version_is_said_once() -> None:
 
 def test_serving_never_imports_what_only_training_needs() -> None:
     code = (
-        "import sys, palate.serve.app; sys.exit(' '.join({'torch', 'lightgbm', 'pandas', 'plotly'} & set(sys.modules)))"
+        "import sys, palate.serve.app\n"
+        "found = {'torch', 'lightgbm', 'pandas', 'plotly'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {sorted(found)}' if found else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
