@@ -6,6 +6,7 @@ Events stay columns of NumPy codes until ``Dataset.stream`` turns them, chunk by
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import importlib
 from array import array
@@ -13,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -40,6 +42,7 @@ class Events:
     user, session, item, type: int32 codes into ``users``, ``sessions``, ``items``, ``types`` (−1: none).
     timestamp: int64 Unix ms. value: float64, NaN where there is none. row: int64, the row of the source from 0,
     which makes the event's id. ids, texts, rankings: what only some rows have, by position in the columns.
+    parts: where the source has several files, the position at which each begins and the prefix of its events' ids.
     """
 
     user: I32
@@ -56,6 +59,7 @@ class Events:
     ids: dict[int, str] = field(default_factory=dict[int, str])
     texts: dict[int, str] = field(default_factory=dict[int, str])
     rankings: dict[int, str] = field(default_factory=dict[int, str])
+    parts: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
 
     def __len__(self) -> int:
         return len(self.item)
@@ -85,6 +89,11 @@ class EventColumns:
         self.ids: dict[int, str] = {}
         self.texts: dict[int, str] = {}
         self.rankings: dict[int, str] = {}
+        self._parts: list[tuple[int, str]] = []
+
+    def begin(self, prefix: str) -> None:
+        """What is added from here on comes from another file, whose events have ids that begin with ``prefix``."""
+        self._parts.append((len(self), prefix))
 
     def __len__(self) -> int:
         return len(self._item)
@@ -142,6 +151,7 @@ class EventColumns:
             ids=self.ids,
             texts=self.texts,
             rankings=self.rankings,
+            parts=self._parts,
         )
         return _without(events, dropped) if dropped else events
 
@@ -150,6 +160,7 @@ def _without(events: Events, dropped: Collection[int]) -> Events:
     keep = np.ones(len(events), dtype=np.bool_)
     keep[list(dropped)] = False
     place = np.cumsum(keep) - 1
+    events.parts = [(int(keep[:start].sum()), prefix) for start, prefix in events.parts]
     for name in ("user", "item", "type", "timestamp", "value", "row"):
         setattr(events, name, getattr(events, name)[keep])
     events.session = None if events.session is None else events.session[keep]
@@ -197,18 +208,18 @@ class Dataset:
     def stream(self, chunk: int = CHUNK) -> Iterator[list[Event]]:
         """Every event once, in lists of at most ``chunk``: items, users, then the rest by time, ties in source order.
 
-        Ids are a function of the source and the row, so importing the same data twice adds nothing. About a million
-        events a second, a list at a time.
+        Ids are a function of the source and the row (of what is said, for items and users), so importing the same data
+        twice adds nothing, and a changed description is news. About a million events a second, a list at a time.
         """
         described: list[Event] = [*self.items, *self.users]
         for start in range(0, len(described), chunk):
             yield described[start : start + chunk]
         if not self.others:
-            for start, positions in self._parts(chunk):
-                yield self._structs(start, positions)
+            for positions in self._parts(chunk):
+                yield self._structs(positions)
             return
         others = sorted(self.others, key=_time)
-        interactions = (event for start, positions in self._parts(chunk) for event in self._structs(start, positions))
+        interactions = (event for positions in self._parts(chunk) for event in self._structs(positions))
         batch: list[Event] = []
         for event in heapq.merge(others, interactions, key=_time):
             batch.append(event)
@@ -218,36 +229,42 @@ class Dataset:
         if batch:
             yield batch
 
-    def _parts(self, chunk: int) -> Iterator[tuple[int, I64]]:
+    def _parts(self, chunk: int) -> Iterator[I64]:
         order = self.events.order()
         for start in range(0, len(order), chunk):
-            yield start, order[start : start + chunk]
+            yield order[start : start + chunk]
 
-    def _structs(self, start: int, positions: I64) -> list[Event]:
+    def _prefixes(self, positions: I64) -> list[str]:
+        parts = self.events.parts
+        if not parts:
+            return [self.prefix] * len(positions)
+        starts = np.array([start for start, _ in parts], dtype=np.int64)
+        # Of several files that begin at one position all but the last are empty; side="right" finds the last.
+        which: list[int] = (np.searchsorted(starts, positions, side="right") - 1).tolist()
+        return [parts[part][1] for part in which]
+
+    def _structs(self, positions: I64) -> list[Event]:
         events = self.events
         users: list[str | None] = [*events.users, None]
-        items, types, prefix = events.items, events.types, self.prefix
-        values = events.value[positions]
-        plain: Sequence[float | None] = values.tolist()
-        if bool(np.isnan(values).any()):
-            plain = [None if value != value else value for value in plain]
+        items, types = events.items, events.types
+        values: list[float | None] = events.value[positions].tolist()
+        rows: list[int] = events.row[positions].tolist()
+        times: list[int] = events.timestamp[positions].tolist()
+        who: list[int] = events.user[positions].tolist()
+        what: list[int] = events.item[positions].tolist()
+        how: list[int] = events.type[positions].tolist()
+        ids = [f"{prefix}-{row:09d}" for prefix, row in zip(self._prefixes(positions), rows, strict=True)]
         structs = [
             Interaction(
-                id=f"{prefix}-{row:09d}",
+                id=name,
                 timestamp=time,
                 user=users[user],
                 item=items[item],
                 type=types[kind],
-                value=value,
+                value=None if value != value else value,  # NaN is the one value unequal to itself
             )
-            for row, time, user, item, kind, value in zip(
-                events.row[positions].tolist(),
-                events.timestamp[positions].tolist(),
-                events.user[positions].tolist(),
-                events.item[positions].tolist(),
-                events.type[positions].tolist(),
-                plain,
-                strict=True,
+            for (name, time), user, item, kind, value in zip(
+                zip(ids, times, strict=True), who, what, how, values, strict=True
             )
         ]
         if events.session is not None or events.ids or events.texts or events.rankings:
@@ -309,19 +326,26 @@ def describe(
     users: Iterable[tuple[str, dict[str, Any]]],
     prefix: str | None = None,
 ) -> tuple[list[Item], list[User]]:
-    """Items and users as wire events, a millisecond before the first event (or at 0 when there is none)."""
+    """Items and users as wire events, a millisecond before the first event (or at 0 when there is none).
+
+    Their ids are made from what they say.
+    """
     prefix = prefix or name
     moment = max(int(events.timestamp.min()) - 1, 0) if len(events) else 0
     return (
         [
-            Item(id=f"{prefix}-item-{row:09d}", timestamp=moment, item=item, fields=fields)
-            for row, (item, fields) in enumerate(items)
+            Item(id=f"{prefix}-item-{_digest(item, fields)}", timestamp=moment, item=item, fields=fields)
+            for item, fields in items
         ],
         [
-            User(id=f"{prefix}-user-{row:09d}", timestamp=moment, user=user, fields=fields)
-            for row, (user, fields) in enumerate(users)
+            User(id=f"{prefix}-user-{_digest(user, fields)}", timestamp=moment, user=user, fields=fields)
+            for user, fields in users
         ],
     )
+
+
+def _digest(name: str, fields: dict[str, Any]) -> str:
+    return hashlib.blake2b(msgspec.msgpack.encode((name, fields)), digest_size=8).hexdigest()
 
 
 def measure(report: DataReport, events: Events, items: Sequence[Item]) -> DataReport:
@@ -345,4 +369,4 @@ def measure(report: DataReport, events: Events, items: Sequence[Item]) -> DataRe
 
 
 def _is_text(value: object) -> bool:
-    return any(c.isalpha() for c in value) if isinstance(value, str) else isinstance(value, list) and bool(value)
+    return any(map(str.isalpha, value)) if isinstance(value, str) else isinstance(value, list)

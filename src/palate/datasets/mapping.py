@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -31,6 +31,9 @@ from palate.errors import ConfigError
 
 Kind = Literal["events", "items", "users"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
+
+
+ROLES = ("user", "item", "session", "timestamp", "type", "value", "text", "title")
 
 
 class FileMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +65,19 @@ class ColumnMapping(FileMapping, frozen=True, kw_only=True, forbid_unknown_field
     def ignores(self, name: str) -> bool:
         """Whether the file ``name`` (its path inside the folder) is to be left out."""
         return any(_matches(name, pattern) for pattern in self.ignore)
+
+    def check(self, names: Sequence[str], columns: Collection[str]) -> None:
+        """Refuse what applies to nothing: a column that no file has, a pattern that no file matches."""
+        for role in ROLES:
+            wanted = getattr(self, role)
+            if wanted is not None and wanted not in columns:
+                known = ", ".join(sorted(columns)[:40])
+                raise ConfigError(
+                    f"The mapping names the column {wanted!r} for {role}; no file has it. There are: {known}."
+                )
+        for pattern in self.files:
+            if not any(_matches(name, pattern) for name in names):
+                raise ConfigError(f"The mapping is for files {pattern!r}; there is none among {', '.join(names)}.")
 
     def of(self, name: str) -> FileMapping:
         """What holds for the file ``name``: the general keys under those of each pattern that matches."""
@@ -150,7 +166,7 @@ def find_roles(name: str, columns: Sequence[str], mapping: FileMapping) -> Roles
 
     With user (or session) and item it is events; with an item only, the catalogue; with a user only, users. A file
     with neither but a column ``id`` is users where its name says so, else the catalogue.
-    Errors: ``ConfigError`` for a mapped column that isn't there.
+    A mapped column need not be in every file, unless the file's kind is mapped too. Errors: ``ConfigError``.
     """
     at: dict[str, int] = {}
     plains = [plain(column) for column in columns]
@@ -159,8 +175,8 @@ def find_roles(name: str, columns: Sequence[str], mapping: FileMapping) -> Roles
         if wanted is not None:
             if wanted in columns:
                 at[role] = list(columns).index(wanted)
-            elif mapping.kind is not None or role in ("user", "item"):
-                _absent(name, role, wanted, columns, strict=mapping.kind is not None)
+            elif mapping.kind is not None:
+                raise ConfigError(f"{name} has no column {wanted!r} for {role}; it has {', '.join(columns)}.")
             continue
         found = next((plains.index(known) for known in names if known in plains), None)
         if found is not None and found not in at.values():
@@ -181,12 +197,6 @@ def find_roles(name: str, columns: Sequence[str], mapping: FileMapping) -> Roles
     return Roles(
         kind, at, mapping.default_type or _default_type(value, plains, at), columns[at["value"]] if value else ""
     )
-
-
-def _absent(name: str, role: str, wanted: str, columns: Sequence[str], strict: bool) -> None:
-    # A general mapping names the columns of events; the catalogue beside them need not have a user.
-    if strict:
-        raise ConfigError(f"{name} has no column {wanted!r} for {role}; it has {', '.join(columns)}.")
 
 
 def _kind(at: Mapping[str, int]) -> Kind | None:

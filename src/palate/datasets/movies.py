@@ -82,7 +82,7 @@ def load(progress: Progress | None = None) -> Dataset:
 
 
 def read_archive(path: Path) -> Tables:
-    """The tables of GroupLens's archive: ``u.data``, ``u.item``, ``u.user``, in Latin-1. Errors: ``CorruptArtefact``."""
+    """The tables of GroupLens's archive: ``u.data``, ``u.item``, ``u.user`` in Latin-1. Errors: ``CorruptArtefact``."""
     try:
         with zipfile.ZipFile(path) as archive:
             ratings = list(_lines(archive, "ml-100k/u.data", "latin-1"))
@@ -169,7 +169,9 @@ def _fields(title: str, genres: list[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {} if name is None else {"title": name}
     if year is not None:
         fields["year"] = year
-    fields["genres"] = [genre for genre in GENRES if genre in genres and genre != "unknown"]
+    known = [genre for genre in GENRES if genre in genres and genre != "unknown"]
+    if known:
+        fields["genres"] = known
     return fields
 
 
