@@ -65,17 +65,24 @@ _DISK_ERRORS = (
 class SqliteStore:
     """A ``Store`` in one SQLite file. Appending costs about 7 µs a record in batches of 10,000, plus one fsync.
 
-    ``vfs`` names a registered SQLite VFS (None: the default one); tests use it to make a disk fail.
+    ``vfs`` names a registered SQLite VFS (None: the default one); tests use it to make a disk fail. ``busy_ms``:
+    how long to wait for another process that writes to the same file, which ``DirectoryLock`` should keep away.
     Errors of opening: ``NotFound``, ``Unavailable``, ``CorruptArtefact``.
     """
 
     def __init__(
-        self, path: Path, durability: Durability = "durable", read_only: bool = False, vfs: str | None = None
+        self,
+        path: Path,
+        durability: Durability = "durable",
+        read_only: bool = False,
+        vfs: str | None = None,
+        busy_ms: int = 5000,
     ) -> None:
         self.path = path
         self.durability: Durability = durability
         self.read_only = read_only
         self._vfs = vfs
+        self._busy_ms = busy_ms
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._writer: apsw.Connection | None = None
@@ -85,7 +92,6 @@ class SqliteStore:
         self._syncer: _Syncer | None = None
         if read_only and not path.is_file():
             raise NotFound(f"There is no event log at {path}: ingest something first, or check the path.")
-        fresh = not path.exists()
         try:
             if not read_only:
                 self._writer = self._connect_writer()
@@ -93,7 +99,9 @@ class SqliteStore:
             self._reader = self._connect_reader()
         except apsw.Error as error:
             raise self._sentence(error, "open") from error
-        if fresh:
+        if not read_only:
+            # SQLite removes the journal of the creation without syncing the directory; were it back after a power
+            # loss, it would undo the creation and whatever was acknowledged since.
             _sync_directory(path.parent)
         if durability == "fast" and not read_only:
             self._syncer = _Syncer(path.with_name(path.name + "-wal"))
@@ -225,7 +233,7 @@ class SqliteStore:
     def _connect_writer(self) -> apsw.Connection:
         writer = apsw.Connection(str(self.path), apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, vfs=self._vfs)
         try:
-            writer.set_busy_timeout(5000)
+            writer.set_busy_timeout(self._busy_ms)
             self._check_format(writer)
             if writer.pragma("journal_mode", "wal") != "wal":
                 raise Unavailable(
@@ -248,7 +256,7 @@ class SqliteStore:
         # Not SQLITE_OPEN_READONLY: after a crash even a reader has to recover the write-ahead log's index.
         reader = apsw.Connection(str(self.path), apsw.SQLITE_OPEN_READWRITE, vfs=self._vfs)
         try:
-            reader.set_busy_timeout(5000)
+            reader.set_busy_timeout(self._busy_ms)
             reader.pragma("query_only", 1)
             reader.pragma("mmap_size", 256 * 1024 * 1024)
             self._check_format(reader)

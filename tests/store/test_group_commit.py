@@ -1,0 +1,186 @@
+"""The group commit: one order for all, results before futures, failures that hit only whom they must."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import pytest
+
+from palate.errors import Overloaded, Unavailable
+from palate.store import AppendResult, Record
+from palate.store.commit import GroupCommitter
+from palate.store.memory import MemoryStore
+from palate.store.sqlite import SqliteStore
+from palate.testing.store import everything, record
+
+
+class Gate(MemoryStore):
+    """A store whose appends wait until the gate is open, so that submissions pile up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = threading.Event()
+        self.entered = threading.Event()
+        self.sizes: list[int] = []
+
+    def append(self, records: Sequence[Record]) -> AppendResult:
+        self.sizes.append(len(records))
+        self.entered.set()
+        self.open.wait()
+        return super().append(records)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "events.db")
+    yield store
+    store.close()
+
+
+def test_results_say_what_happened_to_each_record(store: SqliteStore) -> None:
+    committer = GroupCommitter(store)
+    assert committer.append([record(0), record(1), record(0)]) == AppendResult([1, 2, 0], 2)
+    assert committer.append([record(1)]) == AppendResult([0], 2)
+    assert committer.append([]) == AppendResult([], 2)
+    assert committer.flush() == 2
+    committer.close()
+
+
+def test_waiting_submissions_share_a_transaction_up_to_the_cap() -> None:
+    gate = Gate()
+    calls: list[tuple[list[int], list[AppendResult]]] = []
+    committer = GroupCommitter(gate, lambda rs, results: calls.append(([r.seq for r in rs], results)), group=10)
+    first = committer.submit([record(0)])
+    gate.entered.wait()
+    rest = [committer.submit([record(n) for n in range(start, start + 4)]) for start in (1, 3, 20, 30)]
+    huge = committer.submit([record(n) for n in range(100, 125)])
+    assert committer.waiting == 41
+    gate.open.set()
+    assert huge.result().seq == 40
+    assert gate.sizes == [1, 8, 8, 25]
+    assert first.result() == AppendResult([1], 1)
+    assert [future.result() for future in rest[:2]] == [AppendResult([2, 3, 4, 5], 5), AppendResult([0, 0, 6, 7], 7)]
+    assert calls[1] == ([2, 3, 4, 5, 6, 7], [AppendResult([2, 3, 4, 5], 5), AppendResult([0, 0, 6, 7], 7)])
+    assert [seq for seqs, _ in calls for seq in seqs] == list(range(1, 41))
+    assert committer.waiting == 0
+    committer.close()
+
+
+def test_on_commit_comes_before_the_future_and_in_log_order(store: SqliteStore) -> None:
+    applied: list[int] = []
+    committer = GroupCommitter(store, lambda records, _: applied.extend(one.seq for one in records))
+    late: list[int] = []
+
+    def work(worker: int) -> None:
+        for number in range(50):
+            result = committer.append([record(worker * 1000 + number)])
+            if result.seqs[0] not in applied:
+                late.append(result.seqs[0])
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert late == []
+    assert applied == list(range(1, 201))
+    committer.close()
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+    gate = Gate()
+    committer = GroupCommitter(gate, max_records=10)
+    committer.submit([record(0)])
+    gate.entered.wait()
+    committer.submit([record(n) for n in range(1, 9)])
+    with pytest.raises(Overloaded, match="8 events wait to be stored and 10 may: send these again") as caught:
+        committer.submit([record(n) for n in range(20, 23)])
+    assert caught.value.retry_after > 0
+    last = committer.submit([record(30), record(31)])
+    gate.open.set()
+    assert last.result().seq == 11
+    assert committer.append([record(n) for n in range(50, 100)]).seq == 61, "alone, even more than the queue holds"
+    committer.close()
+
+
+def test_closing_finishes_what_waits_and_refuses_more() -> None:
+    gate = Gate()
+    committer = GroupCommitter(gate)
+    futures = [committer.submit([record(number)]) for number in range(5)]
+    closer = threading.Thread(target=committer.close)
+    closer.start()
+    gate.open.set()
+    closer.join()
+    assert [future.result().seq for future in futures] == [1, 2, 3, 4, 5]
+    committer.close()
+    with pytest.raises(Unavailable, match="is closing and takes no more events"):
+        committer.submit([record(9)])
+
+
+def test_a_cancelled_submission_is_withdrawn() -> None:
+    gate = Gate()
+    committer = GroupCommitter(gate)
+    running = committer.submit([record(0)])
+    gate.entered.wait()
+    waiting = committer.submit([record(1)])
+    assert waiting.cancel()
+    assert not running.cancel()
+    gate.open.set()
+    assert committer.append([record(2)]).seq == 2
+    with pytest.raises(CancelledError):
+        waiting.result()
+    assert [one.id for one in everything(gate)] == ["e0", "e2"]
+    committer.close()
+
+
+@pytest.mark.parametrize(
+    ("poison", "error"),
+    [
+        (lambda: record(1, timestamp=2**70), OverflowError),
+        (lambda: record(1, id="\ud800"), UnicodeEncodeError),
+        (lambda: record(1, payload=object()), TypeError),
+    ],
+)
+def test_a_poisoned_submission_spoils_no_other(
+    store: SqliteStore, poison: Callable[[], Record], error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    hold, held = threading.Event(), threading.Event()
+
+    def wait(records: list[Record], results: list[AppendResult]) -> None:
+        held.set()
+        hold.wait()
+
+    committer = GroupCommitter(store, wait)
+    committer.submit([record(99)])
+    held.wait()
+    before, bad, after = (committer.submit([one]) for one in (record(0), poison(), record(2)))
+    hold.set()
+    assert (before.result().seq, after.result().seq) == (2, 3)
+    with pytest.raises(error):
+        bad.result()
+    assert [one.id for one in everything(store)] == ["e99", "e0", "e2"]
+    assert "could not be stored" in caplog.text
+    committer.close()
+
+
+def test_a_failing_on_commit_reaches_the_caller_and_is_remembered(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    def apply(records: list[Record], results: list[AppendResult]) -> None:
+        if any(one.id == "e1" for one in records):
+            raise ArithmeticError("folding failed")
+
+    committer = GroupCommitter(store, apply)
+    committer.append([record(0)])
+    assert committer.unapplied == 0
+    with caplog.at_level(logging.ERROR), pytest.raises(ArithmeticError, match="folding failed"):
+        committer.append([record(1)])
+    assert "they are in the log" in caplog.text
+    assert committer.append([record(2)]).seq == 3
+    assert committer.unapplied == 2
+    assert store.seq == 3
+    committer.close()
