@@ -18,7 +18,15 @@ def check_rows(x: npt.NDArray[Any], features: int) -> F32:
     """``x`` as C-contiguous float32 (n, features). Errors: ``ValueError`` for another shape."""
     if x.ndim != 2 or x.shape[1] != features:
         raise ValueError(f"The scorer takes feature rows of shape (n, {features}); it was given {x.shape}.")
-    return np.ascontiguousarray(x, dtype=np.float32)
+    return dense(x, np.float32)
+
+
+def dense(values: npt.NDArray[Any], dtype: type[S]) -> npt.NDArray[S]:
+    """``values`` C-contiguous, writable and of ``dtype``, copied only where they aren't.
+
+    Compiled kernels are specialised by these properties: a read-only array would cost a compilation of its own.
+    """
+    return np.require(values, dtype=dtype, requirements=("C", "W"))
 
 
 def feature_names(meta: Mapping[str, Any]) -> tuple[str, ...]:
@@ -47,4 +55,4 @@ def array(
         )
     if finite and np.issubdtype(found.dtype, np.floating) and not np.isfinite(found).all():
         raise CorruptArtefact(f"The artefact's array {name!r} holds a non-finite number; use another version.")
-    return np.ascontiguousarray(found)
+    return dense(found, dtype)
