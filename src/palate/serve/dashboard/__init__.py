@@ -114,14 +114,19 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
 
     @get("/", include_in_schema=False, sync_to_thread=False)
     def dashboard() -> Response[str]:
+        """The dashboard."""
         return _page(index)
 
     @get("/login", include_in_schema=False, sync_to_thread=False)
     def login_page() -> Response[str]:
+        """The page that trades an API key for the dashboard's session cookie."""
+        if not settings.serve.keys:
+            return Response("", status_code=303, headers={"location": "/"}, media_type="text/plain")
         return _page(sign_in)
 
     @get("/static/{name:str}", include_in_schema=False, sync_to_thread=False)
     def static_file(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+        """A file of the dashboard."""
         if name == _PLOTLY and plotly is not None and name not in static:
             static[name] = plotly.read_bytes()
         content = static.get(name)
@@ -138,6 +143,7 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
 
     @post("/dashboard/items", status_code=200, include_in_schema=False, sync_to_thread=False)
     def name_items(data: ItemQuery) -> ItemCards:
+        """Titles and tags of items, for the dashboard."""
         if len(data.ids) > _MOST_ITEMS:
             raise InvalidInput(f"ids has {len(data.ids)} entries; ask for at most {_MOST_ITEMS} at once.", "ids")
         return ItemCards([_card_or_id(engine, item_id, tag_fields) for item_id in data.ids])

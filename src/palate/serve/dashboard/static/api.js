@@ -31,7 +31,7 @@ async function call(method, path, body) {
     throw new ApiError(t("error.not_json", { path, status: response.status }), response.status, "not_json");
   }
   if (response.ok) return data;
-  if (response.status === 401) {
+  if (response.status === 401 && path !== "/login") {
     location.assign("/login");
     throw new ApiError(t("error.signed_out"), 401, "unauthorized");
   }
@@ -54,5 +54,6 @@ export const api = {
   rollback: () => call("POST", "/v1/models/rollback"),
   evaluation: () => call("GET", "/v1/evaluation"),
   train: () => call("POST", "/v1/train"),
+  login: (key) => call("POST", "/login", { key }),
   logout: () => call("POST", "/logout"),
 };

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { scaleOf, sidesOf } from "./bars.js";
 import { card } from "./card.js";
 import { $, debounce, fill, h, icon, memory } from "./dom.js";
-import { listed, milliseconds, number, plural, t } from "./i18n.js";
+import { language, listed, milliseconds, number, plural, t } from "./i18n.js";
 import { fieldOf, learn, tagText, tags, title } from "./items.js";
 import { renderProfile } from "./profile.js";
 import { stagesTable } from "./stages.js";
@@ -125,7 +125,7 @@ function outcomeText() {
   const total = outcome.stored + outcome.took;
   const speed = t("outcome.time", { total: milliseconds(total), event: milliseconds(outcome.stored), rank: milliseconds(outcome.took) });
   const truth = t("outcome.reflects", { as_of: number(outcome.as_of), seq: number(outcome.seq) });
-  return [h("strong", {}, facts.join(" ")), " ", h("span", {}, `${speed} ${truth}`)];
+  return [h("strong", {}, facts.join(language() === "zh" ? "" : " ")), " ", h("span", {}, `${speed} ${truth}`)];
 }
 
 function renderOutcome() {

@@ -1,0 +1,146 @@
+"""What can be checked without a browser: the strings, the files, the headers, the names of items."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+import palate
+from palate.config import DEFAULT_WEIGHTS, Settings
+from palate.features import NAMES
+from palate.serve import dashboard
+from palate.serve.answer import palate_error
+from palate.types import Counts
+
+HERE = Path(dashboard.__file__).parent
+SCRIPTS = sorted((HERE / "static").glob("*.js"))
+PAGES = sorted((HERE / "templates").glob("*.html"))
+REASONS = ("because_of", "again", "popular", "trending", "new", "taste", "tag", "query", "exploration", "unscored")
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> dict[str, dict[str, str]]:
+    text = (HERE / "static" / "catalogue.js").read_text(encoding="utf-8")
+    return json.loads(text[text.index("{") : text.rindex("}") + 1])
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient[Litestar]]:
+    with palate.open(":memory:", language={"encoder": "hashing"}) as engine:
+        fields = {"title": "Alien", "genres": ["Horror", "Space"], "year": 1979}
+        engine.ingest([{"event": "item", "item": "a", "fields": fields}, {"event": "item", "item": "b", "fields": {}}])
+        app = Litestar(
+            dashboard.routes(engine, Settings()),
+            exception_handlers={palate.errors.PalateError: palate_error},
+            openapi_config=None,
+        )
+        with TestClient(app) as client:
+            yield client
+
+
+def test_both_languages_have_every_string(catalogue: dict[str, dict[str, str]]) -> None:
+    for key, texts in catalogue.items():
+        assert set(texts) == {"en", "zh"}, key
+        assert all(text.strip() for text in texts.values()), key
+        places = [set(re.findall(r"\{\w+\}", text)) for text in texts.values()]
+        assert places[0] == places[1], f"{key} has other placeholders in one language"
+        if not key.startswith(("metric.", "move.")) and re.search(r"[a-z]{3}", texts["en"]):
+            assert re.search(r"[\u4e00-\u9fff]", texts["zh"]) or texts["zh"].isupper(), f"{key} is not Chinese"
+
+
+def test_every_string_that_is_used_exists(catalogue: dict[str, dict[str, str]]) -> None:
+    used: set[str] = set()
+    for path in (*SCRIPTS, *PAGES):
+        text = path.read_text(encoding="utf-8")
+        used |= set(re.findall(r'\bt\(\s*"([a-z_0-9.]+)"', text))
+        used |= set(re.findall(r'data-i18n(?:-label|-placeholder)?="([^"]+)"', text))
+        for key in re.findall(r'plural\("([a-z_.]+)"', text):
+            used |= {f"{key}.one", f"{key}.other"}
+    assert len(used) > 60
+    assert used - set(catalogue) == set()
+
+
+def test_the_words_of_the_api_have_words_of_the_page(catalogue: dict[str, dict[str, str]]) -> None:
+    wanted = {f"reason.{code}" for code in REASONS}
+    wanted |= {f"type.{kind}" for kind in DEFAULT_WEIGHTS}
+    wanted |= {f"feature.{name}" for name in NAMES}
+    wanted |= {f"count.{name}" for name in Counts.__struct_fields__}
+    assert wanted - set(catalogue) == set()
+
+
+def test_data_never_becomes_markup() -> None:
+    for path in SCRIPTS:
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc", text)
+        assert found == [], path.name
+    for path in PAGES:
+        text = path.read_text(encoding="utf-8")
+        assert re.findall(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:|\|\s*safe", text) == [], path.name
+
+
+def test_nothing_comes_from_another_host() -> None:
+    for path in (*SCRIPTS, *PAGES, *(HERE / "static").glob("*.css"), *(HERE / "static").glob("*.svg")):
+        hosts = set(re.findall(r"(?:https?:)?//([a-z0-9.-]+\.[a-z]{2,})", path.read_text(encoding="utf-8")))
+        assert hosts <= {"www.w3.org"}, path.name
+
+
+def test_the_page_and_its_policy(client: TestClient[Litestar]) -> None:
+    answer = client.get("/")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = answer.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "default-src 'none'" in policy
+    for name in re.findall(r'"/static/([\w.]+)', answer.text):
+        assert client.get(f"/static/{name}").status_code == 200, name
+
+
+def test_a_file_is_asked_for_again_only_when_it_changed(client: TestClient[Litestar]) -> None:
+    first = client.get("/static/app.js")
+    assert first.headers["content-type"].startswith("text/javascript")
+    again = client.get("/static/app.js", headers={"if-none-match": first.headers["etag"]})
+    assert again.status_code == 304
+    assert again.content == b""
+
+
+@pytest.mark.parametrize("name", ["missing.js", "..%2F__init__.py", "__init__.py", "index.html"])
+def test_an_unknown_file_is_a_sentence(client: TestClient[Litestar], name: str) -> None:
+    answer = client.get(f"/static/{name}")
+    assert answer.status_code == 404
+
+
+def test_plots_are_optional(client: TestClient[Litestar]) -> None:
+    installed = dashboard.plotly_file()
+    answer = client.get("/static/plotly.min.js")
+    if installed is None:
+        assert answer.status_code == 404
+        assert "palate[dashboard]" in answer.json()["error"]["message"]
+    else:
+        assert answer.content == installed.read_bytes()
+
+
+def test_items_are_named_and_tagged(client: TestClient[Litestar]) -> None:
+    answer = client.post("/dashboard/items", json={"ids": ["a", "b", "gone"]})
+    assert answer.status_code == 200
+    first, second, third = answer.json()["items"]
+    assert first["title"] == "Alien"
+    assert {"tag": "genre:Horror", "field": "genres"} in first["tags"]
+    assert (second["title"], second["tags"]) == ("b", [])
+    assert (third["title"], third["tags"]) == ("gone", [])
+
+
+def test_too_many_items_are_refused(client: TestClient[Litestar]) -> None:
+    answer = client.post("/dashboard/items", json={"ids": ["a"] * 2001})
+    assert answer.status_code == 422
+    assert "2000" in answer.json()["error"]["message"]
+
+
+def test_without_keys_there_is_nothing_to_sign_in_to(client: TestClient[Litestar]) -> None:
+    answer = client.get("/login", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
