@@ -225,3 +225,16 @@ def test_development_dependencies_are_pinned_with_hashes() -> None:
         entries = re.split(r"\n(?=\S)", text.strip())
         assert [entry for entry in entries if not re.match(r"[\w.-]+==\S+.*--hash=sha256:", entry, re.DOTALL)] == []
         assert "://" not in text
+
+
+def test_the_pinned_lists_hold_everything_that_is_asked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    asked = {
+        "demo.lock": [*project["dependencies"], *extras["data"], *extras["dashboard"]],
+        "dev.lock": [*project["dependencies"], *extras["data"], *extras["dashboard"], *extras["dev"]],
+    }
+    for file, requirements in asked.items():
+        pinned = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements" / file).read_text(), re.MULTILINE))
+        names = {re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-") for requirement in requirements}
+        assert names - pinned - {"palate"} == set(), f"requirements/{file} is behind pyproject.toml: make lock"

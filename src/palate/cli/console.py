@@ -150,10 +150,15 @@ class Bars:
 
 def table(title: str, *columns: str | tuple[str, str], caption: str | None = None) -> Table:
     """An empty table; a column is a header, or a header and ``right`` for numbers."""
-    made = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    made = Table(
+        title=Text(title, style="bold") if title else None,
+        title_justify="left",
+        caption=Text(caption) if caption else None,
+        caption_justify="left",
+    )
     for column in columns:
         header, side = column if isinstance(column, tuple) else (column, "left")
-        made.add_column(header, justify="right" if side == "right" else "left", overflow="fold")
+        made.add_column(Text(header), justify="right" if side == "right" else "left", overflow="fold")
     return made
 
 

@@ -118,7 +118,7 @@ def _packages() -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             missing.setdefault(group, []).append(found[1])
             continue
-        if _satisfies(version, found[2]):
+        if satisfies(version, found[2]):
             present.setdefault(group, []).append(f"{found[1]} {version}")
         else:
             missing.setdefault(group, []).append(f"{found[1]} {version}, where {found[2].strip()} is needed")
@@ -135,7 +135,7 @@ def _packages() -> Iterator[Check]:
             yield Check(f"extra {extra}", "ok", f"{purpose} ({', '.join(present[extra])})")
 
 
-def _satisfies(version: str, bounds: str) -> bool:
+def satisfies(version: str, bounds: str) -> bool:
     """Whether ``version`` keeps the ``>=`` and ``==`` bounds; other operators aren't used here and count as kept."""
     have = _numbers(version)
     for bound in bounds.split(","):

@@ -1,0 +1,139 @@
+"""What goes wrong is one sentence on stderr, exit code 2, and with --json an error object on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Palate
+
+NO_ENGINE = "There is no engine at no.palate. Make one with: palate import --data movies --dir no.palate"
+NO_DATA = "'nothing-here' is neither a data set (movies, grocery) nor an existing file or folder."
+NO_EVENTS = "The engine at e.palate holds no events yet. Import some with: palate import --data movies --dir e.palate"
+
+SENTENCES: list[tuple[list[str], str]] = [
+    (["nope"], "No such command 'nope'."),
+    (["recommend", "u1", "--dir", "no.palate"], NO_ENGINE),
+    (["recommend", "--dir", "SHOP"], "Name a user, or an anonymous visitor with --session."),
+    (["recommend", "u1", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
+    (["recommend", "u1", "--dir", "SHOP", "-k", "0"], "k is 0; it must lie between 1 and 1000."),
+    (["recommend", "u1", "--dir", "SHOP", "-k", "x"], "Invalid value for '-k': 'x' is not a valid integer."),
+    (["recommend", "u1", "--dir", "SHOP", "--seen", "no"], "--seen 'no' is unknown: use auto, drop or keep."),
+    (
+        ["recommend", "u1", "--dir", "SHOP", "--policy", "no"],
+        "policy 'no' is unknown; use 'greedy' or 'plackett_luce'.",
+    ),
+    (["recommend", "u1", "--dir", "SHOP", "--context", "x"], "--context 'x' is not of the form name=value."),
+    (["recommend", "u1", "--dir", "SHOP", "--filter", "[1]"], "--filter is not a JSON object: '[1]' is a list."),
+    (
+        ["recommend", "u1", "--dir", "SHOP", "--lang", "fr"],
+        "Invalid value for '--lang': 'fr' is unknown: use en or zh.",
+    ),
+    (["rank", "--user", "u1", "--dir", "SHOP"], "Missing argument 'ITEM…'."),
+    (
+        ["rank", "i1", "i1", "--user", "u1", "--dir", "SHOP"],
+        "items[1] 'i1' is there twice: each candidate may be sent once.",
+    ),
+    (["import", "--data", "nothing-here", "--dir", "SHOP"], NO_DATA),
+    (["import", "--dir", "SHOP"], "Missing option '--data'."),
+    (["evaluate", "--data", "FOLDER", "--seen", "all"], "--seen 'all' is unknown: use drop, keep or both."),
+    (["evaluate", "--data", "FOLDER", "--test", "-3"], "--test '-3' is neither 'all' nor a number of events above 0."),
+    (["serve", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
+    (
+        ["serve", "--dir", "SHOP", "--port", "70000"],
+        "Invalid value for '--port': 70000 is not in the range 0<=x<=65535.",
+    ),
+    (
+        ["demo", "--dir", "SHOP"],
+        "SHOP exists and was not made by palate demo, which would replace it; choose another --dir.",
+    ),
+    (["export", "--dir", "SHOP", "--out", "no/such/folder/x"], "no/such/folder/x.partial: No such file or directory."),
+]
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), SENTENCES, ids=[" ".join(a) for a, _ in SENTENCES])
+def test_one_sentence(palate: Palate, shop: Path, folder: Path, arguments: list[str], sentence: str) -> None:
+    file = shop.parent / "file"
+    file.touch()
+    for name, path in (("SHOP", shop), ("FOLDER", folder), ("FILE", file)):
+        arguments = [str(path) if argument == name else argument for argument in arguments]
+        sentence = sentence.replace(name, str(path))
+    done = palate(*arguments)
+    assert (done.code, done.err.splitlines()[-1], done.out) == (2, f"palate: {sentence}", "")
+    as_json = palate(*arguments, "--json")
+    assert as_json.code == 2
+    assert as_json.json["error"]["message"] == sentence
+
+
+def test_unknown_things_are_named(palate: Palate, shop: Path) -> None:
+    for arguments in (["models", "activate", "v9999"], ["explain", "nothing", "i1"]):
+        done = palate(*arguments, "--dir", shop, "--json")
+        assert done.code == 2
+        assert done.json["error"]["code"] == "not_found"
+        assert arguments[-1] in done.err or arguments[1] in done.err
+    assert palate("models", "rollback", "--dir", shop, "--json").json["error"]["code"] == "conflict"
+
+
+def test_an_empty_engine_has_nothing_to_train_on(palate: Palate, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "items").mkdir()
+    (tmp_path / "items" / "events.ndjson").write_text(
+        '{"event":"item","item":"a","timestamp":1,"fields":{"title":"A"}}\n'
+    )
+    assert palate("import", "--data", tmp_path / "items", "--dir", "e.palate").code == 0
+    done = palate("train", "--dir", "e.palate")
+    assert (done.code, done.err) == (
+        2,
+        f"palate: {NO_EVENTS}\n",
+    )
+
+
+def test_a_bad_setting_names_file_and_key(palate: Palate, shop: Path) -> None:
+    (shop / "palate.toml").write_text("[policy]\ndiversty = 1\n")
+    done = palate("recommend", "u1", "--dir", shop)
+    assert done.code == 2
+    assert "palate.toml" in done.err
+    assert "diversty" in done.err
+    assert done.err.count("\n") == 1
+
+
+def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from palate.cli import main; main()", *map(str, arguments)],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_ctrl_c_is_130_and_leaves_no_traceback(palate: Palate, tmp_path: Path) -> None:
+    pipe = tmp_path / "slow"
+    pipe.mkdir()
+    os.mkfifo(pipe / "events.ndjson")
+    process = start("import", "--data", pipe, "--dir", tmp_path / "x.palate")
+    assert process.stderr is not None
+    time.sleep(2.0)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_a_closed_pipe_is_no_error(shop: Path) -> None:
+    process = start("export", "--dir", shop)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    json.loads(process.stdout.readline())
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=30) == 0
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
