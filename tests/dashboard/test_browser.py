@@ -120,9 +120,9 @@ def test_query_tag_and_seen(visit: Any) -> None:
     page.get_by_label("Tag").select_option("")
     page.get_by_label("Search within this taste").fill("crime")
     page.wait_for_function("document.querySelector('#cards > li h3')?.textContent.startsWith('Crime')")
-    page.get_by_label("Seen items").select_option("drop")
+    page.get_by_label("Seen", exact=True).select_option("drop")
     page.get_by_text("seen items left out").wait_for()
-    page.get_by_label("Seen items").select_option("keep")
+    page.get_by_label("Seen", exact=True).select_option("keep")
     page.get_by_text("seen items kept").wait_for()
 
 
@@ -148,7 +148,7 @@ def test_a_hostile_title_stays_text(visit: Any, hostile: str) -> None:
     page = visit("/?user=p3").page
     listed(page)
     page.get_by_label("Tag").select_option("genre:Crime")
-    page.get_by_label("Seen items").select_option("keep")
+    page.get_by_label("Seen", exact=True).select_option("keep")
     page.wait_for_function(
         "title => [...document.querySelectorAll('#cards h3')].some(node => node.textContent === title)", arg=hostile
     )
@@ -231,7 +231,7 @@ def test_an_evaluation_is_plotted(visit: Any, service: Any) -> None:
     page.reload()
     page.locator(".plot .bars .point").first.wait_for()
     assert page.locator(".plot .errorbar").count() == 2
-    page.get_by_label("Seen items").last.select_option("keep")
+    page.get_by_label("Seen", exact=True).last.select_option("keep")
     page.get_by_role("button", name="MRR").click()
     assert page.locator("[aria-sort]").inner_text() == "MRR"
     page.get_by_label("People and items").select_option("cold_items")

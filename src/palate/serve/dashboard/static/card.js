@@ -9,7 +9,7 @@ import { tags, tagText, title } from "./items.js";
 export function reasonText(reason) {
   const items = reason.items ?? [];
   const labels = reason.tags ?? [];
-  const key = `reason.${reason.code}`;
+  const key = `reason.${reason.code}${reason.code === "taste" && items.length > 0 ? "_items" : ""}`;
   const lacks = (reason.code === "because_of" && items.length === 0) || (reason.code === "tag" && labels.length === 0);
   if (!has(key) || lacks) return reason.text;
   return t(key, { items: listed(items.map((id) => `“${title(id)}”`)), tags: listed(labels.map(tagText)) });

@@ -36,7 +36,7 @@ export function score(value) {
 }
 
 export const signed = (value) => (value >= 0 ? "+" : "") + score(value);
-export const milliseconds = (value) => (value >= 100 ? number(Math.round(value)) : value >= 10 ? value.toFixed(0) : value.toFixed(1));
+export const milliseconds = (value) => (value >= 100 ? number(Math.round(value)) : value.toFixed(value >= 10 ? 0 : value >= 1 ? 1 : 2));
 export const percent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(value);
 export const moment = (ms) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(ms);
 
