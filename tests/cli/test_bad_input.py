@@ -16,29 +16,36 @@ from tests.cli.conftest import Palate
 
 NO_ENGINE = "There is no engine at no.palate. Make one with: palate import --data movies --dir no.palate"
 NO_DATA = "'nothing-here' is neither a data set (movies, grocery) nor an existing file or folder."
-NO_EVENTS = "The engine at e.palate holds no events yet. Import some with: palate import --data movies --dir e.palate"
+TOO_FEW = (
+    "There are 0 interactions; training needs at least 50. "
+    "Until then the blend that works from event one ranks: just ingest more events."
+)
+
+RECOMMEND = ["recommend", "u1", "--dir", "SHOP"]
+BAD_PORT = "Invalid value for '--port': 70000 is not in the range 0<=x<=65535."
+FOREIGN = "SHOP exists and was not made by palate demo, which would replace it; choose another --dir."
 
 SENTENCES: list[tuple[list[str], str]] = [
     (["nope"], "No such command 'nope'."),
     (["recommend", "u1", "--dir", "no.palate"], NO_ENGINE),
     (["recommend", "--dir", "SHOP"], "Name a user, or an anonymous visitor with --session."),
     (["recommend", "u1", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
-    (["recommend", "u1", "--dir", "SHOP", "-k", "0"], "k is 0; it must lie between 1 and 1000."),
-    (["recommend", "u1", "--dir", "SHOP", "-k", "x"], "Invalid value for '-k': 'x' is not a valid integer."),
-    (["recommend", "u1", "--dir", "SHOP", "--seen", "no"], "--seen 'no' is unknown: use auto, drop or keep."),
+    ([*RECOMMEND, "-k", "0"], "k is 0; it must lie between 1 and 1000."),
+    ([*RECOMMEND, "-k", "x"], "Invalid value for '-k': 'x' is not a valid integer."),
+    ([*RECOMMEND, "--seen", "no"], "--seen 'no' is unknown: use auto, drop or keep."),
     (
-        ["recommend", "u1", "--dir", "SHOP", "--policy", "no"],
+        [*RECOMMEND, "--policy", "no"],
         "policy 'no' is unknown; use 'greedy' or 'plackett_luce'.",
     ),
-    (["recommend", "u1", "--dir", "SHOP", "--context", "x"], "--context 'x' is not of the form name=value."),
-    (["recommend", "u1", "--dir", "SHOP", "--filter", "[1]"], "--filter is not a JSON object: '[1]' is a list."),
+    ([*RECOMMEND, "--context", "x"], "--context 'x' is not of the form name=value."),
+    ([*RECOMMEND, "--filter", "[1]"], "--filter is not a JSON object: '[1]' is a list."),
     (
-        ["recommend", "u1", "--dir", "SHOP", "--lang", "fr"],
+        [*RECOMMEND, "--lang", "fr"],
         "Invalid value for '--lang': 'fr' is unknown: use en or zh.",
     ),
     (["rank", "--user", "u1", "--dir", "SHOP"], "Missing argument 'ITEM…'."),
     (
-        ["rank", "i1", "i1", "--user", "u1", "--dir", "SHOP"],
+        ["rank", "i1", "i1", "--dir", "SHOP"],
         "items[1] 'i1' is there twice: each candidate may be sent once.",
     ),
     (["import", "--data", "nothing-here", "--dir", "SHOP"], NO_DATA),
@@ -48,7 +55,7 @@ SENTENCES: list[tuple[list[str], str]] = [
     (["serve", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
     (
         ["serve", "--dir", "SHOP", "--port", "70000"],
-        "Invalid value for '--port': 70000 is not in the range 0<=x<=65535.",
+        BAD_PORT,
     ),
     (
         ["demo", "--dir", "SHOP"],
@@ -90,7 +97,7 @@ def test_an_empty_engine_has_nothing_to_train_on(palate: Palate, folder: Path, t
     done = palate("train", "--dir", "e.palate")
     assert (done.code, done.err) == (
         2,
-        f"palate: {NO_EVENTS}\n",
+        f"palate: {TOO_FEW}\n",
     )
 
 

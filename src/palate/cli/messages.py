@@ -17,10 +17,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "There is no engine at {path}. Make one with: palate import --data movies --dir {path}",
         "{path} 处没有引擎。请先创建：palate import --data movies --dir {path}",
     ),
-    "empty_directory": (
-        "The engine at {path} holds no events yet. Import some with: palate import --data movies --dir {path}",
-        "{path} 处的引擎还没有事件。请先导入：palate import --data movies --dir {path}",
-    ),
     "interrupted": ("Stopped.", "已停止。"),
     "through_service": ("(answered by the service at {url})", "（由 {url} 处的服务应答）"),
     "not_a_pair": ("--context {text!r} is not of the form name=value.", "--context {text!r} 不是 名称=值 的形式。"),
@@ -41,6 +37,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "stage.load": ("loading the engine", "载入引擎"),
     "stage.encode": ("encoding texts", "编码文本"),
     "stage.replay": ("replaying decisions", "重放决策"),
+    "stage.fold": ("folding events into state", "由事件生成状态"),
     "stage.fit": ("fitting", "训练"),
     "stage.train": ("training", "训练"),
     "stage.evaluate": ("evaluating", "评测"),

@@ -43,11 +43,8 @@ def train(
         out.result({"training": "running", "url": service.url})
         out.say("training", url=service.url)
         return
-    with engine_of(directory) as engine:
-        if engine.counts().interactions == 0:
-            raise InvalidInput(say("empty_directory", path=directory), "--dir")
-        with out.progress() as bars:
-            report = engine.train(progress=bars, activate=activate)
+    with engine_of(directory) as engine, out.progress() as bars:
+        report = engine.train(progress=bars, activate=activate)
     out.result(report)
     seconds = report.seconds.get("total", sum(report.seconds.values()))
     state = say("active") if report.activated else say("inactive", version=report.version)

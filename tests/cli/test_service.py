@@ -1,0 +1,104 @@
+"""While a service holds a directory, the commands that ask go to it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Palate
+
+KEY = "palate_test-key-of-this-test"
+
+
+@contextmanager
+def serving(shop: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """``palate serve`` in a process of its own; gives its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "palate", "serve", "--dir", str(shop), "--port", "0", "--json"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, process.stderr and process.stderr.read()
+        yield json.loads(line)["url"], process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (0, ""), err
+        assert "Traceback" not in err
+
+
+def test_commands_talk_to_the_service(palate: Palate, shop: Path) -> None:
+    with serving(shop) as (url, _):
+        assert json.loads((shop / "service.json").read_text())["url"] == url
+        people = palate("recommend", "u1", "--dir", shop)
+        assert people.code == 0, people.err
+        assert f"(answered by the service at {url})" in people.err
+        assert "Grinder" in people.out or "Tea" in people.out or "Machine" in people.out
+        ranking = palate("rank", "i3", "i5", "--user", "u1", "--dir", shop, "--json").json
+        assert {item["id"] for item in ranking["items"]} == {"i3", "i5"}
+        found = palate("explain", ranking["ranking"], "i3", "--dir", shop, "--json").json
+        assert found["item"] == "i3"
+        assert palate("models", "list", "--dir", shop, "--json").json == []
+        health = palate("doctor", "--dir", shop, "--json").json
+        assert [c["status"] for c in health["checks"] if c["name"] == "lock"] == ["ok"]
+
+
+def test_errors_of_the_service_are_sentences(palate: Palate, shop: Path) -> None:
+    with serving(shop):
+        done = palate("recommend", "u1", "-k", "0", "--dir", shop, "--json")
+        assert (done.code, done.json["error"]["message"]) == (2, "k is 0; it must lie between 1 and 1000.")
+        missing = palate("models", "activate", "v9999", "--dir", shop, "--json")
+        assert (missing.code, missing.json["error"]["code"]) == (2, "not_found")
+
+
+def test_what_needs_the_directory_says_who_holds_it(palate: Palate, shop: Path, folder: Path) -> None:
+    with serving(shop) as (_, process):
+        for command in (["import", "--data", folder], ["rebuild"], ["export"]):
+            done = palate(*command, "--dir", shop)
+            assert done.code == 2
+            assert f"{shop} is in use by process {process.pid}" in done.err
+
+
+def test_a_key_is_needed_where_keys_are_set(palate: Palate, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = json.dumps([hashlib.sha256(KEY.encode()).hexdigest()])
+    with serving(shop, PALATE_SERVE__KEYS=keys):
+        refused = palate("recommend", "u1", "--dir", shop)
+        assert refused.code == 2
+        assert refused.err.endswith("The command line reads the key from PALATE_API_KEY.\n")
+        monkeypatch.setenv("PALATE_API_KEY", KEY)
+        assert palate("recommend", "u1", "--dir", shop, "--json").code == 0
+
+
+def test_the_address_goes_with_the_service(palate: Palate, shop: Path) -> None:
+    with serving(shop):
+        pass
+    assert not (shop / "service.json").exists()
+    assert palate("recommend", "u1", "--dir", shop, "--json").code == 0
+
+
+def test_a_service_that_was_killed_is_not_asked(palate: Palate, shop: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (shop / "service.json").write_text(json.dumps({"url": "http://127.0.0.1:9", "pid": gone.pid}))
+    assert palate("recommend", "u1", "--dir", shop, "--json").code == 0
+
+
+def test_a_new_key_is_shown_once_with_its_hash(palate: Palate, shop: Path) -> None:
+    made = palate("serve", "--new-key", "--dir", shop, "--json").json
+    assert hashlib.sha256(made["key"].encode()).hexdigest() == made["sha256"]
+    people = palate("serve", "--new-key", "--dir", shop).out
+    assert "[serve]\n  keys = [" in people
