@@ -36,7 +36,7 @@ T = TypeVar("T", RankRequest, RecommendRequest)
 
 _EVENT = msgspec.json.Decoder(Event)
 _TOO_DEEP = "The body is nested too deeply to be read."
-_FILTER_DEPTH = 32
+_FILTER_DEPTH = 64
 _MAX_TIMESTAMP = 253_402_300_799_999  # 9999-12-31, the last instant that ISO-8601 with four digits can name
 
 

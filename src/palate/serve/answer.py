@@ -152,8 +152,26 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
         allowed |= {"HEAD"} if "GET" in allowed else set()
         return palate_error(request, MethodNotAllowed(request.method, path, ", ".join(sorted(allowed))))
     if error.status_code < 500:
-        return palate_error(request, MalformedBody(f"The request can't be read: {error.detail}."))
+        return palate_error(request, MalformedBody(f"The request can't be read: {_detail(error)}."))
     return unforeseen_error(request, error)
+
+
+def _detail(error: HTTPException) -> str:
+    """The first reason that the parser gives, else its summary."""
+    extra: Any = error.extra
+    first: Any = extra[0] if isinstance(extra, list) and extra else None  # pyright: ignore[reportUnknownVariableType]
+    reason = first.get("message") if isinstance(first, dict) else None  # pyright: ignore[reportUnknownVariableType]
+    return str(reason or error.detail).rstrip(".")
+
+
+def too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[bytes]:
+    """A body that the decoder gave up on."""
+    return palate_error(request, MalformedBody("The body is nested too deeply to be read."))
+
+
+def not_utf8(request: Request[Any, Any, Any], error: UnicodeDecodeError) -> Response[bytes]:
+    """A body that isn't text."""
+    return palate_error(request, MalformedBody(f"The body is not valid UTF-8, at position {error.start}."))
 
 
 def unforeseen_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -15,8 +15,17 @@ from litestar.exceptions import HTTPException
 
 from palate.config import Settings
 from palate.errors import MalformedBody, PalateError, Unauthorized
-from palate.serve import api, docs, login, openapi
-from palate.serve.answer import Answer, MethodNotAllowed, http_error, no_such_path, palate_error, unforeseen_error
+from palate.serve import api, dashboard, docs, login, openapi
+from palate.serve.answer import (
+    Answer,
+    MethodNotAllowed,
+    http_error,
+    no_such_path,
+    not_utf8,
+    palate_error,
+    too_deep,
+    unforeseen_error,
+)
 from palate.serve.body import BodyTooLarge, ClientGone, check_length, linger, read_body, replay
 from palate.serve.hot import Hot
 from palate.serve.metrics import Metrics
@@ -45,12 +54,15 @@ class PalateApp:
                 *api.routes(engine, self.metrics, lambda: self.ready),
                 *login.routes(self.guard),
                 *docs.routes(lambda: self.document),
+                *dashboard.routes(engine, settings),
             ],
             openapi_config=None,
             logging_config=None,
             exception_handlers={
                 PalateError: palate_error,
                 HTTPException: http_error,
+                RecursionError: too_deep,
+                UnicodeDecodeError: not_utf8,
                 Exception: unforeseen_error,
             },
         )
@@ -120,7 +132,7 @@ class PalateApp:
                 if method == "OPTIONS" and b"access-control-request-method" in headers:
                     await answer.preflight()
                     return True
-        if path != "/login":
+        if path != "/login" and not (path.startswith("/static/") and method in SAFE):
             guard.check_key(method, headers)
         return False
 

@@ -16,6 +16,7 @@ from litestar.routes import HTTPRoute
 from palate import __version__
 from palate.config import Limits, Settings
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
+from palate.serve.dashboard import ItemCards, ItemQuery
 from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
 from palate.serve.security import COOKIE, ErrorBody
@@ -33,6 +34,7 @@ from palate.types import (
 _REASONS = {
     200: "The answer.",
     202: "Accepted; the work goes on in the background.",
+    304: "Not changed since the ETag that was sent.",
     303: "See the page that Location names.",
     400: "The body, a path or a query can't be read.",
     401: "No key or session, or an unknown one.",
@@ -135,9 +137,6 @@ def operations() -> dict[tuple[str, str], Operation]:
         ("get", "/readyz"): Operation(
             "Whether traffic should be sent here.", "service", {200: Health, 503: Health}, open=True
         ),
-        ("get", "/login"): Operation(
-            "The page to sign in to the dashboard.", "dashboard", {200: "text/html", 303: None}, open=True
-        ),
         ("post", "/login"): Operation(
             "Trade an API key for the dashboard's session cookie.",
             "dashboard",
@@ -145,6 +144,16 @@ def operations() -> dict[tuple[str, str], Operation]:
             (*_POSTED, 409, 422),
             Login,
             open=True,
+        ),
+        ("get", "/login"): Operation(
+            "The page to sign in to the dashboard.", "dashboard", {200: "text/html"}, open=True
+        ),
+        ("get", "/"): Operation("The dashboard.", "dashboard", {200: "text/html", 303: None}),
+        ("get", "/static/{name}"): Operation(
+            "A file of the dashboard.", "dashboard", {200: "*/*", 304: None}, (404,), open=True
+        ),
+        ("post", "/dashboard/items"): Operation(
+            "Titles and tags of items, for the dashboard.", "dashboard", {200: ItemCards}, (*_POSTED, 422), ItemQuery
         ),
         ("post", "/logout"): Operation("End the dashboard's session.", "dashboard", {200: Session}, _POSTED),
         ("get", "/docs"): Operation("This document as a page.", "service", {200: "text/html"}),

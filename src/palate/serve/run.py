@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("palate.serve")
 _LAME_DUCK_SECONDS = 0.5
-_TRAIN_CHECK_SECONDS = 5.0
+_TRAIN_CHECK_SECONDS = 2.0
 _BACKLOG = 2048
 
 Announce = Callable[[str], None]
