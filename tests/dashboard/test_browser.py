@@ -115,14 +115,14 @@ def test_an_anonymous_visitor_starts_cold_and_is_learnt_from(visit: Any) -> None
 def test_query_tag_and_seen(visit: Any) -> None:
     page = visit("/?user=p5").page
     listed(page)
-    page.get_by_label("Tag").select_option("genre:Space")
+    page.locator("#tag").select_option("genre:Space")
     page.wait_for_function("[...document.querySelectorAll('#cards > li')].every(r => r.innerText.includes('Space'))")
-    page.get_by_label("Tag").select_option("")
+    page.locator("#tag").select_option("")
     page.get_by_label("Search within this taste").fill("crime")
     page.wait_for_function("document.querySelector('#cards > li h3')?.textContent.startsWith('Crime')")
-    page.get_by_label("Seen", exact=True).select_option("drop")
+    page.locator("#seen").select_option("drop")
     page.get_by_text("seen items left out").wait_for()
-    page.get_by_label("Seen", exact=True).select_option("keep")
+    page.locator("#seen").select_option("keep")
     page.get_by_text("seen items kept").wait_for()
 
 
@@ -147,8 +147,8 @@ def test_the_browser_chooses_the_first_language(visit: Any) -> None:
 def test_a_hostile_title_stays_text(visit: Any, hostile: str) -> None:
     page = visit("/?user=p3").page
     listed(page)
-    page.get_by_label("Tag").select_option("genre:Crime")
-    page.get_by_label("Seen", exact=True).select_option("keep")
+    page.locator("#tag").select_option("genre:Crime")
+    page.locator("#seen").select_option("keep")
     page.wait_for_function(
         "title => [...document.querySelectorAll('#cards h3')].some(node => node.textContent === title)", arg=hostile
     )
@@ -231,10 +231,10 @@ def test_an_evaluation_is_plotted(visit: Any, service: Any) -> None:
     page.reload()
     page.locator(".plot .bars .point").first.wait_for()
     assert page.locator(".plot .errorbar").count() == 2
-    page.get_by_label("Seen", exact=True).last.select_option("keep")
+    page.locator("#evaluation select").nth(2).select_option("keep")
     page.get_by_role("button", name="MRR").click()
     assert page.locator("[aria-sort]").inner_text() == "MRR"
-    page.get_by_label("People and items").select_option("cold_items")
+    page.locator("#evaluation select").nth(1).select_option("cold_items")
     page.get_by_text("This group has no figures").wait_for()
 
 

@@ -30,7 +30,7 @@ function badge(move) {
 
 /**
  * `item` is a RankedItem. `context`: `move` (or null), `scale` and `sides` of the bars, `open` (the breakdown shows),
- * `busy`, and `act(kind, item)` for "like", "hide", "why" and "tag".
+ * `fresh` (the item just acted on), and `act(kind, item)` for "like", "hide", "why" and "tag".
  */
 export function card(item, context) {
   const name = title(item.id);
@@ -41,7 +41,7 @@ export function card(item, context) {
   const action = (kind, extra) =>
     h(
       "button",
-      { type: "button", class: `action ${kind}`, data: { action: kind }, "aria-label": t(`card.${kind}_item`, { title: name }), disabled: context.busy && kind !== "why", on: { click: () => context.act(kind, item) }, ...extra },
+      { type: "button", class: `action ${kind}`, data: { action: kind }, "aria-label": t(`card.${kind}_item`, { title: name }), on: { click: () => context.act(kind, item) }, ...extra },
       icon(kind === "why" ? "chevron" : kind),
       h("span", {}, t(`card.${kind}`)),
     );

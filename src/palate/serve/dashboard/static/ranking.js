@@ -6,6 +6,7 @@ import { card } from "./card.js";
 import { $, debounce, fill, h, icon, memory } from "./dom.js";
 import { language, listed, milliseconds, number, plural, t } from "./i18n.js";
 import { fieldOf, learn, tagText, tags, title } from "./items.js";
+import { live } from "./live.js";
 import { renderProfile } from "./profile.js";
 import { stagesTable } from "./stages.js";
 
@@ -73,22 +74,26 @@ function difference(old, now) {
   };
 }
 
-async function interact(kind, item) {
-  if (state.busy) return;
+let queue = Promise.resolve();
+
+/** Clicks wait for one another, so that a quick second one is neither lost nor compared with an old list. */
+function interact(kind, item) {
+  const { subject } = state;
+  queue = queue.then(() => (subject === state.subject ? send(kind, item, subject) : null));
+}
+
+async function send(kind, item, subject) {
   alerts.clear();
-  state.busy = true;
-  const subject = state.subject;
   const compare = state.ranking;
   const before = performance.now();
   try {
     const result = await api.event({ event: "interaction", ...subject, item: item.id, type: kind, ranking: compare.ranking });
     if (subject !== state.subject) return;
-    state.busy = false;
     if (result.rejected.length > 0) throw new Error(t("notice.rejected", { error: result.rejected[0].error }));
     state.fresh = item.id;
     await load({ compare, outcome: { kind, item: item.id, seq: result.seq, stored: performance.now() - before } });
+    live.refresh();
   } catch (error) {
-    state.busy = false;
     alerts.show(error);
     render();
   }
@@ -130,7 +135,6 @@ function outcomeText() {
 
 function renderOutcome() {
   $("cards").setAttribute("aria-busy", String(state.busy));
-  $("ranking-title").classList.toggle("busy", state.busy);
   if (!state.busy) fill($("outcome"), outcomeText());
 }
 
@@ -170,7 +174,7 @@ function renderCards(animate = false) {
   const from = animate ? positions() : new Map();
   const items = state.ranking?.items ?? [];
   const [scale, sides] = [scaleOf(items), sidesOf(items)];
-  fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), busy: false, act, fresh: state.fresh })));
+  fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), act, fresh: state.fresh })));
   if (animate) slide(from);
   if (focus?.action) {
     // The item itself may have left the list; then the one that took its place keeps the keyboard's position.
