@@ -13,7 +13,7 @@ import string
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -332,6 +332,8 @@ def _check_candidates(items: list[str | Candidate], limits: Limits) -> None:
         )
     if len(items) > limits.candidates:
         raise InvalidInput(f"items has {len(items)} candidates; at most {limits.candidates} are allowed.", "items")
+    if _all_plain(items, limits):
+        return
     seen: set[str] = set()
     for position, item in enumerate(items):
         name = item if isinstance(item, str) else item.id
@@ -344,3 +346,16 @@ def _check_candidates(items: list[str | Candidate], limits: Limits) -> None:
         seen.add(name)
         if not isinstance(item, str):
             check_fields(item.fields, f"items[{position}].fields", limits)
+
+
+def _all_plain(items: list[str | Candidate], limits: Limits) -> bool:
+    """Whether these are distinct ASCII ids within the limits: the usual case, told in a tenth of the time."""
+    ids = cast(list[str], items)
+    try:
+        joined = "\0".join(ids)
+    except TypeError:
+        return False
+    if not joined.isascii() or joined.count("\0") != len(items) - 1 or len(set(items)) != len(items):
+        return False
+    lengths = [len(item) for item in ids]
+    return min(lengths) > 0 and max(lengths) <= limits.id_bytes
