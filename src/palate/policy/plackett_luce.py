@@ -64,10 +64,8 @@ class PlackettLuce:
         back = high - u
         low = (u - (high - back)) + (noise - back)
         drawn: I64 = np.lexsort((-low, -high))
-        # log Σ exp over those that remain, from the last place to the first: only additions of positive terms.
-        remaining: F64 = np.logaddexp.accumulate(u[drawn][::-1])[::-1]
         chosen = drawn[:size]
-        return chosen, np.minimum(np.exp(u[chosen] - remaining[:size]), 1.0)
+        return chosen, _chances(u[drawn], size)
 
     def _diverse(
         self, scores: F64, eligible: I64, size: int, rng: np.random.Generator, similarity: Callable[[int], F32]
@@ -87,3 +85,19 @@ class PlackettLuce:
             order.append(drawn)
             propensity[place] = weights[drawn]
         return order, propensity
+
+
+def _chances(u: F64, size: int) -> F64:
+    """exp(uⱼ) / Σᵢ≥ⱼ exp(uᵢ) for the first ``size`` (at least 1) of the utilities ``u`` in drawn order.
+
+    From the last place to the first by differences, which stay exact where the utilities themselves are huge:
+    Σᵢ≥ⱼ exp(uᵢ − uⱼ) = 1 + exp(uⱼ₊₁ − uⱼ) · Σᵢ>ⱼ exp(uᵢ − uⱼ₊₁). None can overflow: Gumbel noise spans about 40.
+    """
+    chances = np.empty(size)
+    total = float(np.exp(u[size - 1 :] - u[size - 1]).sum())
+    chances[size - 1] = 1.0 / total
+    steps: list[float] = np.exp(np.diff(u[:size])).tolist()
+    for place in range(size - 2, -1, -1):
+        total = 1.0 + steps[place] * total
+        chances[place] = 1.0 / total
+    return chances
