@@ -261,16 +261,21 @@ _REQUESTS: dict[type, Any] = {
 }
 
 
-def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
-    """A rank or recommend request from JSON, checked. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
+def parse_request(body: bytes, kind: type[T]) -> T:
+    """A rank or recommend request from JSON, types only. Errors: ``MalformedBody``, ``InvalidInput``."""
     try:
-        request = _REQUESTS[kind].decode(body)
+        return _REQUESTS[kind].decode(body)
     except msgspec.ValidationError as error:
         raise InvalidInput(_sentence(error), _path(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
     except RecursionError:
         raise MalformedBody(_TOO_DEEP) from None
+
+
+def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
+    """``parse_request``, then ``check_request``. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
+    request = parse_request(body, kind)
     check_request(request, limits)
     return request
 

@@ -17,7 +17,7 @@ from palate.errors import InvalidInput, MalformedBody, PalateError, TooLarge
 from palate.serve.metrics import Metrics
 from palate.serve.security import ErrorBody, ErrorDetail
 from palate.types import Event, IngestResult, RankRequest, RecommendRequest, Rejected
-from palate.wire import decode_events, decode_request
+from palate.wire import decode_events, parse_request
 
 if TYPE_CHECKING:
     from palate.engine import Engine
@@ -53,9 +53,9 @@ class Hot:
         }
 
     async def rank(self, body: bytes, ndjson: bool) -> Reply:
-        """Rank the caller's candidates. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
+        """Rank the caller's candidates; the engine checks what the types can't say. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
         start = perf_counter()
-        ranking = self.engine.answer(decode_request(body, RankRequest, self.limits))
+        ranking = self.engine.answer(parse_request(body, RankRequest))
         answer = _encode(ranking)
         self.metrics.ranked(ranking)
         self.metrics.latency["rank"].observe(perf_counter() - start)
@@ -64,7 +64,7 @@ class Hot:
     async def recommend(self, body: bytes, ndjson: bool) -> Reply:
         """Retrieve, then rank. Errors as ``rank``."""
         start = perf_counter()
-        ranking = self.engine.answer(decode_request(body, RecommendRequest, self.limits))
+        ranking = self.engine.answer(parse_request(body, RecommendRequest))
         answer = _encode(ranking)
         self.metrics.ranked(ranking)
         self.metrics.latency["recommend"].observe(perf_counter() - start)
@@ -82,7 +82,8 @@ class Hot:
         else:
             good, bad, oversize = decode_events(body, self.limits, ndjson)
         if good:
-            result = _merge(await self._submit([event for _, event in good]), [index for index, _ in good], bad)
+            result = await self._submit(good, bad)
+            result.rejected.sort(key=_index)
         else:
             _check_utf8(body)
             result = IngestResult(0, 0, bad, self.engine.counts().seq)
@@ -92,11 +93,11 @@ class Hot:
             return 200, _encode(result)
         return _refuse(result, oversize)
 
-    async def _submit(self, events: list[Event]) -> IngestResult:
-        count = len(events)
+    async def _submit(self, good: list[tuple[int, Event]], bad: list[Rejected]) -> IngestResult:
+        count = len(good)
         self.metrics.queue += count
         try:
-            return await _settled(self.engine.submit(events))
+            return await _settled(self.engine.submit_checked(good, bad))
         finally:
             self.metrics.queue -= count
 
@@ -112,14 +113,8 @@ def _refuse(result: IngestResult, oversize: bool) -> Reply:
     return kind.status, _encode(RefusedEvents(error=detail, rejected=result.rejected, seq=result.seq))
 
 
-def _merge(result: IngestResult, indices: list[int], bad: list[Rejected]) -> IngestResult:
-    """The engine's answer about the good events, with the indices of what was sent."""
-    if not bad:
-        return result
-    for entry in (*result.rejected, *result.assigned):
-        entry.index = indices[entry.index]
-    result.rejected = sorted([*result.rejected, *bad], key=lambda entry: entry.index)
-    return result
+def _index(entry: Rejected) -> int:
+    return entry.index
 
 
 def _check_utf8(body: bytes) -> None:

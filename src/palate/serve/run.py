@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -22,16 +21,14 @@ import msgspec
 import uvicorn
 
 from palate import config
-from palate.errors import ConfigError, PalateError
+from palate.errors import ConfigError
 from palate.serve.app import PalateApp, create_app
 from palate.serve.security import check_bind
 
 if TYPE_CHECKING:
     from palate.engine import Engine
 
-_log = logging.getLogger("palate.serve")
 _LAME_DUCK_SECONDS = 0.5
-_TRAIN_CHECK_SECONDS = 2.0
 _BACKLOG = 2048
 
 Announce = Callable[[str], None]
@@ -91,7 +88,7 @@ def bind(settings: config.ServeSettings) -> socket.socket:
 
 
 def run(engine: Engine, settings: config.Settings, listener: socket.socket, announce: Announce | None = None) -> None:
-    """Serve ``engine`` on a bound socket until a signal, then drain and snapshot."""
+    """Serve ``engine`` on a bound socket until a signal, then drain. The engine stays open."""
     server = Server(create_app(engine, settings), settings, announce)
     # What is alive now stays alive: keep the collector from walking millions of state objects during requests.
     gc.collect()
@@ -100,8 +97,6 @@ def run(engine: Engine, settings: config.Settings, listener: socket.socket, anno
         server.run(sockets=[listener])
     finally:
         gc.unfreeze()
-        if engine.path is not None:
-            engine.snapshot()
 
 
 def _located(settings: config.Settings, host: str | None, port: int | None) -> config.Settings:
@@ -135,7 +130,6 @@ class Server(uvicorn.Server):
             )
         )
         self._app = app
-        self._settings = settings
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -144,11 +138,6 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         if self._announce is not None and sockets:
             self._announce(_url(sockets[0]))
-
-    async def main_loop(self) -> None:
-        """Serve; train in the background when enough has happened."""
-        async with _training(self._app.engine, self._settings.train.auto_events):
-            await super().main_loop()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: drain. Second: leave now."""
@@ -161,35 +150,6 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
-
-
-@contextlib.asynccontextmanager
-async def _training(engine: Engine, every: int) -> AsyncIterator[None]:
-    if every <= 0:
-        yield
-        return
-    task = asyncio.create_task(_train_when_due(engine, every))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def _train_when_due(engine: Engine, every: int) -> None:
-    """Start a background training after every ``every`` new interactions."""
-    trained_at = engine.counts().interactions
-    while True:
-        await asyncio.sleep(_TRAIN_CHECK_SECONDS)
-        interactions = engine.counts().interactions
-        if interactions - trained_at < every or engine.training == "running":
-            continue
-        trained_at = interactions
-        try:
-            await asyncio.to_thread(engine.train_in_background)
-        except PalateError as error:
-            _log.warning("Background training did not start: %s", error.message)
 
 
 def _url(listener: socket.socket) -> str:
