@@ -148,7 +148,7 @@ def _products(folder: Path, promoted: dict[int, float]) -> Iterator[tuple[str, d
     for product, department, category, kind, brand, size in zip(
         *(table[name].to_pylist() for name in names), strict=True
     ):
-        fields: dict[str, Any] = {"title": _title(kind, category, department)}
+        fields: dict[str, Any] = {"title": title(kind, category, department)}
         for name, value in (("department", department), ("category", category), ("type", kind), ("brand", brand)):
             if value:
                 fields[name] = value
@@ -158,7 +158,7 @@ def _products(folder: Path, promoted: dict[int, float]) -> Iterator[tuple[str, d
         yield str(product), fields
 
 
-def _title(kind: str | None, category: str | None, department: str | None) -> str:
+def title(kind: str | None, category: str | None, department: str | None) -> str:
     """Products have no name: ``Ice - Crushed/Cubed, Frzn Ice``; the department where neither is known."""
     parts = [kind] if kind else []
     if category and category != kind:

@@ -146,7 +146,7 @@ def split_title(text: str) -> tuple[str | None, int | None]:
     """Title and year of ``Usual Suspects, The (1995)``: ``("The Usual Suspects", 1995)``. The archive's one film
     without a name (``unknown``, misspelt in RecBole) has neither."""
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    if text.split(" ")[0].lower() in ("unknown", "unkonwn"):
+    if text in ("unknown", "unkonwn (unkonwn)"):
         return None, None
     found = _YEAR.match(text)
     title, year = (found["title"], int(found["year"])) if found else (text, None)

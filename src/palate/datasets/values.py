@@ -37,8 +37,10 @@ def to_id(cell: object, what: str) -> str:
         text = str(int(cell))
     elif cell is None:
         text = ""
-    else:
+    elif isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
         text = str(cell)
+    else:
+        raise ValueError(f"{what} is neither a text nor a number.")
     if text in _ABSENT:
         raise ValueError(f"{what} is missing.")
     if len(text) > LIMITS.id_bytes // 4 or "\0" in text:
@@ -61,7 +63,7 @@ def to_number(cell: object, what: str) -> float | None:
             raise ValueError(f"{what} {text[:40]!r} is not a number.") from None
     elif cell is None:
         return None
-    elif isinstance(cell, int | float | Decimal):
+    elif isinstance(cell, int | float | Decimal) and not isinstance(cell, bool):
         number = float(cell)
     else:
         raise ValueError(f"{what} {str(cell)[:40]!r} is not a number.")
@@ -86,7 +88,7 @@ def to_ms(cell: object, what: str, unit: str | None = None, layout: str | None =
         except ValueError:
             return _by_text(text, what, unit)
         return _by_number(number, what, unit)
-    if isinstance(cell, int):
+    if isinstance(cell, int) and not isinstance(cell, bool):
         return _by_number(cell, what, unit)
     if isinstance(cell, datetime):
         return _in_range(_utc(cell), what, cell)
