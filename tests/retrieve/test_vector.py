@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.errors import InvalidInput
@@ -22,6 +22,7 @@ def units(random: np.random.Generator, n: int, dim: int = 16) -> F32:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(
     seed=st.integers(0, 2**32 - 1),
     texts=st.integers(1, 30),
@@ -79,6 +80,32 @@ def test_an_item_changes_its_text_and_loses_it() -> None:
     assert index.search([[0.0, 1.0]], 5)[0][0].tolist() == []
 
 
+def test_many_texts_through_changes_equal_brute_force() -> None:
+    random = np.random.default_rng(11)
+    index = VectorIndex(32)
+    vectors = units(random, 3000, 32)
+    index.add_texts(vectors[:2000])
+    text_of = random.integers(-1, 2000, 5000)
+    index.set_items(np.arange(5000), text_of)
+    for step in range(60):
+        if step == 20:
+            index.add_texts(vectors[2000:])
+        changed = random.integers(0, 5000 + step, random.integers(1, 200))
+        now = random.integers(-1, len(index.vectors), len(changed))
+        text_of = np.concatenate([text_of, np.full(max(0, changed.max() + 1 - len(text_of)), -1)])
+        for item, text in zip(changed.tolist(), now.tolist(), strict=True):
+            text_of[item] = text
+            index.set_item(item, text)
+        alive = random.random(len(text_of)) < (1.0, 0.5, 0.01, 0.0)[step % 4]
+        queries = np.vstack([units(random, 2, 32), vectors[step][None, :], np.zeros((1, 32), np.float32)])
+        for query, (rows, scores) in zip(queries, index.search(queries, 50, alive), strict=True):
+            allowed = np.flatnonzero(alive & (text_of >= 0))
+            cosine = np.einsum("d,td->t", query, vectors)[text_of[allowed]]
+            best = allowed[np.lexsort((allowed, -cosine))[:50]]
+            assert rows.tolist() == best.tolist()
+            np.testing.assert_allclose(scores, np.sort(cosine)[::-1][:50], atol=1e-6)
+
+
 def test_vectors_survive_growth() -> None:
     random = np.random.default_rng(1)
     index = VectorIndex(8)
@@ -102,6 +129,8 @@ def test_rows_that_do_not_exist_are_refused() -> None:
             index.set_item(item, text)
     with pytest.raises(InvalidInput, match="don't fit this index"):
         index.search(np.zeros((1, 3)), 1)
+    with pytest.raises(InvalidInput, match="NaN or infinity"):
+        index.score(np.full(4, np.nan), np.array([0]))
 
 
 def test_an_empty_index() -> None:

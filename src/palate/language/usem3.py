@@ -26,7 +26,7 @@ _SHOUT = 4
 
 
 class Usem3Encoder:
-    """See ``Encoder``. threads: BLAS threads while encoding, where ``threadpoolctl`` is installed."""
+    """See ``Encoder``. threads: BLAS threads of the process while it encodes."""
 
     def __init__(self, threads: int = 1) -> None:
         try:
