@@ -13,6 +13,9 @@ from palate.score.trees import Forest, TreeScorer
 if TYPE_CHECKING:
     import lightgbm
 
+_ZERO = float(np.float32(1e-35))
+"""LightGBM reads values of at most this magnitude as 0; its thresholds beside zero are ±this."""
+
 
 def from_lightgbm(booster: lightgbm.Booster, features: Sequence[str] | None = None) -> TreeScorer:
     """The scorer that equals ``booster.predict(x, raw_score=True)``, with the best iteration where there is one.
@@ -28,9 +31,7 @@ def from_lightgbm(booster: lightgbm.Booster, features: Sequence[str] | None = No
     if dump["num_tree_per_iteration"] != 1:
         raise InvalidInput("The booster predicts several classes; a ranking scorer needs an objective with one output.")
     trees: list[dict[str, Any]] = [tree["tree_structure"] for tree in dump["tree_info"]]
-    # A random forest's prediction is the mean of its trees, a boosted one's the sum.
-    weight = 1.0 / len(trees) if dump.get("average_output") and trees else 1.0
-    nodes = _Nodes(weight)
+    nodes = _Nodes()
     for tree in trees:
         nodes.add_tree(tree)
     return TreeScorer(names, Forest.load(nodes.arrays(), len(names)))
@@ -39,8 +40,7 @@ def from_lightgbm(booster: lightgbm.Booster, features: Sequence[str] | None = No
 class _Nodes:
     """Columns of a ``Forest`` while they grow, in pre-order."""
 
-    def __init__(self, weight: float) -> None:
-        self.weight = weight
+    def __init__(self) -> None:
         self.offset: list[int] = [0]
         self.feature: list[int] = []
         self.threshold: list[float] = []
@@ -78,6 +78,8 @@ class _Nodes:
                 "train with zero_as_missing=false."
             )
         threshold = float(node["threshold"])
+        if threshold == -_ZERO:  # −1e-35 itself reads as 0, hence goes right
+            threshold = float(np.nextafter(threshold, -np.inf))
         # Without missing values in training LightGBM reads NaN as 0: its direction is then that of zero.
         missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0.0
         self._append(int(node["split_feature"]), threshold, missing_left, 0.0, node["internal_count"])
@@ -88,7 +90,7 @@ class _Nodes:
                 "The booster has linear trees, which the scorer does not represent: train with linear_tree=false."
             )
         # A tree without splits records no count; any positive cover gives the same expectation.
-        self._append(-1, 0.0, False, float(node["leaf_value"]) * self.weight, 1 if alone else node["leaf_count"])
+        self._append(-1, 0.0, False, float(node["leaf_value"]), 1 if alone else node["leaf_count"])
 
     def _append(self, feature: int, threshold: float, missing_left: bool, value: float, cover: float) -> None:
         if cover <= 0:
