@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from litestar import Request, Response
@@ -158,10 +158,8 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
 
 def _detail(error: HTTPException) -> str:
     """The first reason that the parser gives, else its summary."""
-    extra: Any = error.extra
-    first: Any = extra[0] if isinstance(extra, list) and extra else None  # pyright: ignore[reportUnknownVariableType]
-    reason = first.get("message") if isinstance(first, dict) else None  # pyright: ignore[reportUnknownVariableType]
-    return str(reason or error.detail).rstrip(".")
+    reasons = cast(list[dict[str, Any]], error.extra) if isinstance(error.extra, list) else []
+    return str(reasons[0].get("message") if reasons else error.detail).rstrip(".")
 
 
 def too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[bytes]:

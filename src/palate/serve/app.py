@@ -32,7 +32,7 @@ from palate.serve.metrics import Metrics
 from palate.serve.security import OPEN, SAFE, Guard, Headers, check_media_type
 
 if TYPE_CHECKING:
-    from litestar.types import Receive, Scope, Send
+    from litestar.types import Receive, Send
 
     from palate.engine import Engine
 
@@ -73,7 +73,7 @@ class PalateApp:
         """Whether traffic should be sent here."""
         return self.engine.ready and not self.draining
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self.litestar(scope, receive, send)
         elif scope["type"] == "http":

@@ -53,7 +53,10 @@ class Hot:
         }
 
     async def rank(self, body: bytes, ndjson: bool) -> Reply:
-        """Rank the caller's candidates; the engine checks what the types can't say. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
+        """Rank the caller's candidates; the engine checks what the types can't say.
+
+        Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``.
+        """
         start = perf_counter()
         ranking = self.engine.answer(parse_request(body, RankRequest))
         answer = _encode(ranking)

@@ -237,7 +237,9 @@ def _describe(method: str, path: str, operation: Operation, schemas: dict[Any, A
     errors = operation.errors if path in ("/livez", "/readyz") else (*_COMMON, *operation.errors)
     responses = {status: _response(status, error) for status in errors}
     for status, kind in operation.answers.items():
-        content = None if kind is None else {kind: {}} if isinstance(kind, str) else _json(schemas[kind])
+        content: dict[str, Any] | None = _json(schemas[kind]) if not isinstance(kind, str | None) else None
+        if isinstance(kind, str):
+            content = {kind: {}}
         if status in responses:
             content = _json({"anyOf": [schemas[kind], schemas[ErrorBody]]})
         responses[status] = _response(status, content)

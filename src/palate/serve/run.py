@@ -15,18 +15,16 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import uvicorn
 
 from palate import config
+from palate.engine import Engine
 from palate.errors import ConfigError
 from palate.serve.app import PalateApp, create_app
 from palate.serve.security import check_bind
-
-if TYPE_CHECKING:
-    from palate.engine import Engine
 
 _LAME_DUCK_SECONDS = 0.5
 _BACKLOG = 2048
@@ -46,17 +44,16 @@ def serve(
 ) -> None:
     """Open the engine at ``path`` and serve it until SIGTERM or SIGINT; then drain, snapshot and return.
 
-    ``host`` and ``port`` default to the settings' (port 0: any free one). ``overrides`` go to ``palate.open``.
-    Errors: ``ConfigError`` (off loopback without keys, the port is taken), ``Locked``, and those of ``palate.open``.
+    ``host`` and ``port`` default to the settings' (port 0: any free one). ``settings`` are
+    used as they are; else read from ``palate.toml``, the environment and ``overrides``.
+    Errors: ``ConfigError`` (off loopback without keys, the port is taken), ``Locked``, and those of ``Engine``.
     """
-    import palate
-
     directory = None if str(path) == ":memory:" else Path(path)
     known = _located(settings if settings is not None else config.load(directory, overrides), host, port)
     # Everything that can refuse to start does so before the state is read, which may take seconds.
     with (
         contextlib.closing(bind(known.serve)) as listener,
-        palate.open(path, settings=settings, **overrides) as engine,
+        Engine(path, known) as engine,
     ):
         run(engine, known, listener, announce)
 
@@ -131,6 +128,7 @@ class Server(uvicorn.Server):
         )
         self._app = app
         self._announce = announce
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say where."""
@@ -141,7 +139,7 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: drain. Second: leave now."""
-        if self._app.draining:
+        if self._app.draining or self._loop is None:
             self.force_exit = self.should_exit = True
             return
         self._app.draining = True

@@ -46,7 +46,7 @@ CSP = "; ".join(
 class Catalogue(Protocol):
     """What the dashboard needs of an engine besides the API."""
 
-    def item(self, item_id: str) -> Mapping[str, FieldValue]:
+    def item(self, item_id: str, /) -> Mapping[str, FieldValue]:
         """The fields of an item. Errors: ``NotFound``."""
         ...
 

@@ -34,6 +34,7 @@ export const catalogue = {
   "profile.history": {"en": "History", "zh": "历史"},
   "profile.no_taste": {"en": "Nothing learnt yet.", "zh": "尚未学到任何兴趣。"},
   "profile.no_history": {"en": "No interactions yet. Like something and watch the list change.", "zh": "还没有互动。点一下“喜欢”，看列表如何变化。"},
+  "profile.session": {"en": "The API shows profiles of users. What this visitor does lives under the session: it ranks, and is listed here until the page is left.", "zh": "接口只显示用户的画像。此访客的行为保存在会话中：它会影响排序，并在离开本页前显示在这里。"},
   "profile.unknown": {"en": "Not seen before", "zh": "首次出现"},
   "profile.more": {"en": "Show all {count}", "zh": "显示全部 {count} 条"},
   "profile.less": {"en": "Show fewer", "zh": "收起"},

@@ -1,7 +1,7 @@
 // The person: known facts, taste now and over time, interests, history.
 
 import { $, fill, h } from "./dom.js";
-import { moment, plural, score, t, typeName, when } from "./i18n.js";
+import { moment, percent, plural, t, typeName, when } from "./i18n.js";
 import { tagText, title } from "./items.js";
 import { avatar } from "./people.js";
 
@@ -9,7 +9,7 @@ const SHORT = 12;
 let everything = false;
 
 function chip(entry, largest, onTag) {
-  const weight = score(entry.weight);
+  const weight = percent(entry.weight);
   return h(
     "button",
     {
@@ -64,13 +64,14 @@ export function renderProfile(subject, profile, onTag) {
     $("profile"),
     h("div", { class: "who" }, avatar(subject, "large"), h("div", {}, h("h2", {}, name), h("p", { class: "soft" }, events))),
     facts.length > 0 && h("dl", { class: "facts", "aria-label": t("profile.fields") }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))))),
-    taste(t("profile.now"), profile?.short_term ?? [], onTag),
-    taste(t("profile.long"), profile?.long_term ?? [], onTag),
+    subject.user === undefined
+      ? h("p", { class: "soft small" }, t("profile.session"))
+      : [taste(t("profile.now"), profile?.short_term ?? [], onTag), taste(t("profile.long"), profile?.long_term ?? [], onTag)],
     (profile?.interests?.length ?? 0) > 0 && h(
       "section",
       {},
       h("h3", {}, t("profile.interests")),
-      h("ul", { class: "interests" }, profile.interests.map((group) => h("li", {}, group.map((text) => tagText(text)).join(" · ")))),
+      h("ul", { class: "interests" }, profile.interests.map((group) => h("li", {}, group.join(" · ")))),
     ),
     h("section", {}, h("h3", {}, t("profile.history")), history(newest, again)),
   );

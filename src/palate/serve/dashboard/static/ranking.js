@@ -23,7 +23,13 @@ function request() {
   return body;
 }
 
-const idOf = (subject) => subject.user ?? subject.session;
+/** What an anonymous visitor did on this page; the API keeps no profile that a session id could be asked for. */
+const visits = [];
+
+async function profileOf(subject) {
+  if (subject.user !== undefined) return api.user(subject.user);
+  return { known: visits.length > 0, fields: {}, interactions: visits.length, history: [...visits], long_term: [], short_term: [], interests: [] };
+}
 
 /** Asks for the list (and, with `person`, the profile) again. Answers that a later click overtook are dropped. */
 async function load({ person = true, compare = null, outcome = null } = {}) {
@@ -34,7 +40,7 @@ async function load({ person = true, compare = null, outcome = null } = {}) {
   try {
     const answer = await api.recommend(request());
     const took = performance.now() - before;
-    const profile = person ? await api.user(idOf(state.subject)) : state.profile;
+    const profile = person ? await profileOf(state.subject) : state.profile;
     if (mine !== asked) return;
     const named = answer.items.flatMap((item) => [item.id, ...(item.reasons ?? []).flatMap((r) => r.items ?? []), ...(item.contributions ?? []).flatMap((c) => (c.sources ?? []).map((s) => s.item))]);
     await learn([...named, ...profile.history.map((entry) => entry.item)]);
@@ -90,6 +96,7 @@ async function send(kind, item, subject) {
     const result = await api.event({ event: "interaction", ...subject, item: item.id, type: kind, ranking: compare.ranking });
     if (subject !== state.subject) return;
     if (result.rejected.length > 0) throw new Error(t("notice.rejected", { error: result.rejected[0].error }));
+    if (subject.user === undefined) visits.push({ item: item.id, type: kind, timestamp: Date.now(), value: null });
     state.fresh = item.id;
     await load({ compare, outcome: { kind, item: item.id, seq: result.seq, stored: performance.now() - before } });
     live.refresh();
