@@ -111,6 +111,8 @@ def activate(models_dir: Path | str, version: str) -> Manifest:
     Errors: ``NotFound``; ``CorruptArtefact`` (the active version stays); ``Unavailable`` where the disk refuses.
     """
     models = Path(models_dir)
+    if not _VERSION.fullmatch(version):
+        raise NotFound(f"There is no model {version[:80]!r} in {models}; list the models to see those there.")
     artefact = load(models / version)
     with _CHANGE:
         try:

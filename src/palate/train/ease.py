@@ -1,0 +1,67 @@
+"""EASE: embarrassingly shallow autoencoder (Steck 2019), kept as sparse neighbours that serve in microseconds.
+
+With X the binary user × item matrix and G = XᵀX:  P = (G + λI)⁻¹,  B = I − P · diag(1 / diag P),  diag B = 0.
+The weight B[h, j] says how much having h speaks for j once all other items are accounted for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from palate.features import Neighbours
+from palate.types import F32, I32
+
+NEIGHBOURS = 100
+
+
+def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = 200.0) -> Neighbours:
+    """EASE over the ``limit`` most frequent of ``n_items`` items; each keeps its ``NEIGHBOURS`` largest |weights|.
+
+    users, items: (n,) codes of interactions, in any order. strength: λ. Cost: O(limit³), about 10 s for 6,000 on two
+    cores and 8·limit² bytes; nothing for fewer than two items.
+    """
+    counts = np.bincount(items, minlength=n_items)
+    kept = np.sort(np.argsort(-counts, kind="stable")[: min(limit, n_items)])
+    kept = kept[counts[kept] > 0]
+    if len(kept) < 2:
+        return Neighbours(np.zeros(n_items + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
+    code = np.full(n_items, -1, np.int64)
+    code[kept] = np.arange(len(kept))
+    inside = code[items] >= 0
+    ones = np.ones(int(inside.sum()), np.float32)
+    matrix: Any = scipy.sparse.csr_matrix(
+        (ones, (users[inside], code[items[inside]])), shape=(int(users.max()) + 1, len(kept))
+    )
+    matrix.sum_duplicates()
+    matrix.data[:] = 1.0
+    gram: F32 = np.asarray((matrix.T @ matrix).todense(), np.float32)
+    gram[np.diag_indices_from(gram)] += strength
+    factor, _ = scipy.linalg.lapack.spotrf(gram, lower=0, overwrite_a=True)
+    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=0, overwrite_c=True)
+    upper = np.triu(inverse)
+    inverse = upper + np.triu(inverse, 1).T
+    diagonal = np.diag(inverse).copy()
+    return _sparse(inverse, diagonal, kept.astype(np.int64), n_items)
+
+
+def _sparse(inverse: F32, diagonal: F32, kept: Any, n_items: int) -> Neighbours:
+    """Rows of B, pruned: B[h, j] = −P[h, j] / P[j, j]."""
+    size = len(kept)
+    width = min(NEIGHBOURS, size - 1)
+    indptr = np.zeros(n_items + 1, np.int64)
+    indptr[kept + 1] = width
+    np.cumsum(indptr, out=indptr)
+    indices = np.zeros(size * width, np.int32)
+    values = np.zeros(size * width, np.float32)
+    for h in range(size):
+        row = -inverse[h] / diagonal
+        row[h] = 0.0
+        best = np.argpartition(-np.abs(row), width - 1)[:width]
+        best.sort()
+        indices[h * width : (h + 1) * width] = kept[best]
+        values[h * width : (h + 1) * width] = row[best]
+    return Neighbours(indptr, indices, values)

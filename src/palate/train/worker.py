@@ -1,0 +1,39 @@
+"""Training as a process of its own: ``python -m palate.train.worker DIRECTORY`` reads the log, writes an artefact, and
+prints its version. It takes no lock and never touches what the serving process writes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from palate.config import load
+from palate.errors import PalateError
+from palate.language import make_encoder
+from palate.language.cache import VectorCache
+from palate.store import open_store
+from palate.store.decisions import DecisionLog
+from palate.train import artefact
+from palate.train.run import train
+
+
+def main(directory: Path) -> int:
+    """Train on ``directory``; 0 and the version on standard output, or 1 and a sentence on standard error."""
+    os.nice(5)
+    try:
+        settings = load(directory)
+        store = open_store(directory / "events.db", read_only=True)
+        cache = VectorCache(directory / "vectors", make_encoder(settings.language.encoder, settings.language.threads))
+        live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
+        trained = train(store, settings, cache, live.read(), directory / "replay")
+        manifest = artefact.save(directory / "models", trained.arrays, trained.manifest)
+        artefact.prune(directory / "models")
+    except PalateError as error:
+        sys.stderr.write(error.message + "\n")
+        return 1
+    sys.stdout.write(manifest.version + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,67 @@
+"""Compiled kernels: their cache is private, and they work without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from palate.kernels import cache_directory
+
+PROGRAM = """
+from palate.kernels import CACHE
+import numpy as np
+from palate.score.linear import LinearScorer
+from palate.score.trees import TreeScorer
+arrays = {
+    "offset": np.array([0, 3], dtype=np.int32), "feature": np.array([0, -1, -1], dtype=np.int32),
+    "left": np.array([1, -1, -1], dtype=np.int32), "right": np.array([2, -1, -1], dtype=np.int32),
+    "default_left": np.zeros(3, dtype=np.bool_), "threshold": np.zeros(3), "value": np.array([0.0, 1.0, 2.0]),
+    "cover": np.array([2.0, 1.0, 1.0]),
+}
+model = TreeScorer.load(arrays, {"features": ["a"]})
+assert model.score(np.array([[-1.0], [1.0]], dtype=np.float32)).tolist() == [1.0, 2.0]
+print(CACHE)
+"""
+
+
+def run(**environment: str) -> str:
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "PALATE_CACHE_DIR")}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=kept | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_cache_is_private_and_used(tmp_path: Path) -> None:
+    assert run(PALATE_CACHE_DIR=str(tmp_path / "cache"), HOME=str(tmp_path)) == str(tmp_path / "cache" / "numba")
+    assert (tmp_path / "cache" / "numba").stat().st_mode & 0o777 == 0o700
+    assert list((tmp_path / "cache" / "numba").rglob("*.nbi"))
+
+
+def test_kernels_compile_without_a_cache(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert run(PALATE_CACHE_DIR=str(blocked)) == "None"
+
+
+def test_the_cache_is_closed_to_others_and_never_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALATE_CACHE_DIR", str(tmp_path))
+    (tmp_path / "numba").mkdir(mode=0o777)
+    (tmp_path / "numba").chmod(0o777)
+    assert cache_directory() == tmp_path / "numba"
+    assert (tmp_path / "numba").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "numba").rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (tmp_path / "numba").symlink_to(tmp_path / "elsewhere")
+    assert cache_directory() is None
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
+
+
+def test_the_default_is_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PALATE_CACHE_DIR", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / ".cache" / "palate" / "numba"
