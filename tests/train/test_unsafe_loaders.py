@@ -1,0 +1,33 @@
+"""Nothing in Palate reads a format that can carry code."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import palate
+
+UNSAFE = {"pickle", "cPickle", "_pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal", "torch"}
+
+
+def test_no_module_imports_a_loader_that_can_run_code() -> None:
+    root = Path(palate.__file__).parent
+    found: list[str] = []
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            found += [f"{path.name}:{node.lineno}: {name}" for name in names if name.split(".")[0] in UNSAFE]
+    assert found == []
+
+
+def test_lightgbm_text_is_never_read() -> None:
+    """Its parser isn't safe on hostile input: models travel as arrays."""
+    root = Path(palate.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert "model_str" not in text, path
+        assert "model_file" not in text, path
