@@ -141,6 +141,15 @@ def test_too_many_items_are_refused(client: TestClient[Litestar]) -> None:
     assert "2000" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{", 400), (b"\xff", 400), (b'{"ids": [1]}', 422), (b'{"id": []}', 422)]
+)
+def test_a_bad_question_is_a_sentence(client: TestClient[Litestar], body: bytes, status: int) -> None:
+    answer = client.post("/dashboard/items", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status
+    assert answer.json()["error"]["message"].endswith(".")
+
+
 def test_without_keys_there_is_nothing_to_sign_in_to(client: TestClient[Litestar]) -> None:
     answer = client.get("/login", follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")

@@ -1,7 +1,7 @@
 """The dashboard: one page, hand-written ES modules and CSS, no build and nothing from another host.
 
-The page asks the same API as everybody else. Only titles and tags of items, which no answer of the API carries in
-bulk, have a route of their own here.
+The page asks the same API as everybody else, but for two routes of its own: titles and tags of many items at once,
+and the last evaluation where there may be none (the API's 404 would be an error in the browser's console).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from palate.config import Settings
 from palate.content.text import item_tags, title
-from palate.errors import InvalidInput, NotFound
+from palate.errors import InvalidInput, MalformedBody, NotFound
 from palate.types import FieldValue
 
 _HERE = Path(__file__).parent
@@ -45,6 +45,8 @@ CSP = "; ".join(
 
 class Catalogue(Protocol):
     """What the dashboard needs of an engine besides the API."""
+
+    path: Path | None
 
     def item(self, item_id: str, /) -> Mapping[str, FieldValue]:
         """The fields of an item. Errors: ``NotFound``."""
@@ -78,6 +80,9 @@ class ItemCards(msgspec.Struct):
     items: list[ItemCard]
 
 
+_decode = msgspec.json.Decoder(ItemQuery).decode
+
+
 def plotly_file() -> Path | None:
     """Where the installed plotly keeps its browser library, without importing it (which takes half a second)."""
     spec = find_spec("plotly")
@@ -100,7 +105,7 @@ def item_card(item_id: str, fields: Mapping[str, FieldValue], tag_fields: Sequen
 
 
 def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
-    """The handlers of ``/``, ``/login``, ``/static/{name}`` and ``/dashboard/items``.
+    """The handlers of ``/``, ``/login``, ``/static/{name}``, ``/dashboard/items`` and ``/dashboard/evaluation``.
 
     Files are read once, here; a page costs a template's rendering at start and a copy of bytes afterwards.
     """
@@ -125,8 +130,9 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
         return _page(sign_in)
 
     @get("/static/{name:str}", include_in_schema=False, sync_to_thread=False)
-    def static_file(name: str, request: Request[Any, Any, Any]) -> Response[bytes]:
+    def static_file(request: Request[Any, Any, Any]) -> Response[bytes]:
         """A file of the dashboard."""
+        name: str = request.path_params["name"]
         if name == _PLOTLY and plotly is not None and name not in static:
             static[name] = plotly.read_bytes()
         content = static.get(name)
@@ -141,14 +147,22 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
             return Response(b"", status_code=304, headers=headers, media_type=media)
         return Response(content, headers=headers, media_type=media)
 
-    @post("/dashboard/items", status_code=200, include_in_schema=False, sync_to_thread=False)
-    def name_items(data: ItemQuery) -> ItemCards:
+    @post("/dashboard/items", status_code=200, include_in_schema=False)
+    async def name_items(request: Request[Any, Any, Any]) -> ItemCards:
         """Titles and tags of items, for the dashboard."""
+        data = _read_query(await request.body())
         if len(data.ids) > _MOST_ITEMS:
             raise InvalidInput(f"ids has {len(data.ids)} entries; ask for at most {_MOST_ITEMS} at once.", "ids")
         return ItemCards([_card_or_id(engine, item_id, tag_fields) for item_id in data.ids])
 
-    return [dashboard, login_page, static_file, name_items]
+    @get("/dashboard/evaluation", include_in_schema=False, sync_to_thread=True)
+    def evaluation() -> Response[bytes]:
+        """The last evaluation, or null where none has been run."""
+        report = engine.path / "evaluation" / "latest.json" if engine.path is not None else None
+        content = report.read_bytes() if report is not None and report.is_file() else b"null"
+        return Response(content, media_type="application/json")
+
+    return [dashboard, login_page, static_file, name_items, evaluation]
 
 
 def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> ItemCard:
@@ -157,6 +171,16 @@ def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> I
         return item_card(item_id, engine.item(item_id), tag_fields)
     except NotFound:
         return ItemCard(item_id, item_id, [])
+
+
+def _read_query(body: bytes) -> ItemQuery:
+    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"{error}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 
 
 def _page(html: str) -> Response[str]:

@@ -23,8 +23,7 @@ async function load() {
   try {
     result = await api.evaluation();
   } catch (error) {
-    if (error.status !== 404) return alerts.show(error, load);
-    result = null;
+    return alerts.show(error, load);
   }
   evaluation.render();
 }

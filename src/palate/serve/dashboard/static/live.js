@@ -22,7 +22,7 @@ export const live = {
 
   /** Latency percentiles of the ranking route that is used most, or null. */
   latency() {
-    const routes = Object.entries(live.status?.latency ?? {}).filter(([route]) => /rank|recommend/.test(route));
+    const routes = Object.entries(live.status?.latency ?? {}).filter(([route, entry]) => entry.count > 0 && route !== "events");
     routes.sort(([, a], [, b]) => b.count - a.count);
     return routes[0]?.[1] ?? null;
   },
