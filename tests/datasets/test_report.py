@@ -42,7 +42,7 @@ def test_counts_are_those_of_a_plain_count(events: list[tuple[int, int, str, int
     assert report.items == len({item for _, item, *_ in events} | {1})
     assert report.missing_text == len({item for _, item, *_ in events} - {1})
     assert report.duplicates == n - len(set(events))
-    assert report.repeat_rate == (1 - len({event[:2] for event in events}) / n if n else 0.0)
+    assert report.repeat_rate == ((n - len({event[:2] for event in events})) / n if n else 0.0)
     assert sum(report.types.values()) == n
     assert (report.first, report.last) == (
         (min(event[3] for event in events), max(event[3] for event in events)) if n else (None, None)

@@ -29,7 +29,7 @@ _WEEKS = 53
 
 
 def load(progress: Progress | None = None) -> Dataset:
-    """The data set from the installed package; about 4 s and 600 MB at its peak.
+    """The data set from the installed package; about 5 s and 600 MB at its peak.
 
     Errors: ``MissingExtra`` without the ``data`` extra, ``CorruptArtefact`` when its files can't be read.
     """
@@ -41,7 +41,7 @@ def load(progress: Progress | None = None) -> Dataset:
         steps("reading transactions")
         events, extras = _transactions(folder)
         steps("reading promotions")
-        shares = _promoted(folder, arrow)
+        shares = _promoted(folder)
         steps("reading products")
         products = list(_products(folder, shares))
         steps("reading demographics")
@@ -129,17 +129,21 @@ def _small(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return column.astype(np.int32) if int(column.max()) < 2**31 else column
 
 
-def _promoted(folder: Path, arrow: Any) -> dict[int, float]:
+def _promoted(folder: Path) -> dict[int, float]:
     """Share of the year's weeks in which a product stood on display or in the mailer of some shop."""
     parquet = need("pyarrow.parquet", "data", _PURPOSE)
-    keys = np.empty(0, np.int64)
+    products: I64 = np.unique(_table(folder, "products", ["product_id"])["product_id"].to_numpy())
+    # A table over all ids finds the row of each of 21 million lines in a tenth of the time of a sorted search.
+    rows = np.full(int(products[-1]) + 2, len(products), np.int32)  # the last place is for ids beyond
+    rows[products] = np.arange(len(products), dtype=np.int32)
+    seen = np.zeros((len(products) + 1, _WEEKS + 1), np.bool_)
     for batch in parquet.ParquetFile(folder / "promotions.parquet").iter_batches(
-        1 << 21, columns=["product_id", "week"]
+        1 << 20, columns=["product_id", "week"]
     ):
         product, week = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("product_id", "week"))
-        keys = np.union1d(keys, product.astype(np.int64) * 64 + week)
-    products, weeks = np.unique(keys // 64, return_counts=True)
-    return dict(zip(products.tolist(), (weeks / _WEEKS).round(4).tolist(), strict=True))
+        seen[rows[np.minimum(product, len(rows) - 1)], week] = True
+    shares = (seen[:-1].sum(axis=1) / _WEEKS).round(4)
+    return dict(zip(products.tolist(), shares.tolist(), strict=True))
 
 
 def _products(folder: Path, promoted: dict[int, float]) -> Iterator[tuple[str, dict[str, Any]]]:
