@@ -174,12 +174,12 @@ def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> I
 
 
 def _read_query(body: bytes) -> ItemQuery:
-    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON."""
+    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON, ``UnicodeDecodeError``."""
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
         raise InvalidInput(f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 
 
