@@ -4,7 +4,8 @@
 
 Each try: rank some candidates for somebody, post a click of theirs on another item, rank again at once. It counts as
 visible when ``as_of`` reaches the event's ``seq``, as moved when the score of a candidate related to the clicked item
-changed, and as named when that candidate's contributions cite the event itself. Prints one line of JSON.
+changed, and as named when that candidate's contributions cite the event itself (its item at its millisecond), which
+they did not before. Prints one line of JSON; the exit status is 0 only if all three hold in every try.
 """
 
 from __future__ import annotations
@@ -102,15 +103,24 @@ async def one(connection: Connection, number: int, tally: Tally) -> None:
     if {before.status, posted.status, after.status} != {200}:
         tally.failures.append(f"try {number}: statuses {before.status} {posted.status} {after.status}")
         return
-    ranking, seq = after.json(), posted.json()["seq"]
+    ranking, answer = after.json(), posted.json()
     old, new = _item(before.json(), related), _item(ranking, related)
-    visible, moved = ranking["as_of"] >= seq, old["score"] != new["score"]
-    cited = {source.get("id") for part in new.get("contributions", []) for source in part.get("sources", [])}
+    cited = (clicked, answer["assigned"][0]["timestamp"])
+    visible, moved = ranking["as_of"] >= answer["seq"], old["score"] != new["score"]
+    named = cited in _sources(new) and cited not in _sources(old)
     tally.visible += visible
     tally.moved += moved
-    tally.named += event["id"] in cited
-    if not (visible and moved) and len(tally.failures) < 10:
-        tally.failures.append(f"try {number}: as_of {ranking['as_of']}, seq {seq}, {old['score']} → {new['score']}")
+    tally.named += named
+    if not (visible and moved and named) and len(tally.failures) < 10:
+        tally.failures.append(
+            f"try {number}: as_of {ranking['as_of']}, seq {answer['seq']}, {old['score']} → {new['score']}, {cited}"
+        )
+
+
+def _sources(item: dict[str, Any]) -> set[tuple[str, int]]:
+    """Events that an item's contributions cite: (item, timestamp)."""
+    parts = item.get("contributions", [])
+    return {(source["item"], source["timestamp"]) for part in parts for source in part.get("sources", [])}
 
 
 def _item(ranking: dict[str, Any], name: str) -> dict[str, Any]:
@@ -172,7 +182,9 @@ def main() -> None:
         "failures": tally.failures,
     }
     sys.stdout.write(json.dumps(result, ensure_ascii=False) + "\n")
-    raise SystemExit(0 if tally.visible == tally.moved == tally.tries == options.tries and status == 0 else 1)
+    raise SystemExit(
+        0 if tally.visible == tally.moved == tally.named == tally.tries == options.tries and status == 0 else 1
+    )
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

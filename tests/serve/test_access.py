@@ -55,7 +55,7 @@ def cookie_of(service: Service) -> str:
     [
         {},
         bearer(WRONG),
-        bearer(""),
+        {"authorization": "Bearer"},
         bearer(hash_key(KEY)),
         {"x-api-key": WRONG},
         {"authorization": f"Basic {KEY}"},

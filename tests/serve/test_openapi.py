@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -35,8 +36,8 @@ def document(service: Service) -> dict[str, Any]:
     return service.request("GET", "/openapi.json").json()
 
 
-def test_every_served_route_is_documented_and_no_other(document: dict[str, Any]) -> None:
-    with palate.open(":memory:", language={"encoder": "hashing"}) as engine:
+def test_every_served_route_is_documented_and_no_other(document: dict[str, Any], tmp_path: Path) -> None:
+    with palate.open(tmp_path / "shop.palate", language={"encoder": "hashing"}) as engine:
         app = create_app(engine, load(None, environ={}))
     served = {
         (method.lower(), route.path_format)

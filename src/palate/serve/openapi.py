@@ -146,7 +146,7 @@ def operations() -> dict[tuple[str, str], Operation]:
             open=True,
         ),
         ("get", "/login"): Operation(
-            "The page to sign in to the dashboard.", "dashboard", {200: "text/html"}, open=True
+            "The page to sign in to the dashboard.", "dashboard", {200: "text/html", 303: None}, open=True
         ),
         ("get", "/"): Operation("The dashboard.", "dashboard", {200: "text/html", 303: None}),
         ("get", "/static/{name}"): Operation(
@@ -154,6 +154,9 @@ def operations() -> dict[tuple[str, str], Operation]:
         ),
         ("post", "/dashboard/items"): Operation(
             "Titles and tags of items, for the dashboard.", "dashboard", {200: ItemCards}, (*_POSTED, 422), ItemQuery
+        ),
+        ("get", "/dashboard/evaluation"): Operation(
+            "The latest evaluation report, or null.", "dashboard", {200: dict[str, Any] | None}
         ),
         ("post", "/logout"): Operation("End the dashboard's session.", "dashboard", {200: Session}, _POSTED),
         ("get", "/docs"): Operation("This document as a page.", "service", {200: "text/html"}),
