@@ -155,7 +155,7 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
             raise InvalidInput(f"ids has {len(data.ids)} entries; ask for at most {_MOST_ITEMS} at once.", "ids")
         return ItemCards([_card_or_id(engine, item_id, tag_fields) for item_id in data.ids])
 
-    @get("/dashboard/evaluation", include_in_schema=False, sync_to_thread=True)
+    @get("/dashboard/evaluation", media_type="application/json", include_in_schema=False, sync_to_thread=True)
     def evaluation() -> Response[bytes]:
         """The last evaluation, or null where none has been run."""
         report = engine.path / "evaluation" / "latest.json" if engine.path is not None else None
