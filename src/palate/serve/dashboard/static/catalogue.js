@@ -123,6 +123,7 @@ export const catalogue = {
   "models.events": {"en": "Events", "zh": "事件数"},
   "models.encoder": {"en": "Encoder", "zh": "编码器"},
   "models.metrics": {"en": "Validation window", "zh": "验证窗口"},
+  "models.prior": {"en": "built in", "zh": "内置"},
   "models.active": {"en": "active", "zh": "使用中"},
   "models.activate": {"en": "Activate", "zh": "激活"},
   "models.activate_version": {"en": "Activate {version}", "zh": "激活 {version}"},

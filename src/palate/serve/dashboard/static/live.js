@@ -1,6 +1,7 @@
 // GET /v1/status: live counts, latency and the active model, shared by the header and the models view.
 
 import { api } from "./api.js";
+import { t } from "./i18n.js";
 
 const listeners = new Set();
 
@@ -27,5 +28,5 @@ export const live = {
     return routes[0]?.[1] ?? null;
   },
 
-  model: () => live.status?.model ?? "–",
+  model: () => live.status?.model ?? t("models.prior"),
 };

@@ -71,7 +71,7 @@ export function renderProfile(subject, profile, onTag) {
       "section",
       {},
       h("h3", {}, t("profile.interests")),
-      h("ul", { class: "interests" }, profile.interests.map((group) => h("li", {}, group.join(" · ")))),
+      h("ul", { class: "interests" }, profile.interests.map((group) => h("li", {}, group.slice(0, 3).join(" · ")))),
     ),
     h("section", {}, h("h3", {}, t("profile.history")), history(newest, again)),
   );
