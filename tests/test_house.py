@@ -25,10 +25,13 @@ LAYERS: list[set[str]] = [
     {"types", "errors", "config", "wire", "frames", "kernels"},
     {"state", "profile"},
     {"features"},
-    STAGES | {"filters", "explain"},
+    STAGES | {"filters"},
     {"catalogue"},
     {"line"},
+    {"explain"},
     {"train"},
+    {"opening", "answer", "portrait"},
+    {"models"},
     {"engine"},
     {"evaluate", "datasets"},
     {"serve", "cli"},
@@ -38,7 +41,30 @@ TOGETHER: list[set[str]] = [LAYERS[0], LAYERS[1]]
 
 AFTER_ENGINE = {"evaluate", "datasets", "serve", "cli", "testing"}
 
-PUBLIC = ["Engine", "Impression", "Interaction", "Item", "Settings", "User", "__version__", "errors", "open"]
+PUBLIC = [
+    "Candidate",
+    "ConfigError",
+    "Conflict",
+    "CorruptArtefact",
+    "Engine",
+    "Gone",
+    "Impression",
+    "Interaction",
+    "InvalidInput",
+    "Item",
+    "Locked",
+    "NotFound",
+    "Overloaded",
+    "PalateError",
+    "RankRequest",
+    "Ranking",
+    "RecommendRequest",
+    "Settings",
+    "Unavailable",
+    "User",
+    "__version__",
+    "open",
+]
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "_pickle", "joblib", "cloudpickle", "dill", "shelve", "marshal"}
 FORBIDDEN_CALLS = {"eval", "exec", "print"}
@@ -86,6 +112,8 @@ def breach(path: Path, target: str) -> str | None:
     """Why this file may not import ``target``; ``None`` where it may."""
     part = part_of(path)
     other = target.split(".")[1] if "." in target else ""
+    if part == "__main__":
+        return None if other == "cli" else "__main__ imports cli alone"
     if part == "__init__":
         return f"palate/__init__ imports {other}" if other in ("serve", "cli", "testing") else None
     if not other:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ TOO_FEW = (
 )
 
 RECOMMEND = ["recommend", "u1", "--dir", "SHOP"]
-BAD_PORT = "Invalid value for '--port': 70000 is not in the range 0<=x<=65535."
+BAD_PORT = "Invalid value for '--port': Input should be less than or equal to 65535."
 FOREIGN = "SHOP exists and was not made by palate demo, which would replace it; choose another --dir."
 
 SENTENCES: list[tuple[list[str], str]] = [
@@ -31,7 +30,10 @@ SENTENCES: list[tuple[list[str], str]] = [
     (["recommend", "--dir", "SHOP"], "Name a user, or an anonymous visitor with --session."),
     (["recommend", "u1", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
     ([*RECOMMEND, "-k", "0"], "k is 0; it must lie between 1 and 1000."),
-    ([*RECOMMEND, "-k", "x"], "Invalid value for '-k': 'x' is not a valid integer."),
+    (
+        [*RECOMMEND, "-k", "x"],
+        "Invalid value for '-k': Input should be a valid integer, unable to parse string as an integer.",
+    ),
     ([*RECOMMEND, "--seen", "no"], "--seen 'no' is unknown: use auto, drop or keep."),
     (
         [*RECOMMEND, "--policy", "no"],
@@ -95,10 +97,7 @@ def test_an_empty_engine_has_nothing_to_train_on(palate: Palate, folder: Path, t
     )
     assert palate("import", "--data", tmp_path / "items", "--dir", "e.palate").code == 0
     done = palate("train", "--dir", "e.palate")
-    assert (done.code, done.err) == (
-        2,
-        f"palate: {TOO_FEW}\n",
-    )
+    assert (done.code, done.err.splitlines()[-1]) == (2, f"palate: {TOO_FEW}")
 
 
 def test_a_bad_setting_names_file_and_key(palate: Palate, shop: Path) -> None:
@@ -120,20 +119,18 @@ def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def test_ctrl_c_is_130_and_leaves_no_traceback(palate: Palate, tmp_path: Path) -> None:
-    pipe = tmp_path / "slow"
-    pipe.mkdir()
-    os.mkfifo(pipe / "events.ndjson")
-    process = start("import", "--data", pipe, "--dir", tmp_path / "x.palate")
-    assert process.stderr is not None
-    time.sleep(2.0)
+def test_ctrl_c_is_130_and_leaves_no_traceback(shop: Path) -> None:
+    process = start("export", "--dir", shop)
+    assert process.stdout is not None
+    json.loads(process.stdout.readline())
+    # The log is larger than a pipe holds, so the command now waits for a reader.
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Traceback" not in err
+    assert err == "\nStopped.\n"
 
 
-def test_a_closed_pipe_is_no_error(shop: Path) -> None:
+def test_a_closed_pipe_ends_it_without_a_word(shop: Path) -> None:
     process = start("export", "--dir", shop)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -141,6 +138,5 @@ def test_a_closed_pipe_is_no_error(shop: Path) -> None:
     process.stdout.close()
     err = process.stderr.read()
     process.stderr.close()
-    assert process.wait(timeout=30) == 0
-    assert "Traceback" not in err
-    assert "BrokenPipe" not in err
+    assert process.wait(timeout=30) == 1
+    assert err == ""

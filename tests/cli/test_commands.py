@@ -129,8 +129,10 @@ def test_export_and_import_back(palate: Palate, shop: Path, tmp_path: Path) -> N
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_export_to_stdout_is_the_log(palate: Palate, shop: Path, capfdbinary: object) -> None:
-    assert palate("export", "--dir", shop).code == 0
+def test_export_to_stdout_is_the_log(palate: Palate, shop: Path) -> None:
+    done = palate("export", "--dir", shop)
+    assert done.code == 0
+    assert [json.loads(line)["event"] for line in done.out.splitlines()].count("interaction") == 600
 
 
 def test_rebuild_equals(palate: Palate, shop: Path) -> None:

@@ -1,9 +1,11 @@
-"""The ``palate`` command. Exit codes: 0 done, 1 something is broken, 2 bad input (one sentence), 130 Ctrl-C."""
+"""The ``palate`` command.
+
+Exit codes: 0 done, 1 something is broken or nobody reads the output any more, 2 bad input (one sentence), 130 Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -63,17 +65,12 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), prog_name="palate", standalone_mode=False)
     except typer.TyperException as error:
-        return _fail(error.format_message(), "usage", None, json)
+        return _fail(error.format_message().rstrip(".") + ".", "usage", None, json)
     except PalateError as error:
         return _fail(error.message, error.code, error.where, json)
     except (KeyboardInterrupt, typer.Abort):
         sys.stderr.write(f"\n{say('interrupted')}\n")
         return 130
-    except BrokenPipeError:
-        # Whoever read our stdout has gone: nothing is left to say, and Python must not complain at exit.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}.", "os", None, json)

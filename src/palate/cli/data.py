@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,28 +66,20 @@ def import_(
 
 
 def feed(engine: Engine, dataset: Dataset, bars: Bars) -> dict[str, Any]:
-    """Ingest a whole data set, chunk by chunk; returns counts, seconds, rate, peak memory, first rejections."""
+    """Ingest a whole data set; returns counts, seconds, rate, peak memory, first rejections."""
     started = time.perf_counter()
-    accepted = duplicates = rejected = done = 0
-    seq, errors, total = 0, list[str](), len(dataset)
-    for chunk in dataset.stream():
-        result = engine.ingest(chunk)
-        accepted += result.accepted
-        duplicates += result.duplicates
-        rejected += len(result.rejected)
-        errors += [f"event {done + bad.index}: {bad.error}" for bad in result.rejected[: 20 - len(errors)]]
-        seq = result.seq
-        done += len(chunk)
-        bars("import", done, total)
+    total = len(dataset)
+    bars("import", 0, total)
+    result = engine.ingest(chain.from_iterable(dataset.stream()), lambda done: bars("import", done, total))
     seconds = time.perf_counter() - started
     return {
-        "accepted": accepted,
-        "duplicates": duplicates,
-        "rejected": rejected,
-        "rejections": errors,
-        "seq": seq,
+        "accepted": result.accepted,
+        "duplicates": result.duplicates,
+        "rejected": len(result.rejected),
+        "rejections": [f"event {bad.index}: {bad.error}" for bad in result.rejected[:20]],
+        "seq": result.seq,
         "seconds": round(seconds, 3),
-        "events_per_second": round(done / max(seconds, 1e-9), 1),
+        "events_per_second": round(total / max(seconds, 1e-9), 1),
         "peak_memory_mb": round(peak_memory_mb(), 1),
     }
 

@@ -17,7 +17,7 @@ from palate.cli.messages import say
 from palate.cli.ranking import ranking_table
 from palate.cli.target import DirOption
 from palate.errors import Conflict, InvalidInput
-from palate.types import Interaction, Ranking, RecommendRequest, TrainReport
+from palate.types import HistoryEntry, Interaction, Ranking, RecommendRequest, TrainReport
 
 if TYPE_CHECKING:
     from palate.datasets import Dataset
@@ -140,6 +140,7 @@ def _tell(dataset: Dataset, directory: Path, bars: Bars, out: Out) -> Story:
         feed(engine, dataset, bars)
         report = engine.train(progress=bars)
         user, interactions = choose_person(engine)
+        history = engine.user(user).history
         now = engine.clock()
         request = RecommendRequest(user=user, k=K, policy="greedy", explain=True)
         before = engine.answer(request, now=now)
@@ -152,7 +153,7 @@ def _tell(dataset: Dataset, directory: Path, bars: Bars, out: Out) -> Story:
         after = engine.answer(request, now=now)
         with palate.open(directory, until=until) as past:
             again = past.answer(request, now=now)
-        story = _story(engine, dataset, directory, report, user, before, event, after, again)
+        story = _story(engine, dataset, directory, report, history, before, event, after, again)
         if not out.json:
             _show(engine, out, story, before, after, interactions, result.seq, until)
         engine.snapshot()
@@ -174,22 +175,21 @@ def _story(
     dataset: Dataset,
     directory: Path,
     report: TrainReport,
-    user: str,
+    history: list[HistoryEntry],
     before: Ranking,
     event: Interaction,
     after: Ranking,
     again: Ranking,
 ) -> Story:
     counts = engine.counts()
-    history = engine.user(user).history
     return Story(
         data=dataset.name,
         users=counts.users,
         items=counts.items,
         events=counts.events - 1,
         train_seconds=round(report.seconds.get("total", sum(report.seconds.values())), 2),
-        user=user,
-        history=[msgspec.to_builtins(entry) for entry in history if entry.timestamp < event.timestamp][:_SHOWN],
+        user=event.user or "",
+        history=[msgspec.to_builtins(entry) for entry in history[:_SHOWN]],
         before=_places(engine, before),
         event={**msgspec.to_builtins(event), "title": engine.title(event.item)},
         after=_places(engine, after),

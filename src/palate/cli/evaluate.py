@@ -6,17 +6,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
-from rich.table import Table
 
-from palate.cli.console import JsonOption, LangOption, Out, row, table
+from palate.cli.console import JsonOption, LangOption, Out
 from palate.cli.data import DataOption, MappingOption
-from palate.cli.messages import say
+from palate.cli.messages import language, say
 from palate.errors import InvalidInput
-from palate.evaluate import EvaluationResult, SeenMode, to_json
-
-_METRICS = ("ndcg", "mrr", "recall", "precision", "f1", "accuracy", "coverage", "novelty", "diversity")
+from palate.evaluate import SeenMode, to_json
 
 
 def evaluate(
@@ -64,11 +60,12 @@ def evaluate(
         folder.mkdir(parents=True, exist_ok=True)
         written = folder / "latest.json", folder / "latest.html"
         _write(written[0], to_json(result))
-        _write(written[1], report.to_html(result).encode())
+        _write(written[1], report.render_html(result).encode())
         out.note(say("evaluated", json=written[0], html=written[1]))
-    out.result(msgspec.Raw(to_json(result, indent=-1)) if json_ else None)
-    for mode in modes:
-        out.show(_table(result, mode))
+    out.result(result)
+    out.show(report.render_table(result))
+    for english, chinese in report.sentences(result):
+        out.show(chinese if language() == "zh" else english)
 
 
 def _modes(seen: str) -> list[SeenMode]:
@@ -93,23 +90,3 @@ def _write(path: Path, content: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _table(result: EvaluationResult, mode: str) -> Table:
-    shown = [name for name in _METRICS if any(name in tables.get(mode, {}) for tables in result.systems.values())]
-    made = table(
-        f"{say('title.evaluation')}: {result.protocol.get('data', '')}, seen={mode}",
-        say("col.system"),
-        *[(name, "right") for name in shown],
-    )
-    for name, tables in result.systems.items():
-        values = tables.get(mode, {})
-        row(made, name, *[_estimate(values[metric]) if metric in values else "" for metric in shown])
-    return made
-
-
-def _estimate(estimate: object) -> str:
-    value, low, high = (getattr(estimate, name, None) for name in ("value", "low", "high"))
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if low is None or high is None else f"{value:.4f}\n[{low:.3f}, {high:.3f}]"
