@@ -1,3 +1,91 @@
-"""Palate: a real-time personalised ranking engine that understands language."""
+"""Palate: a real-time personalised ranking engine that understands language.
+
+::
+
+    import palate
+
+    with palate.open("shop.palate") as engine:
+        engine.ingest(events)
+        engine.train()
+        ranking = engine.rank(user="u1", items=["a", "b", "c"], k=2)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from palate import config as _config
+from palate.config import Scene, Settings
+from palate.engine import Engine
+from palate.errors import (
+    ConfigError,
+    Conflict,
+    CorruptArtefact,
+    Gone,
+    InvalidInput,
+    Locked,
+    NotFound,
+    Overloaded,
+    PalateError,
+    Unavailable,
+)
+from palate.types import (
+    Candidate,
+    Impression,
+    Interaction,
+    Item,
+    Ranking,
+    RankRequest,
+    RecommendRequest,
+    User,
+)
 
 __version__ = "0.1.0"
+
+
+def open(
+    path: str | Path,
+    scene: Scene | None = None,
+    settings: Settings | None = None,
+    until: int | None = None,
+    **overrides: Any,
+) -> Engine:
+    """Open the directory ``path``, created when new; ``":memory:"`` keeps everything in memory.
+
+    scene: ``shop``, ``video``, ``news`` or ``social``. settings: used as they are; else read from ``palate.toml``,
+    the environment and ``overrides`` (``train={"trees": 100}``). until: a log position; gives an engine for reading
+    whose state is the log up to and including it (what was known then).
+    Errors: ``Locked``, ``ConfigError``, ``CorruptArtefact``, ``Unavailable``.
+    """
+    if settings is None:
+        if scene is not None:
+            overrides["scene"] = scene
+        settings = _config.load(None if str(path) == ":memory:" else Path(path), overrides)
+    return Engine(path, settings, until)
+
+
+__all__ = [
+    "Candidate",
+    "ConfigError",
+    "Conflict",
+    "CorruptArtefact",
+    "Engine",
+    "Gone",
+    "Impression",
+    "Interaction",
+    "InvalidInput",
+    "Item",
+    "Locked",
+    "NotFound",
+    "Overloaded",
+    "PalateError",
+    "RankRequest",
+    "Ranking",
+    "RecommendRequest",
+    "Settings",
+    "Unavailable",
+    "User",
+    "__version__",
+    "open",
+]

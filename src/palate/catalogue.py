@@ -129,6 +129,16 @@ class Catalogue:
         rows = np.array([row for row, _ in texts], np.int32)
         self.vectors.set_items(rows, text_row[inverse] if len(rows) else rows)
 
+    def place_kept(self) -> None:
+        """Place the pending texts whose vectors the cache holds; the others go on waiting."""
+        texts = self.take_pending(1 << 60)
+        missing = set(self.cache.missing([text for _, text in texts]))
+        kept = [(row, text) for row, text in texts if text not in missing]
+        if kept:
+            self.place(kept, *self.encode(kept))
+        with self._lock:
+            self._pending.update((row, None) for row, text in texts if text in missing)
+
     def encode_now(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Encode everything that waits, here and now; how many items there were."""
         texts = self.take_pending(1 << 60)

@@ -364,3 +364,25 @@ def _all_plain(items: list[str | Candidate], limits: Limits) -> bool:
         return False
     lengths = [len(item) for item in ids]
     return min(lengths) > 0 and max(lengths) <= limits.id_bytes
+
+
+def read_request(kind: type[T], **options: Any) -> T:
+    """A request from keyword arguments, under the wire's own rules. Errors: ``InvalidInput`` naming the argument."""
+    given = {name: list(value) if isinstance(value, tuple | set) else value for name, value in options.items()}
+    given = {name: value for name, value in given.items() if value is not None or name in ("user", "k")}
+    if "items" in given:
+        given["items"] = [
+            msgspec.structs.asdict(item) if isinstance(item, Candidate) else item for item in given["items"]
+        ]
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(_sentence(error), _path(str(error))) from None
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def encode_event(event: Event) -> bytes:
+    """An event as the log keeps it (MessagePack)."""
+    return _ENCODER.encode(event)

@@ -3,7 +3,7 @@
 from palate.features.compute import Computer, ItemSide, Query
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
-from palate.features.subject import Subject
+from palate.profile import Subject
 
 __all__ = [
     "FEATURES",

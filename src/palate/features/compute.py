@@ -10,8 +10,8 @@ import numpy as np
 from palate.features import neighbours
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
-from palate.features.subject import Subject, subject_of_row
 from palate.kernels import kernel
+from palate.profile import Subject, subject_of_row
 from palate.state import State
 from palate.state.fold import DAY_MS, bucket_of
 from palate.state.rows import find

@@ -77,4 +77,4 @@ def ndcg_at_10(scores: list[F64], examples: Examples) -> float:
         rank = 1.0 + np.count_nonzero(score > value) + 0.5 * (np.count_nonzero(score == value) - 1)
         total += 1.0 / np.log2(1.0 + rank) if rank <= 10 else 0.0
     count = len(examples) + examples.missed
-    return total / count if count else 0.0
+    return float(total / count) if count else 0.0

@@ -1,4 +1,4 @@
-"""Imported histories become decisions: the line is run as of each sampled interaction, and what was chosen is the label.
+"""Imported histories become decisions: the line runs as of each sampled interaction; what was chosen is the label.
 
 Nothing of the future leaks: an example sees the state folded up to just before its interaction, and EASE fitted on
 what came before the replayed window. (Item fields are those of today: catalogues rarely say when they changed.)
@@ -6,6 +6,7 @@ what came before the replayed window. (Item fields are those of today: catalogue
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -128,6 +129,4 @@ def _decision(
 
 def feature_key() -> str:
     """Names the feature list of a decision, so that training never mixes columns."""
-    import zlib
-
     return f"{zlib.crc32(','.join(NAMES).encode()):08x}"

@@ -1,4 +1,4 @@
-"""One training: read the log, replay it into decisions, fit, judge, write the artefact. Needs no lock on the directory."""
+"""One training: read the log, replay it into decisions, fit, judge. Needs no lock on the directory."""
 
 from __future__ import annotations
 

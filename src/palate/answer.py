@@ -1,0 +1,220 @@
+"""From scored candidates and a slate to the answer on the wire and the decision in the log."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import numpy as np
+
+from palate.catalogue import Catalogue
+from palate.errors import NotFound
+from palate.explain import Explainer, evidence
+from palate.features import PRIOR, ItemSide
+from palate.line import Line, Model, Scored
+from palate.policy import Similarity
+from palate.store import Store
+from palate.store.decision import Asked, Decision, Shown, Unshown, pack
+from palate.train.history import event_of
+from palate.train.replay import feature_key
+from palate.types import (
+    F32,
+    Cold,
+    Contribution,
+    Explanation,
+    Interaction,
+    RankedItem,
+    Ranking,
+    RankRequest,
+    Reason,
+    RecommendRequest,
+    Slate,
+    Stage,
+)
+
+COLD_ITEM = 3
+"""An item is cold with at most this many interactions."""
+
+
+def seeded(ranking: str) -> np.random.Generator:
+    """All chance of a ranking, from its id: the same id draws the same slate."""
+    return np.random.default_rng(int.from_bytes(hashlib.blake2b(ranking.encode(), digest_size=8).digest(), "big"))
+
+
+def stage_since(name: str, started: float, counts: dict[str, int]) -> Stage:
+    """A stage that ran since ``started`` (``time.perf_counter``)."""
+    return Stage(name, round((time.perf_counter() - started) * 1000, 4), "ran", counts=counts)
+
+
+def similarity(side: ItemSide | None, scored: Scored) -> Similarity | None:
+    """Cosines between candidates' texts for the policy's diversity; None where diversity is off."""
+    if side is None or not len(side.vectors):
+        return None
+    rows = scored.candidates.rows
+    texts = np.where(rows >= 0, side.text_of[np.maximum(rows, 0)], -1)
+    vectors = np.where(texts[:, None] >= 0, side.vectors[np.maximum(texts, 0)], 0.0).astype(np.float32)
+
+    def near(place: int) -> F32:
+        return vectors @ vectors[place]
+
+    return near
+
+
+def build_answer(
+    ranking: str,
+    request: RecommendRequest,
+    scored: Scored,
+    slate: Slate,
+    k: int,
+    model: Model,
+    explainer: Explainer,
+    as_of: int,
+    now: int,
+    policy: str,
+    sampled: bool,
+) -> tuple[Ranking, Decision]:
+    """The answer and its decision. Candidates without a score come last, with a reason."""
+    started = time.perf_counter()
+    rows, ids = scored.candidates.rows, scored.candidates.ids
+    order: list[int] = slate.order.tolist()
+    unscored = [place for place in range(len(ids)) if not np.isfinite(scored.scores[place])][: max(0, k - len(order))]
+    shown = order + unscored
+    explored = slate.explored.tolist() + [False] * len(unscored)
+    propensity = slate.propensity.tolist() + [1.0] * len(unscored)
+    counts = explainer.computer.state.item_columns["count"]
+    weights = evidence(scored.x, np.array(order, np.int64), PRIOR) if order else np.zeros((0, len(PRIOR)))
+    items: list[RankedItem] = []
+    for position, place in enumerate(shown):
+        row = int(rows[place])
+        terms: list[Contribution] = []
+        if position >= len(order):
+            reasons = [Reason("unscored", "It is not in the catalogue, so it can't be scored and comes last.")]
+            score = None
+        else:
+            score = float(scored.scores[place])
+            if request.explain:
+                terms, _ = explainer.contributions(row, scored.x[place], request.query is not None)
+                by_feature = {term.feature: term.contribution for term in terms}
+                weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
+            else:
+                weight = weights[position]
+            reasons = explainer.reasons(row, weight)
+            if explored[position]:
+                reasons.insert(0, Reason("exploration", "Shown to learn whether it suits you."))
+                terms.append(Contribution("policy.exploration", float(position + 1), 0.0))
+        items.append(
+            RankedItem(
+                ids[place],
+                score,
+                position + 1,
+                propensity[position],
+                row < 0 or int(counts[row]) <= COLD_ITEM,
+                reasons,
+                terms,
+            )
+        )
+    if policy != "greedy" and request.explain:
+        for item in items:
+            item.contributions.append(Contribution(f"policy.{policy}", float(item.position), 0.0))
+    scored.stages.append(stage_since("answer", started, {"explained": len(items) if request.explain else 0}))
+    answer = Ranking(
+        ranking=ranking,
+        as_of=as_of,
+        model=model.version,
+        items=items,
+        stages=scored.stages,
+        degraded=scored.degraded,
+        cold=Cold(scored.subject.cold, sum(item.cold for item in items)),
+        seen="drop" if scored.seen == "drop" else "keep",
+        policy=policy,
+    )
+    left = [place for place in range(len(ids)) if place not in set(shown)] if sampled else []
+    decision = Decision(
+        timestamp=now,
+        as_of=as_of,
+        subject=request.user if request.user is not None else _session(request),
+        model=model.version,
+        features=feature_key(),
+        shown=Shown(
+            [item.id for item in items],
+            [item.score for item in items],
+            [item.position for item in items],
+            [item.propensity for item in items],
+            explored,
+            pack(scored.x[shown]),
+        ),
+        unshown=Unshown([ids[place] for place in left], pack(scored.x[left])) if sampled else None,
+        policy=policy,
+        request=Asked(
+            "rank" if isinstance(request, RankRequest) else "recommend",
+            request.user,
+            request.session,
+            request.k,
+            request.query,
+            request.context,
+            request.seen,
+            len(ids),
+        ),
+        stages=scored.stages,
+        filters=scored.removed,
+    )
+    return answer, decision
+
+
+def _session(request: RecommendRequest) -> str | None:
+    return None if request.session is None else "\0" + request.session
+
+
+def explain_decision(
+    line: Line, catalogue: Catalogue, store: Store, decision: Decision, item: str, model: Model
+) -> Explanation:
+    """The explanation of one item of a logged decision; under the engine's lock.
+
+    Contributions are exact for the logged features; their sources are the user's history up to the decision.
+    Errors: ``NotFound`` when the item wasn't in the ranking, or its features weren't kept.
+    """
+    shown, unshown = decision.shown, decision.unshown
+    position, score = None, None
+    if item in shown.ids:
+        place = shown.ids.index(item)
+        x = shown.matrix()[place]
+        position, score = shown.positions[place], shown.scores[place]
+    elif unshown is not None and item in unshown.ids:
+        x = unshown.matrix()[unshown.ids.index(item)]
+    else:
+        raise NotFound(
+            f"{item[:80]!r} was not shown in the ranking {decision.ranking}, and features of unshown items are kept "
+            "only for a sample (decisions.sample).",
+            "item",
+        )
+    row = line.state.items.get(item)
+    user = -1 if decision.subject is None else line.state.users.get(decision.subject)
+    subject = line.computer.subject(user, catalogue.side())
+    explainer = Explainer(line.computer, catalogue, subject, model)
+    if row < 0 or (position is not None and score is None):
+        return Explanation(
+            decision.ranking,
+            item,
+            decision.model,
+            decision.as_of,
+            position,
+            None,
+            0.0,
+            [],
+            [Reason("unscored", "It is not in the catalogue, so it couldn't be scored.")],
+        )
+    has_query = decision.request is not None and bool(decision.request.query)
+    terms, base = explainer.contributions(row, x, has_query)
+    by_feature = {term.feature: term.contribution for term in terms}
+    weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
+    reasons = explainer.reasons(row, weight)
+    for term in terms:
+        term.sources = [source for source in term.sources if source.timestamp <= decision.timestamp]
+        for source in term.sources:
+            found = store.find(decision.subject or "", source.item, source.timestamp)
+            source.id = next((r.id for r in found if isinstance(event_of(r), Interaction)), None)
+    if score is None:
+        score = base + sum(term.contribution for term in terms)
+    if position is not None and shown.explored[position - 1]:
+        terms.append(Contribution("policy.exploration", float(position), 0.0))
+    return Explanation(decision.ranking, item, decision.model, decision.as_of, position, score, base, terms, reasons)

@@ -1,0 +1,459 @@
+"""The engine: ingest, rank, recommend, explain, swap. READ THIS FIRST.
+
+A request goes down one fixed line: ``answer`` reads the served model once, ``line.Line.run`` takes the request from
+query to scores, a policy draws the slate, the answer is built, the decision is logged. Events go the other way:
+``submit`` → group commit to the log → ``_fold`` into the state, and only then are they acknowledged.
+
+One lock guards state, catalogue and model. Everything slow (disk, text encoding, training) happens outside of it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from palate import opening, wire
+from palate.answer import build_answer, explain_decision, seeded, similarity, stage_since
+from palate.config import Settings
+from palate.errors import Conflict, InvalidInput, NotFound
+from palate.explain import Explainer
+from palate.frames import frame_events, is_frame
+from palate.line import Line, Model
+from palate.models import ModelShelf
+from palate.policy import make_policy
+from palate.portrait import draw_profile
+from palate.state import State, snapshot
+from palate.state.state import subject_of
+from palate.store import AppendResult, Record
+from palate.store.commit import GroupCommitter
+from palate.train.history import event_of, stamped
+from palate.types import (
+    F64,
+    Assigned,
+    Counts,
+    Event,
+    Explanation,
+    FieldValue,
+    IngestResult,
+    ModelInfo,
+    Ranking,
+    RankRequest,
+    RecommendRequest,
+    Rejected,
+    TrainReport,
+    UserProfile,
+)
+
+Progress = Callable[[str, int, int], None]
+_CHUNK = 5_000
+_FOLD = 1_000
+_ASSIGNED = 100_000
+
+
+class Engine:
+    """One directory of events, models and state. Use ``palate.open``; safe from several threads; close it in the end."""
+
+    def __init__(self, path: Path | str, settings: Settings, until: int | None = None) -> None:
+        self.settings = settings
+        self._lock = threading.RLock()
+        self.parts = parts = opening.open_parts(path, settings, until)
+        self.path: Path | None = parts.path
+        self.state: State = parts.state
+        self.catalogue = parts.catalogue
+        self.line = Line(self.state, self.catalogue, settings)
+        self.shelf = ModelShelf(parts.path, self.catalogue)
+        self._model: Model = self.shelf.active()
+        self.rankings = 0
+        self.non_finite = 0
+        self._at_snapshot = self.state.seq
+        self._closed = False
+        self._training: threading.Thread | None = None
+        self.training = "idle"
+        self._committer = (
+            None if until is not None else GroupCommitter(parts.store, self._fold, settings.serve.queue_events)
+        )
+        self._work = threading.Event()
+        self._encoder = threading.Thread(target=self._encode_loop, name="palate-encoder", daemon=True)
+        self._encoder.start()
+        self._work.set()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---------------------------------------------------------------------------- events
+
+    def ingest(self, events: object, progress: Callable[[int], None] | None = None) -> IngestResult:
+        """Take events (structs, dicts, an iterable of them, or a pandas or polars frame); durable when it returns.
+
+        Good events are kept, bad ones are returned with their index and a sentence. progress(done): events so far.
+        Errors: ``InvalidInput`` when there are events and none is good; ``Unavailable`` when the disk refuses.
+        """
+        frame = is_frame(events)
+        source: Iterable[object] = frame_events(events) if frame else _each(events)
+        total = IngestResult(0, 0, [], self.state.seq)
+        waiting: list[tuple[Future[IngestResult], int]] = []
+        batch: list[object] = []
+        done = 0
+
+        def settle(most: int) -> None:
+            while len(waiting) > most:
+                future, start = waiting.pop(0)
+                _merge(total, future.result(), start, assigned=not frame)
+                if progress is not None:
+                    progress(start)
+
+        for raw in source:
+            batch.append(raw)
+            if len(batch) == _CHUNK:
+                waiting.append((self.submit(batch), done))
+                done += len(batch)
+                batch = []
+                settle(2)
+        if batch:
+            waiting.append((self.submit(batch), done))
+            done += len(batch)
+        settle(0)
+        if done and not total.accepted and not total.duplicates:
+            first = total.rejected[0]
+            raise InvalidInput(f"None of {done} events is good; the first (index {first.index}): {first.error}")
+        if progress is not None:
+            progress(done)
+        return total
+
+    def submit(self, events: Sequence[object]) -> Future[IngestResult]:
+        """Check, queue for the group commit, and return at once; the future resolves when durable and folded.
+
+        Errors: ``Overloaded`` when the queue is full; ``Unavailable`` when closing; of the future ``Unavailable``.
+        """
+        good, bad = wire.read_events(events, self.settings.limits)
+        return self.submit_checked(good, bad)
+
+    def submit_checked(self, good: Sequence[tuple[int, Event]], bad: list[Rejected]) -> Future[IngestResult]:
+        """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
+        if self._committer is None:
+            raise Conflict("This engine was opened with until=…, for reading; open the directory without it to write.")
+        records, assigned = _records(good)
+        answer: Future[IngestResult] = Future()
+        answer.set_running_or_notify_cancel()
+        if not records:
+            answer.set_result(IngestResult(0, 0, bad, self.state.seq))
+            return answer
+
+        def settle(stored: Future[AppendResult]) -> None:
+            error = stored.exception()
+            if error is not None:
+                answer.set_exception(error)
+                return
+            result = stored.result()
+            accepted = sum(1 for seq in result.seqs if seq)
+            answer.set_result(IngestResult(accepted, len(records) - accepted, bad, result.seq, assigned))
+
+        self._committer.submit(records).add_done_callback(settle)
+        return answer
+
+    def _fold(self, records: list[Record], _: list[AppendResult]) -> None:
+        """Committed records into state and catalogue, in log order; the committer acknowledges afterwards."""
+        for start in range(0, len(records), _FOLD):
+            part = records[start : start + _FOLD]
+            with self._lock:
+                self.catalogue.update(self.state.apply(stamped(part), part[-1].seq))
+        if self.catalogue.pending:
+            self._work.set()
+        after = self.settings.train.auto_events
+        if after and self.state.events - self.shelf.events_at_training >= after and self.training != "running":
+            self.train_in_background()
+
+    def _encode_loop(self) -> None:
+        """Encode new texts as they come, off every request's path."""
+        while True:
+            self._work.wait()
+            if self._closed:
+                return
+            with self._lock:
+                texts = self.catalogue.take_pending(64)
+                if not texts:
+                    self._work.clear()
+                    continue
+            encoded = self.catalogue.encode(texts)
+            with self._lock:
+                self.catalogue.place(texts, *encoded)
+                self.line.computer.forget()
+
+    def wait_encoded(self, timeout: float = 600.0) -> bool:
+        """Wait until no text is pending; False when ``timeout`` seconds were not enough."""
+        end = time.monotonic() + timeout
+        while self._work.is_set() and time.monotonic() < end:
+            time.sleep(0.005)
+        return not self._work.is_set()
+
+    # --------------------------------------------------------------------------- ranking
+
+    def rank(self, user: str | None = None, items: Sequence[Any] = (), **options: Any) -> Ranking:
+        """Order the caller's candidates for a person. Options: session, k, query, context, filter, exclude, seen,
+        policy, explain, as on the wire. Errors: ``InvalidInput`` naming what is wrong."""
+        return self.answer(wire.read_request(RankRequest, user=user, items=list(items), **options))
+
+    def recommend(self, user: str | None = None, k: int | None = None, **options: Any) -> Ranking:
+        """Retrieve from the whole catalogue, then rank; ``k`` defaults to 10. Options as for ``rank``."""
+        return self.answer(wire.read_request(RecommendRequest, user=user, k=k, **options))
+
+    def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
+        """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
+
+        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond.
+        """
+        wire.check_request(request, self.settings.limits)
+        given = isinstance(request, RankRequest)
+        ranking = self.parts.decisions.reserve()
+        with self._lock:
+            moment = self.clock() if now is None else now
+            model = self._model
+            scored = self.line.run(request, moment, model)
+            chosen = self.settings.policy
+            name = request.policy or (chosen.rank if given else chosen.recommend)
+            explore = chosen.explore and request.policy is None and not given
+            policy = make_policy(name, chosen, explore)
+            started = time.perf_counter()
+            k = request.k or (len(scored.candidates) if given else 10)
+            side = self.catalogue.side() if chosen.diversity else None
+            slate = policy.choose(scored.scores, k, seeded(ranking), similarity(side, scored))
+            scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
+            explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
+            answer, decision = build_answer(
+                ranking,
+                request,
+                scored,
+                slate,
+                k,
+                model,
+                explainer,
+                self.state.seq,
+                moment,
+                name,
+                self.parts.decisions.samples(ranking),
+            )
+            self.rankings += 1
+            self.non_finite += scored.non_finite
+        if self.settings.decisions.enabled:
+            self.parts.decisions.append(ranking, decision)
+        return answer
+
+    def scored(self, request: RecommendRequest, now: int) -> tuple[list[str], F64]:
+        """Every candidate considered, ids and scores, best first, before any policy; nothing is logged."""
+        with self._lock:
+            found = self.line.run(request, now, self._model)
+        order = np.argsort(-found.scores, kind="stable")
+        order = order[np.isfinite(found.scores[order])]
+        return [found.candidates.ids[place] for place in order.tolist()], found.scores[order]
+
+    def clock(self) -> int:
+        """Event time now, Unix milliseconds (see ``State.now``)."""
+        return self.state.now(wire.now_ms())
+
+    # ------------------------------------------------------------------------ explaining
+
+    def explain(self, ranking: str, item: str) -> Explanation:
+        """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
+
+        Errors: ``NotFound`` for an unknown ranking or an item that wasn't in it, ``Gone`` once it has expired.
+        """
+        decision = self.parts.decisions.get(ranking)
+        model = self.shelf.version(decision.model, self._model)
+        with self._lock:
+            return explain_decision(self.line, self.catalogue, self.parts.store, decision, item, model)
+
+    def user(self, user: str) -> UserProfile:
+        """What is believed of a user; ``known`` is False for one never heard of."""
+        wire.check_id(user, "user", self.settings.limits)
+        with self._lock:
+            return draw_profile(self.state, self.catalogue, self.line.computer, user)
+
+    def item(self, item: str) -> dict[str, FieldValue]:
+        """The fields of an item. Errors: ``NotFound``."""
+        with self._lock:
+            row = self.state.items.get(item)
+            if row < 0 or not self.state.alive[row]:
+                raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
+            return dict(self.state.item_fields.get(row, {}))
+
+    def title(self, item: str) -> str:
+        """The item's title, or its id where it has none."""
+        with self._lock:
+            row = self.state.items.get(item)
+            return item if row < 0 else self.catalogue.title(row)
+
+    def users(self, prefix: str = "", limit: int = 50) -> list[tuple[str, int]]:
+        """Users whose id begins with ``prefix``, and their interactions, most active first. O(users)."""
+        with self._lock:
+            counts = self.state.user_columns["count"]
+            found = [
+                (name, int(counts[row]) if row < len(counts) else 0)
+                for row, name in enumerate(self.state.users.ids)
+                if name.startswith(prefix) and not name.startswith("\0")
+            ]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+
+    def counts(self) -> Counts:
+        """Live counts."""
+        with self._lock:
+            state = self.state
+            return Counts(
+                users=sum(1 for name in state.users.ids if not name.startswith("\0")),
+                items=int(state.alive.sum()),
+                events=state.events,
+                interactions=int(state.totals[0]),
+                impressions=state.impressions,
+                rankings=self.rankings,
+                clamped=state.clamped,
+                seq=state.seq,
+                repeat_rate=round(state.repeat_rate, 6),
+                non_finite=self.non_finite,
+                pending_texts=self.catalogue.pending,
+            )
+
+    # ---------------------------------------------------------------------------- models
+
+    def train(self, progress: Progress | None = None, activate: bool = True) -> TrainReport:
+        """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
+
+        Requests go on meanwhile. Errors: ``InvalidInput`` where there is too little to learn from.
+        """
+        report = self.shelf.train(self.parts, self.settings, progress)
+        with self._lock:
+            self.catalogue.encode_now()
+            self.line.computer.forget()
+        if activate:
+            self.activate(report.version)
+            report.activated = True
+        return report
+
+    def train_in_background(self) -> None:
+        """Train in a process of its own and swap the result in; ``training`` says how it stands."""
+        with self._lock:
+            if self._training is not None and self._training.is_alive():
+                return
+            self.training = "running"
+            self._training = threading.Thread(target=self._train_apart, name="palate-train", daemon=True)
+            self._training.start()
+
+    def _train_apart(self) -> None:
+        try:
+            self.activate(self.shelf.train_apart(self.parts, self.settings))
+            self.training = "idle"
+        except Exception as error:  # reported through ``training``; serving goes on with the old model
+            self.training = f"failed: {error}"
+
+    def models(self) -> list[ModelInfo]:
+        """Every ranking artefact, newest first."""
+        return self.shelf.list()
+
+    def activate(self, version: str) -> ModelInfo:
+        """Serve ``version`` from the next request on. Errors: ``NotFound``, ``CorruptArtefact`` (the old one stays)."""
+        return self._swap(lambda: self.shelf.activate(version))
+
+    def rollback(self) -> ModelInfo:
+        """Serve the model that was active before. Errors: ``Conflict`` when there is none."""
+        return self._swap(self.shelf.rollback)
+
+    def _swap(self, choose: Callable[[], Model]) -> ModelInfo:
+        with self._lock:
+            self._model = choose()
+            version = self._model.version
+        return next(info for info in self.shelf.list() if info.version == version)
+
+    @property
+    def model(self) -> str:
+        """The version that serves now."""
+        return self._model.version
+
+    # --------------------------------------------------------------------------- keeping
+
+    @property
+    def ready(self) -> bool:
+        """Open, and not closing."""
+        return not self._closed
+
+    def export(self) -> Iterator[Event]:
+        """The whole log in order, with ids and timestamps."""
+        for records in self.parts.store.read():
+            yield from map(event_of, records)
+
+    def snapshot(self) -> Path:
+        """Write the state beside the log: the next start needs only the tail. Errors: ``Conflict`` in memory."""
+        if self.path is None:
+            raise Conflict("An engine in memory has no directory to write a snapshot to.")
+        with self._lock:
+            files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
+        self._at_snapshot = seq
+        return snapshot.write(self.path / "snapshots", seq, files)
+
+    def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
+        with self._lock:
+            started = time.perf_counter()
+            fresh = opening.replay_state(self.parts.store, self.settings, self.state.seq, progress)
+            seconds = time.perf_counter() - started
+            equal = snapshot.digest(fresh) == snapshot.digest(self.state)
+            self.parts.state = self.state = fresh
+            self.parts.catalogue = self.catalogue = opening.new_catalogue(fresh, self.catalogue.cache, self.settings)
+            self.line = Line(fresh, self.catalogue, self.settings)
+            self.shelf.catalogue = self.catalogue
+            self._model = self.shelf.active()
+        self._work.set()
+        return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
+
+    def close(self) -> None:
+        """Finish what waits, write a snapshot, let go of the directory. Closing twice is fine."""
+        if self._closed:
+            return
+        if self._committer is not None:
+            self._committer.close()
+        self._closed = True
+        self._work.set()
+        self._encoder.join()
+        if self.path is not None and self._committer is not None and self.state.seq > self._at_snapshot:
+            self.snapshot()
+        self.parts.close()
+
+
+def _each(events: object) -> Iterable[object]:
+    if isinstance(events, dict) or hasattr(events, "__struct_fields__"):
+        return [events]  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(events, Iterable) and not isinstance(events, str | bytes):
+        return events  # pyright: ignore[reportUnknownVariableType]
+    raise InvalidInput(
+        f"Events must be a struct, a dict, a list of them, or a frame; this is a {type(events).__name__}.", "events"
+    )
+
+
+def _records(good: Sequence[tuple[int, Event]]) -> tuple[list[Record], list[Assigned]]:
+    received = wire.now_ms()
+    records: list[Record] = []
+    assigned: list[Assigned] = []
+    for index, event in good:
+        if event.id is None or event.timestamp is None:
+            event.id = event.id or wire.new_id()
+            event.timestamp = received if event.timestamp is None else event.timestamp
+            assigned.append(Assigned(index, event.id, int(event.timestamp)))
+        subject = subject_of(getattr(event, "user", None), getattr(event, "session", None))
+        kind = type(event).__name__.lower()
+        records.append(Record(0, event.id, int(event.timestamp), kind, subject, received, wire.encode_event(event)))
+    return records, assigned
+
+
+def _merge(total: IngestResult, part: IngestResult, start: int, assigned: bool) -> None:
+    total.accepted += part.accepted
+    total.duplicates += part.duplicates
+    total.seq = max(total.seq, part.seq)
+    total.rejected += [Rejected(bad.index + start, bad.error) for bad in part.rejected]
+    if assigned and len(total.assigned) < _ASSIGNED:
+        total.assigned += [Assigned(a.index + start, a.id, a.timestamp) for a in part.assigned]

@@ -1,0 +1,185 @@
+"""From features to words: exact contributions, where in the history they come from, and reasons that are true.
+
+Contributions are those of the served scorer and add up to its score (``line.contributions``). Shares of a
+contribution among history entries follow the parts of the feature itself (for ``next_5``, the summands of its sum).
+Reasons are only ever made of positive contributions, or, where contributions were not asked for, of evidence: a
+feature whose value speaks for the item and the entry of the history that it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from palate.catalogue import Catalogue
+from palate.features import FEATURES, NAMES, Computer, Subject, column
+from palate.line import Model, contributions
+from palate.types import F32, F64, I64, Contribution, Reason, Source
+
+_FIRST_CHANNEL = column("next_1")
+_SMALLEST = 1e-12
+SOURCES = 3
+REASONS = 2
+
+
+class Explainer:
+    """Explains candidates of one request. Under the engine's lock; ``model`` is the one that scored."""
+
+    def __init__(self, computer: Computer, catalogue: Catalogue, subject: Subject, model: Model) -> None:
+        self.computer = computer
+        self.catalogue = catalogue
+        self.subject = subject
+        self.model = model
+
+    def contributions(self, row: int, x: F32, has_query: bool, full: bool = True) -> tuple[list[Contribution], float]:
+        """Every non-zero contribution of one candidate, largest first, and the base. x: (f,).
+
+        full: with the history entries that item-to-item, content and tag features come from.
+        """
+        terms, base = contributions(self.model, x[None, :], has_query)
+        order = np.argsort(-np.abs(terms[0]), kind="stable")
+        out: list[Contribution] = []
+        for place in order.tolist():
+            if abs(terms[0, place]) < _SMALLEST:
+                break
+            value = float(x[place])
+            out.append(
+                Contribution(
+                    self.model.scorer.features[place],
+                    value if np.isfinite(value) else None,
+                    float(terms[0, place]),
+                    self.sources(place, row) if full and place < len(NAMES) else [],
+                )
+            )
+        return out, float(base[0])
+
+    def sources(self, place: int, row: int) -> list[Source]:
+        """History entries that feature ``place`` of item ``row`` comes from, strongest first, at most ``SOURCES``."""
+        if row < 0 or not len(self.subject.items):
+            return []
+        shares = self._shares(place, row)
+        if shares is None:
+            return []
+        total = float(np.abs(shares).sum())
+        if total <= 0:
+            return []
+        state = self.computer.state
+        best = np.argsort(-np.abs(shares), kind="stable")[:SOURCES]
+        return [
+            Source(
+                state.items.ids[self.subject.items[q]],
+                state.types.ids[self.subject.kinds[q]],
+                int(self.subject.ts[q]),
+                round(float(abs(shares[q]) / total), 4),
+            )
+            for q in best.tolist()
+            if abs(shares[q]) > 0
+        ]
+
+    def _shares(self, place: int, row: int) -> F64 | None:
+        """(h,) parts of a feature by history entry, or None where it doesn't come from the history."""
+        group = FEATURES[place].group
+        if group == "item_to_item":
+            return self.computer.parts(self.subject, row, self.model.ease)[place - _FIRST_CHANNEL]
+        if group == "again":
+            return (self.subject.items == row).astype(np.float64)
+        if group == "content":
+            return self._content_shares(NAMES[place], row)
+        if group == "tags":
+            tags = self.catalogue.side().tags
+            mine = set(tags[row][tags[row] >= 0].tolist())
+            window = 5 if NAMES[place] == "tags_short" else len(self.subject.items)
+            decay = self.subject.weights * 0.5 ** (np.arange(len(self.subject.items)) / 30.0)
+            common = np.array([len(mine.intersection(t.tolist())) for t in tags[self.subject.items]], np.float64)
+            return np.maximum(0, decay) * common * (np.arange(len(common)) < window)
+        return None
+
+    def _content_shares(self, name: str, row: int) -> F64 | None:
+        side = self.catalogue.side()
+        text = int(side.text_of[row])
+        if text < 0:
+            return None
+        texts = side.text_of[self.subject.items]
+        cosine = np.where(texts >= 0, side.vectors[texts] @ side.vectors[text], 0.0)
+        weights = self.subject.weights
+        liked = np.flatnonzero((texts >= 0) & (weights > 0))
+        out = np.zeros(len(texts))
+        if name == "dislike":
+            hated = np.flatnonzero((texts >= 0) & (weights < 0))
+            if len(hated):
+                out[hated[np.argmax(cosine[hated])]] = 1.0
+        elif not len(liked):
+            return None
+        elif name == "taste_last":
+            last = liked[:5]
+            out[last[np.argmax(cosine[last])]] = 1.0
+        elif name == "taste_short":
+            last = liked[:5]
+            out[last] = weights[last] * 0.8 ** np.arange(len(last)) * np.maximum(0, cosine[last])
+        else:
+            out[liked] = weights[liked] * 0.5 ** (liked / 30.0) * np.maximum(0, cosine[liked])
+            if name == "taste_interest" and len(self.subject.tastes) > 2:
+                best = int(np.argmax(self.subject.tastes[2:] @ side.vectors[text]))
+                out[self.subject.interest_of != best] = 0.0
+        return out
+
+    # --------------------------------------------------------------------------- reasons
+
+    def reasons(self, row: int, weights: F64) -> list[Reason]:
+        """At most two reasons, by the ``weights`` (f,) of features for this item (contributions, or evidence)."""
+        by_code: dict[str, tuple[float, int]] = {}
+        for place in np.argsort(-weights[: len(NAMES)], kind="stable")[:8].tolist():
+            code = FEATURES[place].reason
+            if weights[place] <= 0:
+                break
+            if code and code not in by_code:
+                by_code[code] = (float(weights[place]), place)
+        out: list[Reason] = []
+        for code, (_, place) in by_code.items():
+            reason = self._reason(code, place, row)
+            if reason is not None:
+                out.append(reason)
+            if len(out) == REASONS:
+                break
+        return out
+
+    def _reason(self, code: str, place: int, row: int) -> Reason | None:
+        make: dict[str, Callable[[], Reason | None]] = {
+            "because_of": lambda: self._because(code, place, row, "goes with"),
+            "taste": lambda: self._because(code, place, row, "is close in content to"),
+            "tag": lambda: self._tag(row),
+            "again": lambda: Reason(code, "You had it before."),
+            "popular": lambda: Reason(code, "Popular with everybody."),
+            "trending": lambda: Reason(code, "Popular right now."),
+            "new": lambda: Reason(code, "New in the catalogue."),
+            "query": lambda: Reason(code, "Matches your words."),
+        }
+        return make[code]()
+
+    def _because(self, code: str, place: int, row: int, verb: str) -> Reason | None:
+        items = list(dict.fromkeys(source.item for source in self.sources(place, row)))[:2]
+        if not items:
+            return None
+        titles = [self.catalogue.title(self.computer.state.items.get(item)) for item in items]
+        return Reason(code, f"It {verb} {' and '.join(titles)}.", items)
+
+    def _tag(self, row: int) -> Reason | None:
+        codes = [code for code in self.catalogue.side().tags[row].tolist() if code >= 0]
+        liked = self.subject.tags_long
+        best = sorted((c for c in codes if c < len(liked) and liked[c] > 0), key=lambda c: (-float(liked[c]), c))[:2]
+        if not best:
+            return None
+        tags = [self.catalogue.tags.ids[c] for c in best]
+        return Reason("tag", f"You often choose {', '.join(t.split(':', 1)[-1] for t in tags)}.", tags=tags)
+
+
+def evidence(x: F32, order: I64, prior: F64) -> F64:
+    """(k, f) how much each feature speaks for the shown items: prior-weighted difference to the mean candidate.
+
+    Cheap and model-free; used for reasons when exact contributions weren't asked for. x: (m, f), order: (k,).
+    """
+    mean = x[:, : len(prior)].mean(axis=0)
+    scale = x[:, : len(prior)].std(axis=0) + 1e-6
+    z = (x[order][:, : len(prior)] - mean) / scale
+    return np.where(x[order][:, : len(prior)] != 0, np.minimum(z, 3.0) * (np.abs(prior) + 0.02), 0.0)

@@ -1,0 +1,157 @@
+"""The shelf of ranking models: artefacts of a directory (or of memory) as models that serve, and training onto it."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from palate.catalogue import Catalogue
+from palate.config import Settings
+from palate.errors import Conflict, CorruptArtefact, PalateError
+from palate.line import Model, prior_model
+from palate.opening import Parts, Progress
+from palate.score import load_scorer
+from palate.train import artefact
+from palate.train.manifest import Artefact
+from palate.train.neighbours import bind_neighbours
+from palate.types import ModelInfo, TrainReport
+
+_LOADED = 3
+_log = logging.getLogger("palate")
+
+
+class ModelShelf:
+    """Artefacts under ``models/``; an engine in memory keeps them in a temporary directory."""
+
+    def __init__(self, path: Path | None, catalogue: Catalogue) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="palate-") if path is None else None
+        self.directory = Path(self._temporary.name) if self._temporary is not None else Path(path or "") / "models"
+        self.catalogue = catalogue
+        self.events_at_training = 0
+        self._loaded: OrderedDict[str, Artefact] = OrderedDict()
+
+    def active(self) -> Model:
+        """The active model, or the prior blend where none was trained. Errors: ``CorruptArtefact``."""
+        version = artefact.active(self.directory)
+        return prior_model() if version is None else self._model(artefact.load(self.directory / version))
+
+    def _model(self, found: Artefact) -> Model:
+        manifest = found.manifest
+        encoder = self.catalogue.cache.encoder.name
+        if manifest.encoder and manifest.encoder != encoder:
+            raise Conflict(
+                f"The model {manifest.version} was trained with the encoder {manifest.encoder}, and this directory is "
+                f"configured for {encoder}: set language.encoder back, or train again."
+            )
+        scorer_arrays = {k.removeprefix("scorer."): v for k, v in found.arrays.items() if k.startswith("scorer.")}
+        extra: dict[str, Any] = manifest.extra
+        scorer = load_scorer(scorer_arrays, extra.get("scorer", {}))
+        if list(scorer.features) != manifest.features:
+            raise CorruptArtefact(f"The model {manifest.version} scores other features than its manifest names.")
+        self.events_at_training = max(self.events_at_training, manifest.events)
+        return Model(
+            manifest.version,
+            scorer,
+            bind_neighbours(found.arrays, self.catalogue.state.items),
+            tuple(extra.get("context", ())),
+            bool(extra.get("queries", False)),
+        )
+
+    def version(self, version: str, serving: Model) -> Model:
+        """The model ``version`` for explaining what it once did. Errors: ``NotFound`` when it was pruned."""
+        if version == serving.version:
+            return serving
+        if version == "prior":
+            return prior_model()
+        found = self._loaded.get(version)
+        if found is None:
+            found = artefact.load(self.directory / version)
+            self._loaded[version] = found
+            if len(self._loaded) > _LOADED:
+                self._loaded.popitem(last=False)
+        return self._model(found)
+
+    def list(self) -> list[ModelInfo]:
+        """Every artefact, newest first; a corrupt one is left out (``palate doctor`` names it)."""
+        active = artefact.active(self.directory)
+        found: list[ModelInfo] = []
+        for version in artefact.list_versions(self.directory):
+            try:
+                manifest = artefact.read_manifest(self.directory / version)
+            except CorruptArtefact as error:
+                _log.warning("%s", error.message)
+                continue
+            found.append(
+                ModelInfo(
+                    version=manifest.version,
+                    created=manifest.created,
+                    kind=manifest.kind,
+                    active=manifest.version == active,
+                    metrics=manifest.metrics,
+                    log_position=manifest.log_position,
+                    encoder=manifest.encoder,
+                    events=manifest.events,
+                )
+            )
+        return sorted(found, key=lambda info: info.version, reverse=True)
+
+    def activate(self, version: str) -> Model:
+        """Make ``version`` active, loaded whole before anything changes. Errors: ``NotFound``, ``CorruptArtefact``."""
+        model = self._model(artefact.load(self.directory / version))
+        artefact.activate(self.directory, version)
+        return model
+
+    def rollback(self) -> Model:
+        """Go back to the version before. Errors: ``Conflict`` when there is none."""
+        artefact.rollback(self.directory)
+        return self.active()
+
+    # --------------------------------------------------------------------------- training
+
+    def train(self, parts: Parts, settings: Settings, progress: Progress | None) -> TrainReport:
+        """Train in this process and put the artefact on the shelf, not active yet."""
+        from palate.train.run import train
+
+        log = parts.decisions.log
+        if log is not None:
+            log.flush()
+        trained = train(
+            parts.store,
+            settings,
+            parts.cache,
+            log.read() if log is not None else (),
+            None if parts.path is None else parts.path / "replay",
+            progress,
+        )
+        manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
+        artefact.prune(self.directory)
+        return TrainReport(
+            version=manifest.version,
+            kind=manifest.kind,
+            activated=False,
+            metrics=manifest.metrics,
+            decisions=trained.decisions,
+            rows=trained.rows,
+            seconds=trained.seconds,
+        )
+
+    def train_apart(self, parts: Parts, settings: Settings) -> str:
+        """Train in a process of its own, so that requests keep their core; returns the new version.
+
+        Errors: ``PalateError`` with what the process said. In memory it trains in this process.
+        """
+        if parts.path is None:
+            return self.train(parts, settings, None).version
+        if parts.decisions.log is not None:
+            parts.decisions.log.flush()
+        done = subprocess.run(
+            [sys.executable, "-m", "palate.train.worker", str(parts.path)], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise PalateError(f"Training failed: {done.stderr.strip()[-500:] or f'exit code {done.returncode}'}")
+        return done.stdout.strip().splitlines()[-1]

@@ -1,0 +1,52 @@
+"""The profile of a user as a person reads it: history with titles, tags with weights, interests in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palate.catalogue import Catalogue
+from palate.features import Computer
+from palate.state import State
+from palate.types import F32, HistoryEntry, TagWeight, UserProfile
+
+TAGS = 12
+
+
+def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: str) -> UserProfile:
+    """What is believed of ``user``, newest history first; ``known`` is False where nothing is."""
+    row = state.users.get(user)
+    subject = computer.subject(row, catalogue.side())
+    _, _, _, values = state.history_of(row)
+    history = [
+        HistoryEntry(
+            state.items.ids[item],
+            state.types.ids[kind],
+            ts,
+            None if np.isnan(value) else float(value),
+            catalogue.title(item),
+        )
+        for item, ts, kind, value in zip(
+            subject.items.tolist(), subject.ts.tolist(), subject.kinds.tolist(), values[::-1].tolist(), strict=True
+        )
+    ]
+    interests: list[list[str]] = []
+    for number in range(max(0, len(subject.tastes) - 2)):
+        members = subject.items[subject.interest_of == number]
+        if len(members):
+            interests.append([catalogue.title(item) for item in dict.fromkeys(members.tolist())][:5])
+    return UserProfile(
+        user=user,
+        known=subject.count > 0 or row in state.user_fields,
+        fields=dict(state.user_fields.get(row, {})),
+        interactions=subject.count,
+        history=history,
+        long_term=_tags(subject.tags_long, catalogue),
+        short_term=_tags(subject.tags_short, catalogue),
+        interests=interests,
+        as_of=state.seq,
+    )
+
+
+def _tags(shares: F32, catalogue: Catalogue) -> list[TagWeight]:
+    best = np.argsort(-shares, kind="stable")[:TAGS]
+    return [TagWeight(catalogue.tags.ids[c], round(float(shares[c]), 4)) for c in best.tolist() if shares[c] > 0]
