@@ -90,13 +90,13 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never)."""
 
-    decisions: int = 6000
-    candidates: int = 100
+    decisions: int = 5000
+    candidates: int = 80
     valid_share: float = 0.25
     window_share: float = 0.2
     trees: int = 300
     leaves: int = 31
-    learning_rate: float = 0.05
+    learning_rate: float = 0.08
     auto_events: int = 0
     ease_items: int = 6000
     seed: int = 1

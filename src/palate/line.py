@@ -168,7 +168,7 @@ class Line:
         ids = [item if isinstance(item, str) else item.id for item in items]
         fields = {n: item.fields for n, item in enumerate(items) if not isinstance(item, str) and item.fields}
         rows = np.array([self.state.items.get(name) for name in ids], np.int32)
-        return Candidates(rows, ids, [()] * len(ids), fields)
+        return Candidates(rows, ids, fields, np.zeros(len(ids), np.int64))
 
     def _retrieve(
         self,
@@ -205,27 +205,28 @@ class Line:
                 worth = np.log1p(subject.seen_count) + 2.0 ** ((subject.seen_last - now) / (30 * 86_400_000.0))
                 lists["again"] = ItemToItem(subject.seen, worth)(sizes.again, allowed)[0]
             if len(subject.tastes):
-                found = self.catalogue.vectors.search(subject.tastes, sizes.vector // 2, allowed)
-                for place, label in enumerate(("taste", "taste_now", *["interest"] * 8)[: len(found)]):
-                    lists[f"{label}{place - 1}" if label == "interest" else label] = found[place][0]
+                # The long-term taste, or the interests that make it up, and what the last events say.
+                probes = subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]
+                found = self.catalogue.vectors.search(probes, sizes.vector // 2, allowed)
+                for place, (near, _) in enumerate(found):
+                    lists["taste_now" if place == 0 else f"taste_{place}"] = near
             clock.skipped("lexical", "no query")
-        rows, _, sources = fuse(lists, sizes.candidates, sizes.rrf)
+        rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
         wanted = request.k or 10
         if query is None and len(rows) < wanted:
-            rows, sources = self._fill(rows, sources, allowed, wanted)
+            newest = self._newest(rows, allowed, wanted - len(rows))
+            rows, names = np.concatenate([rows, newest]), (*names, "catalogue")
+            held = np.concatenate([held, np.full(len(newest), 1 << (len(names) - 1), np.int64)])
         clock.ran("candidates", {"retrieved": len(rows)} | {name: len(found) for name, found in lists.items()})
         ids = self.state.items.ids
-        return Candidates(rows, [ids[row] for row in rows.tolist()], sources, {})
+        return Candidates(rows, [ids[row] for row in rows.tolist()], {}, held, names)
 
-    def _fill(
-        self, rows: I32, sources: list[tuple[str, ...]], allowed: Bools, wanted: int
-    ) -> tuple[I32, list[tuple[str, ...]]]:
-        """Newest catalogue items, so that a list is full even before the first event."""
+    def _newest(self, rows: I32, allowed: Bools, n: int) -> I32:
+        """``n`` newest catalogue items not in ``rows``, so that a list is full even before the first event."""
         rest = allowed.copy()
         rest[rows] = False
         others = np.flatnonzero(rest)
-        newest = others[np.lexsort((others, -self.state.item("created")[others]))][: wanted - len(rows)]
-        return np.concatenate([rows, newest.astype(np.int32)]), sources + [("catalogue",)] * len(newest)
+        return others[np.lexsort((others, -self.state.item("created")[others]))][:n].astype(np.int32)
 
     # -------------------------------------------------------------------------- filters
 
@@ -285,8 +286,9 @@ class Line:
             Candidates(
                 candidates.rows[keep],
                 [candidates.ids[place] for place in keep],
-                [candidates.retrieved[place] for place in keep],
                 {n: candidates.fields[place] for n, place in enumerate(keep) if place in candidates.fields},
+                candidates.held[keep],
+                candidates.retrievers,
             ),
             removed,
         )

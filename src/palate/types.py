@@ -301,16 +301,22 @@ class Candidates:
     """Candidates on their way through the line.
 
     rows: (m,) int32, catalogue rows, −1 where the item is unknown. ids: the caller's ids, same order.
-    retrieved: which retrievers named each candidate, or empty for given ones. fields: overrides by position.
+    fields: overrides by position. held: (m,) bit masks of the retrievers in ``retrievers`` that named each.
     """
 
     rows: I32
     ids: list[str]
-    retrieved: list[tuple[str, ...]]
     fields: dict[int, dict[str, FieldValue]]
+    held: I64
+    retrievers: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def sources(self, place: int) -> tuple[str, ...]:
+        """The retrievers that named the candidate at ``place``; empty for given ones."""
+        mask = int(self.held[place])
+        return tuple(name for bit, name in enumerate(self.retrievers) if mask >> bit & 1)
 
 
 @dataclass(slots=True)

@@ -97,16 +97,7 @@ def fit_trees(
         callbacks = [lightgbm.early_stopping(40, verbose=False)]
     booster: Any = lightgbm.train(parameters, data, num_boost_round=trees, valid_sets=sets, callbacks=callbacks)
     count = int(booster.best_iteration or booster.num_trees())
-    if valid is not None and count < booster.num_trees():
-        return from_lightgbm(_shortened(booster, count), names), count
     return from_lightgbm(booster, names), count
-
-
-def _shortened(booster: Any, count: int) -> Any:
-    """The first ``count`` trees of a booster."""
-    import lightgbm
-
-    return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=count))
 
 
 def fit(
@@ -128,7 +119,7 @@ def fit(
     if progress is not None:
         progress("fit", 1, 3)
     if len(train) >= 100 and len(valid) >= 20:
-        scorers["trees"], trees = fit_trees(train, valid, names, settings, settings.trees)
+        scorers["trees"], trees = fit_trees(train, _thinned(valid, settings), names, settings, settings.trees)
     metrics = {kind: judge(scorer, valid) for kind, scorer in scorers.items()}
     order = list(scorers)
     best = max(order, key=lambda kind: (metrics[kind], -order.index(kind)))
