@@ -65,6 +65,7 @@ class PalateSystem:
 
         # The engine stands to the left of this package and imports lazily what it needs.
         module: Any = imported
+        self._notes: dict[str, Any] = {}
         self._stream = stream
         self._codes = {name: code for code, name in enumerate(stream.item_ids)}
         self._at = 0
@@ -77,7 +78,11 @@ class PalateSystem:
         def training(stage: str, done: int, total: int) -> None:
             progress(f"palate: {stage}", done, total)
 
-        self._trained: Any = self._engine.train(progress=training)
+        try:
+            report = self._engine.train(progress=training)
+            self._notes = {"model": report.version, "kind": report.kind, "trained": "once, before the test window"}
+        except InvalidInput as error:  # too few events to train on: the engine ranks untrained, and the report says so
+            self._notes = {"trained": f"not: {error.message}"}
 
     def feed(self, stop: int) -> None:
         """Ingest the events up to ``stop``, each item and user event in its place among them.
@@ -123,8 +128,7 @@ class PalateSystem:
         return found
 
     def notes(self) -> dict[str, Any]:
-        report = self._trained
-        return {"model": report.version, "kind": report.kind, "trained": "once, before the test window"}
+        return dict(self._notes)
 
     def close(self) -> None:
         """Close the engine."""
