@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"line"},
     {"explain"},
     {"train"},
-    {"opening", "answer", "portrait"},
+    {"opening", "answer", "portrait", "intake", "background"},
     {"models"},
     {"engine"},
     {"evaluate", "datasets"},

@@ -44,7 +44,7 @@ from palate.types import (
 __version__ = "0.1.0"
 
 
-def open(
+def open(  # noqa: A001
     path: str | Path,
     scene: Scene | None = None,
     settings: Settings | None = None,

@@ -98,7 +98,7 @@ def build_answer(
                 weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
             else:
                 weight = weights[position]
-            reasons = explainer.reasons(row, weight)
+            reasons = explainer.reasons(row, weight, scored.x[place])
             if explored[position]:
                 reasons.insert(0, Reason("exploration", "Shown to learn whether it suits you."))
                 terms.append(Contribution("policy.exploration", float(position + 1), 0.0))
@@ -207,7 +207,7 @@ def explain_decision(
     terms, base = explainer.contributions(row, x, has_query)
     by_feature = {term.feature: term.contribution for term in terms}
     weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
-    reasons = explainer.reasons(row, weight)
+    reasons = explainer.reasons(row, weight, x)
     for term in terms:
         term.sources = [source for source in term.sources if source.timestamp <= decision.timestamp]
         for source in term.sources:

@@ -20,22 +20,22 @@ import numpy as np
 
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, seeded, similarity, stage_since
+from palate.background import BackgroundEncoder
 from palate.config import Settings
-from palate.errors import Conflict, InvalidInput, NotFound
+from palate.errors import Conflict, NotFound
 from palate.explain import Explainer
 from palate.frames import frame_events, is_frame
+from palate.intake import each, first_error, merge, records_of, stamped_records
 from palate.line import Line, Model
 from palate.models import ModelShelf
 from palate.policy import make_policy
 from palate.portrait import draw_profile
 from palate.state import State, snapshot
-from palate.state.state import subject_of
 from palate.store import AppendResult, Record
 from palate.store.commit import GroupCommitter
-from palate.train.history import event_of, stamped
+from palate.train.history import event_of
 from palate.types import (
     F64,
-    Assigned,
     Counts,
     Event,
     Explanation,
@@ -53,11 +53,10 @@ from palate.types import (
 Progress = Callable[[str, int, int], None]
 _CHUNK = 5_000
 _FOLD = 1_000
-_ASSIGNED = 100_000
 
 
 class Engine:
-    """One directory of events, models and state. Use ``palate.open``; safe from several threads; close it in the end."""
+    """One directory of events, models and state. Use ``palate.open``; thread-safe; close it in the end."""
 
     def __init__(self, path: Path | str, settings: Settings, until: int | None = None) -> None:
         self.settings = settings
@@ -78,10 +77,7 @@ class Engine:
         self._committer = (
             None if until is not None else GroupCommitter(parts.store, self._fold, settings.serve.queue_events)
         )
-        self._work = threading.Event()
-        self._encoder = threading.Thread(target=self._encode_loop, name="palate-encoder", daemon=True)
-        self._encoder.start()
-        self._work.set()
+        self._encoder = BackgroundEncoder(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
 
     def __enter__(self) -> Engine:
         return self
@@ -98,7 +94,7 @@ class Engine:
         Errors: ``InvalidInput`` when there are events and none is good; ``Unavailable`` when the disk refuses.
         """
         frame = is_frame(events)
-        source: Iterable[object] = frame_events(events) if frame else _each(events)
+        source: Iterable[object] = frame_events(events) if frame else each(events)
         total = IngestResult(0, 0, [], self.state.seq)
         waiting: list[tuple[Future[IngestResult], int]] = []
         batch: list[object] = []
@@ -107,7 +103,7 @@ class Engine:
         def settle(most: int) -> None:
             while len(waiting) > most:
                 future, start = waiting.pop(0)
-                _merge(total, future.result(), start, assigned=not frame)
+                merge(total, future.result(), start, not frame)
                 if progress is not None:
                     progress(start)
 
@@ -123,8 +119,7 @@ class Engine:
             done += len(batch)
         settle(0)
         if done and not total.accepted and not total.duplicates:
-            first = total.rejected[0]
-            raise InvalidInput(f"None of {done} events is good; the first (index {first.index}): {first.error}")
+            raise first_error(total.rejected, done)
         if progress is not None:
             progress(done)
         return total
@@ -141,7 +136,7 @@ class Engine:
         """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
         if self._committer is None:
             raise Conflict("This engine was opened with until=…, for reading; open the directory without it to write.")
-        records, assigned = _records(good)
+        records, assigned = records_of(good)
         answer: Future[IngestResult] = Future()
         answer.set_running_or_notify_cancel()
         if not records:
@@ -165,35 +160,16 @@ class Engine:
         for start in range(0, len(records), _FOLD):
             part = records[start : start + _FOLD]
             with self._lock:
-                self.catalogue.update(self.state.apply(stamped(part), part[-1].seq))
+                self.catalogue.update(self.state.apply(stamped_records(part), part[-1].seq))
         if self.catalogue.pending:
-            self._work.set()
+            self._encoder.wake()
         after = self.settings.train.auto_events
         if after and self.state.events - self.shelf.events_at_training >= after and self.training != "running":
             self.train_in_background()
 
-    def _encode_loop(self) -> None:
-        """Encode new texts as they come, off every request's path."""
-        while True:
-            self._work.wait()
-            if self._closed:
-                return
-            with self._lock:
-                texts = self.catalogue.take_pending(64)
-                if not texts:
-                    self._work.clear()
-                    continue
-            encoded = self.catalogue.encode(texts)
-            with self._lock:
-                self.catalogue.place(texts, *encoded)
-                self.line.computer.forget()
-
     def wait_encoded(self, timeout: float = 600.0) -> bool:
         """Wait until no text is pending; False when ``timeout`` seconds were not enough."""
-        end = time.monotonic() + timeout
-        while self._work.is_set() and time.monotonic() < end:
-            time.sleep(0.005)
-        return not self._work.is_set()
+        return self._encoder.wait(timeout)
 
     # --------------------------------------------------------------------------- ranking
 
@@ -408,7 +384,7 @@ class Engine:
             self.line = Line(fresh, self.catalogue, self.settings)
             self.shelf.catalogue = self.catalogue
             self._model = self.shelf.active()
-        self._work.set()
+        self._encoder.wake()
         return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
 
     def close(self) -> None:
@@ -418,42 +394,7 @@ class Engine:
         if self._committer is not None:
             self._committer.close()
         self._closed = True
-        self._work.set()
-        self._encoder.join()
+        self._encoder.close()
         if self.path is not None and self._committer is not None and self.state.seq > self._at_snapshot:
             self.snapshot()
         self.parts.close()
-
-
-def _each(events: object) -> Iterable[object]:
-    if isinstance(events, dict) or hasattr(events, "__struct_fields__"):
-        return [events]  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(events, Iterable) and not isinstance(events, str | bytes):
-        return events  # pyright: ignore[reportUnknownVariableType]
-    raise InvalidInput(
-        f"Events must be a struct, a dict, a list of them, or a frame; this is a {type(events).__name__}.", "events"
-    )
-
-
-def _records(good: Sequence[tuple[int, Event]]) -> tuple[list[Record], list[Assigned]]:
-    received = wire.now_ms()
-    records: list[Record] = []
-    assigned: list[Assigned] = []
-    for index, event in good:
-        if event.id is None or event.timestamp is None:
-            event.id = event.id or wire.new_id()
-            event.timestamp = received if event.timestamp is None else event.timestamp
-            assigned.append(Assigned(index, event.id, int(event.timestamp)))
-        subject = subject_of(getattr(event, "user", None), getattr(event, "session", None))
-        kind = type(event).__name__.lower()
-        records.append(Record(0, event.id, int(event.timestamp), kind, subject, received, wire.encode_event(event)))
-    return records, assigned
-
-
-def _merge(total: IngestResult, part: IngestResult, start: int, assigned: bool) -> None:
-    total.accepted += part.accepted
-    total.duplicates += part.duplicates
-    total.seq = max(total.seq, part.seq)
-    total.rejected += [Rejected(bad.index + start, bad.error) for bad in part.rejected]
-    if assigned and len(total.assigned) < _ASSIGNED:
-        total.assigned += [Assigned(a.index + start, a.id, a.timestamp) for a in part.assigned]

@@ -19,6 +19,8 @@ from palate.types import F32, F64, I64, Contribution, Reason, Source
 
 _FIRST_CHANNEL = column("next_1")
 _SMALLEST = 1e-12
+_NEW = np.log1p(30.0)
+"""log days up to which an item is called new."""
 SOURCES = 3
 REASONS = 2
 
@@ -40,7 +42,7 @@ class Explainer:
         terms, base = contributions(self.model, x[None, :], has_query)
         order = np.argsort(-np.abs(terms[0]), kind="stable")
         out: list[Contribution] = []
-        for place in order.tolist():
+        for place in map(int, order):
             if abs(terms[0, place]) < _SMALLEST:
                 break
             value = float(x[place])
@@ -91,7 +93,7 @@ class Explainer:
             mine = set(tags[row][tags[row] >= 0].tolist())
             window = 5 if NAMES[place] == "tags_short" else len(self.subject.items)
             decay = self.subject.weights * 0.5 ** (np.arange(len(self.subject.items)) / 30.0)
-            common = np.array([len(mine.intersection(t.tolist())) for t in tags[self.subject.items]], np.float64)
+            common = np.isin(tags[self.subject.items], list(mine)).sum(axis=1).astype(np.float64)
             return np.maximum(0, decay) * common * (np.arange(len(common)) < window)
         return None
 
@@ -126,14 +128,19 @@ class Explainer:
 
     # --------------------------------------------------------------------------- reasons
 
-    def reasons(self, row: int, weights: F64) -> list[Reason]:
-        """At most two reasons, by the ``weights`` (f,) of features for this item (contributions, or evidence)."""
+    def reasons(self, row: int, weights: F64, x: F32) -> list[Reason]:
+        """At most two reasons, by the ``weights`` (f,) of features for this item (contributions, or evidence).
+
+        A feature only gives a reason where its value ``x`` (f,) says what the words say: nothing is "popular" for
+        being less unpopular than others.
+        """
         by_code: dict[str, tuple[float, int]] = {}
-        for place in np.argsort(-weights[: len(NAMES)], kind="stable")[:8].tolist():
+        for place in map(int, np.argsort(-weights[: len(NAMES)], kind="stable")[:10]):
             code = FEATURES[place].reason
             if weights[place] <= 0:
                 break
-            if code and code not in by_code:
+            holds = x[place] < _NEW if code == "new" else x[place] > 0
+            if code and holds and code not in by_code:
                 by_code[code] = (float(weights[place]), place)
         out: list[Reason] = []
         for code, (_, place) in by_code.items():
@@ -165,12 +172,12 @@ class Explainer:
         return Reason(code, f"It {verb} {' and '.join(titles)}.", items)
 
     def _tag(self, row: int) -> Reason | None:
-        codes = [code for code in self.catalogue.side().tags[row].tolist() if code >= 0]
+        codes = [int(code) for code in self.catalogue.side().tags[row] if code >= 0]
         liked = self.subject.tags_long
         best = sorted((c for c in codes if c < len(liked) and liked[c] > 0), key=lambda c: (-float(liked[c]), c))[:2]
         if not best:
             return None
-        tags = [self.catalogue.tags.ids[c] for c in best]
+        tags: list[str] = [self.catalogue.tags.ids[c] for c in best]
         return Reason("tag", f"You often choose {', '.join(t.split(':', 1)[-1] for t in tags)}.", tags=tags)
 
 

@@ -26,7 +26,7 @@ def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: s
             catalogue.title(item),
         )
         for item, ts, kind, value in zip(
-            subject.items.tolist(), subject.ts.tolist(), subject.kinds.tolist(), values[::-1].tolist(), strict=True
+            map(int, subject.items), map(int, subject.ts), map(int, subject.kinds), values[::-1], strict=True
         )
     ]
     interests: list[list[str]] = []
@@ -49,4 +49,4 @@ def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: s
 
 def _tags(shares: F32, catalogue: Catalogue) -> list[TagWeight]:
     best = np.argsort(-shares, kind="stable")[:TAGS]
-    return [TagWeight(catalogue.tags.ids[c], round(float(shares[c]), 4)) for c in best.tolist() if shares[c] > 0]
+    return [TagWeight(catalogue.tags.ids[c], round(float(shares[c]), 4)) for c in map(int, best) if shares[c] > 0]

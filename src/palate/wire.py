@@ -368,12 +368,13 @@ def _all_plain(items: list[str | Candidate], limits: Limits) -> bool:
 
 def read_request(kind: type[T], **options: Any) -> T:
     """A request from keyword arguments, under the wire's own rules. Errors: ``InvalidInput`` naming the argument."""
-    given = {name: list(value) if isinstance(value, tuple | set) else value for name, value in options.items()}
-    given = {name: value for name, value in given.items() if value is not None or name in ("user", "k")}
-    if "items" in given:
-        given["items"] = [
-            msgspec.structs.asdict(item) if isinstance(item, Candidate) else item for item in given["items"]
-        ]
+    given: dict[str, Any] = {}
+    for name, value in options.items():
+        if value is None and name not in ("user", "k"):
+            continue
+        given[name] = list(value) if isinstance(value, tuple | set) else value  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(given.get("items"), list):
+        given["items"] = [msgspec.structs.asdict(v) if isinstance(v, Candidate) else v for v in given["items"]]
     try:
         return msgspec.convert(given, kind)
     except msgspec.ValidationError as error:

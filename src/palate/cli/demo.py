@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from palate.cli.console import Bars, JsonOption, LangOption, Out, bar, moment, number, row, table
+from palate.cli.console import Bars, JsonOption, LangOption, Out, bar, moment, row, table
 from palate.cli.data import feed
 from palate.cli.messages import say
 from palate.cli.ranking import ranking_table
@@ -152,6 +152,7 @@ def _tell(dataset: Dataset, directory: Path, bars: Bars, out: Out) -> Story:
         result = engine.ingest([event])
         after = engine.answer(request, now=now)
         with palate.open(directory, until=until) as past:
+            past.wait_encoded()
             again = past.answer(request, now=now)
         story = _story(engine, dataset, directory, report, history, before, event, after, again)
         if not out.json:
@@ -260,7 +261,7 @@ def _show(
     )
     for entry in story.history:
         name = entry.get("title") or entry["item"]
-        row(past, moment(entry["timestamp"]), entry["type"], name, number(entry["value"]))
+        row(past, moment(entry["timestamp"]), entry["type"], name, _plain(entry["value"]))
     out.show(past)
     out.show(ranking_table(before, say("title.before"), engine.title, _SHOWN))
     out.say("demo.event", user=story.user, title=story.event["title"] or story.event["item"])
@@ -271,6 +272,10 @@ def _show(
     else:
         out.say("demo.still", k=K)
     out.say("demo.reproduced" if story.reproduced else "demo.not_reproduced", seq=until)
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 def _moved_table(moved: list[Move]) -> Any:

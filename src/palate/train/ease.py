@@ -40,11 +40,11 @@ def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: 
     matrix.data[:] = 1.0
     gram: F32 = np.asarray((matrix.T @ matrix).todense(), np.float32)
     gram[np.diag_indices_from(gram)] += strength
-    factor, _ = scipy.linalg.lapack.spotrf(gram, lower=0, overwrite_a=True)
-    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=0, overwrite_c=True)
-    upper = np.triu(inverse)
-    inverse = upper + np.triu(inverse, 1).T
-    diagonal = np.diag(inverse).copy()
+    lapack: Any = scipy.linalg.lapack
+    factor = lapack.spotrf(gram, lower=0, overwrite_a=True)[0]
+    upper: F32 = np.triu(lapack.spotri(factor, lower=0, overwrite_c=True)[0])
+    inverse: F32 = upper + np.triu(upper, 1).T
+    diagonal: F32 = np.diag(inverse).copy()
     return _sparse(inverse, diagonal, kept.astype(np.int64), n_items)
 
 

@@ -55,10 +55,10 @@ def fit_linear(examples: Examples, names: tuple[str, ...]) -> LinearScorer:
         gradient = ((p - weight).astype(np.float32) @ z).astype(np.float64) / groups + 2 * L2 * w
         return value, gradient
 
-    found: Any = scipy.optimize.minimize(
-        loss, np.zeros(z.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100}
-    )
-    return LinearScorer(names, found.x, mean.astype(np.float64), scale.astype(np.float64))
+    optimise: Any = scipy.optimize
+    found: Any = optimise.minimize(loss, np.zeros(z.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100})
+    weights: F64 = np.asarray(found.x, np.float64)
+    return LinearScorer(names, weights, mean.astype(np.float64), scale.astype(np.float64))
 
 
 def fit_trees(

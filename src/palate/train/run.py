@@ -176,8 +176,8 @@ def _labelled(live: list[Decision], history: History) -> list[Decision]:
     by_subject: dict[str, list[tuple[int, str]]] = {}
     wanted = {decision.ranking for decision in live}
     subjects = {decision.subject for decision in live}
-    for place in history.interactions.tolist():
-        ts, _, event = history.events[place]
+    for position in history.interactions:
+        ts, _, event = history.events[int(position)]
         if not isinstance(event, Interaction):
             continue
         if event.ranking is not None and event.ranking in wanted:

@@ -111,7 +111,12 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
     """
     pages = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True)
     plotly = plotly_file()
-    context = {"version": _version(), "plotly": plotly is not None, "keys": bool(settings.serve.keys)}
+    context = {
+        "version": _version(),
+        "plotly": plotly is not None,
+        "keys": bool(settings.serve.keys),
+        "folder": _folder(engine),
+    }
     index = pages.get_template("index.html").render(context)
     sign_in = pages.get_template("login.html").render(context)
     static = {path.name: path.read_bytes() for path in sorted((_HERE / "static").iterdir()) if path.suffix in _TYPES}
@@ -186,6 +191,11 @@ def _read_query(body: bytes) -> ItemQuery:
 def _page(html: str) -> Response[str]:
     headers = {"content-security-policy": CSP, "cache-control": "no-store", "x-frame-options": "DENY"}
     return Response(html, media_type="text/html", headers=headers)
+
+
+def _folder(engine: Catalogue) -> str:
+    """The directory to name in commands that the page shows; an engine in memory has none."""
+    return str(engine.path) if engine.path is not None else "shop.palate"
 
 
 def _version() -> str:

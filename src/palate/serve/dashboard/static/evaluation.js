@@ -112,7 +112,7 @@ function protocol() {
 }
 
 function content() {
-  if (result === null) return [h("p", {}, t("evaluation.empty")), h("pre", {}, h("code", {}, "palate evaluate --data movies"))];
+  if (result === null) return [h("p", {}, t("evaluation.empty")), h("pre", {}, h("code", {}, `palate evaluate --data movies --dir ${document.body.dataset.folder}`))];
   const first = Object.values(result.systems)[0] ?? {};
   const seens = Object.keys(first);
   if (!seens.includes(choice.seen)) choice.seen = seens[0];

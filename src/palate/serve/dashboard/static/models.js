@@ -63,7 +63,7 @@ function versionsPanel() {
   const train = h("button", { type: "button", disabled: live.status?.training === "running", on: { click: () => change(api.train, "models.train_started") } }, t("models.train"));
   const heads = ["version", "kind", "created", "events", "encoder", "metrics"].map((key) => t(`models.${key}`));
   const body = versions === null ? null : versions.length === 0
-    ? [h("p", {}, t("models.empty")), h("pre", {}, h("code", {}, "palate train"))]
+    ? [h("p", {}, t("models.empty")), h("pre", {}, h("code", {}, `palate train --dir ${document.body.dataset.folder}`))]
     : table(t("models.title"), [...heads, h("span", { class: "sr" }, t("models.activate"))], versions.map(row));
   const training = live.status?.training;
   return h(

@@ -1,0 +1,78 @@
+"""What stands between a caller's events and the log: shapes accepted, ids and times given, records made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from palate import wire
+from palate.errors import InvalidInput
+from palate.state.state import Stamped, subject_of
+from palate.store import Record
+from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected
+
+MOST_ASSIGNED = 100_000
+"""Ids and times given to events of one ``ingest`` that are returned; a whole frame's are not."""
+
+
+class EventRecord(Record, kw_only=True):
+    """A record that still holds its event, so that the fold needn't decode what was just encoded."""
+
+    event: Event
+
+
+def each(events: object) -> Iterable[object]:
+    """One event or many as an iterable. Errors: ``InvalidInput`` for anything else."""
+    if isinstance(events, Mapping | msgspec.Struct):
+        return [cast(object, events)]
+    if isinstance(events, Iterable) and not isinstance(events, str | bytes):
+        return cast("Iterable[object]", events)
+    raise InvalidInput(
+        f"Events must be a struct, a dict, a list of them, or a frame; this is a {type(events).__name__}.", "events"
+    )
+
+
+def records_of(good: Sequence[tuple[int, Event]]) -> tuple[list[Record], list[Assigned]]:
+    """Log records of checked events, and the ids and times that were given where they lacked one."""
+    received = wire.now_ms()
+    records: list[Record] = []
+    assigned: list[Assigned] = []
+    for index, event in good:
+        if event.id is None or event.timestamp is None:
+            event.id = event.id or wire.new_id()
+            event.timestamp = received if event.timestamp is None else event.timestamp
+            assigned.append(Assigned(index, event.id, int(event.timestamp)))
+        if isinstance(event, Interaction | Impression):
+            subject = subject_of(event.user, event.session)
+            kind = "interaction" if isinstance(event, Interaction) else "impression"
+        elif isinstance(event, Item):
+            subject, kind = None, "item"
+        else:
+            subject, kind = event.user, "user"
+        payload = wire.encode_event(event)
+        records.append(EventRecord(0, event.id, int(event.timestamp), kind, subject, received, payload, event=event))
+    return records, assigned
+
+
+def stamped_records(records: Sequence[Record]) -> Iterator[Stamped]:
+    """Just committed records as the fold takes them."""
+    for record in records:
+        yield record.timestamp, record.received, cast(EventRecord, record).event
+
+
+def merge(total: IngestResult, part: IngestResult, start: int, with_assigned: bool) -> None:
+    """Add the result of a batch that began at event ``start`` to that of the whole."""
+    total.accepted += part.accepted
+    total.duplicates += part.duplicates
+    total.seq = max(total.seq, part.seq)
+    total.rejected += [Rejected(bad.index + start, bad.error) for bad in part.rejected]
+    if with_assigned and len(total.assigned) < MOST_ASSIGNED:
+        total.assigned += [Assigned(a.index + start, a.id, a.timestamp) for a in part.assigned]
+
+
+def first_error(rejected: Sequence[Rejected], sent: int) -> InvalidInput:
+    """What to raise when none of ``sent`` events is good."""
+    first: Any = rejected[0]
+    return InvalidInput(f"None of {sent} events is good; the first (index {first.index}): {first.error}")
