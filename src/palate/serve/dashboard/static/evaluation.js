@@ -105,10 +105,17 @@ async function draw(node, rows) {
 }
 
 function protocol() {
-  const rows = Object.entries(result.protocol ?? {}).map(([name, value]) =>
+  const { sentences = [], ...facts } = result.protocol ?? {};
+  const rows = Object.entries(facts).map(([name, value]) =>
     h("div", {}, h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value))),
   );
-  return h("details", { class: "protocol" }, h("summary", {}, t("evaluation.protocol")), h("dl", { class: "facts wide" }, rows));
+  return h(
+    "details",
+    { class: "protocol" },
+    h("summary", {}, t("evaluation.protocol")),
+    h("ul", { class: "sentences" }, sentences.map((text) => h("li", {}, text))),
+    h("dl", { class: "facts wide" }, rows),
+  );
 }
 
 function content() {
