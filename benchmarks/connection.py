@@ -22,6 +22,7 @@ class Reply:
     """An answer. ``last``: the server closes the connection after it."""
 
     status: int
+    headers: dict[str, str]
     body: bytes
     last: bool
 
@@ -76,6 +77,7 @@ class Connection:
 
 
 async def _read(reader: asyncio.StreamReader) -> Reply:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    length = next((int(line[15:]) for line in head.split("\r\n") if line.startswith("content-length:")), 0)
-    return Reply(int(head[9:12]), await reader.readexactly(length), "\r\nconnection: close" in head)
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").strip().split("\r\n")
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Reply(int(first[9:12]), headers, body, headers.get("connection") == "close")

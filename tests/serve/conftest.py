@@ -19,11 +19,11 @@ def start() -> Iterator[Start]:
     """Starts services; those still running at the end of the module are killed."""
     running: list[subprocess.Popen[str]] = []
 
-    def begin(path: Path, host: str = "127.0.0.1", **settings: str) -> Service:
+    def begin(path: Path, host: str = "127.0.0.1", program: str = PROGRAM, **settings: str) -> Service:
         environ = {k: v for k, v in os.environ.items() if not k.startswith("PALATE_")}
         environ |= {"PALATE_LANGUAGE__ENCODER": "hashing", **settings}
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(path), host], stdout=subprocess.PIPE, text=True, env=environ
+            [sys.executable, "-c", program, str(path), host], stdout=subprocess.PIPE, text=True, env=environ
         )
         running.append(process)
         assert process.stdout is not None

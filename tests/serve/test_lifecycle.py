@@ -17,6 +17,14 @@ from benchmarks.connection import Connection, Dropped, Refused
 from tests.serve.service import Service, Start, ndjson
 
 NDJSON = {"content-type": "application/x-ndjson"}
+FULL_DISK = """
+import resource, sys
+from palate.serve import serve
+def announce(url):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    print(url, flush=True)
+serve(sys.argv[1], port=0, announce=announce)
+"""
 TRAIN = {"decisions": 200, "candidates": 20, "trees": 20, "ease_items": 100}
 
 
@@ -219,6 +227,63 @@ def test_it_trains_by_itself_after_enough_events(start: Start, tmp_path: Path, w
     fill(service, world)
     wait_for(lambda: len(service.request("GET", "/v1/models").json()["models"]) > before)
     assert service.stop() == 0
+
+
+def test_overload_is_pushed_back_and_nothing_acknowledged_is_lost(
+    start: Start, tmp_path: Path, world: list[dict[str, Any]]
+) -> None:
+    service = start(tmp_path / "shop.palate", PALATE_SERVE__QUEUE_EVENTS="60")
+    acknowledged: set[str] = set()
+    refused: list[tuple[int, str]] = []
+
+    async def sender(number: int) -> None:
+        connection = Connection(service.url)
+        for step in range(20):
+            batch = [{**event, "id": f"{number}-{step}-{event['id']}"} for event in world[40:90]]
+            reply = await connection.post("/v1/events", batch)
+            if reply.status == 200:
+                acknowledged.update(event["id"] for event in batch)
+            else:
+                refused.append((reply.status, reply.headers.get("retry-after", "")))
+        await connection.close()
+
+    async def everything() -> None:
+        await asyncio.gather(*(sender(number) for number in range(8)))
+
+    asyncio.run(everything())
+    assert acknowledged
+    assert set(refused) == {(429, "1")}
+    counts = service.request("GET", "/v1/status").json()["counts"]
+    assert counts["events"] == len(acknowledged)
+    assert 'status="429"' in service.request("GET", "/metrics").text
+    assert service.stop() == 0
+
+
+def test_a_full_disk_refuses_events_and_rankings_go_on(
+    start: Start, tmp_path: Path, world: list[dict[str, Any]]
+) -> None:
+    """No file may grow past 1 MB once the service runs: to it that is a disk that is full."""
+    service = start(tmp_path / "shop.palate", program=FULL_DISK)
+    fill(service, world)
+    accepted, refused = len(world), None
+    for batch in range(200):
+        events = [{**event, "id": f"{batch}-{event['id']}", "text": "x" * 200} for event in world[40:]]
+        answer = service.request("POST", "/v1/events", content=ndjson(events), headers=NDJSON)
+        if answer.status_code != 200:
+            refused = answer
+            break
+        accepted += len(events)
+    assert refused is not None
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+    assert "retry-after" in refused.headers
+    for _ in range(3):
+        ranking = service.post("/v1/rank", {"user": "u1", "items": ["tea-0", "wine-1"]})
+        assert ranking.status_code == 200, ranking.text
+    assert service.request("GET", "/v1/status").json()["counts"]["events"] == accepted
+    service.process.kill()
+    service.process.wait(10)
+    with palate.open(service.path, language={"encoder": "hashing"}) as engine:
+        assert engine.counts().events == accepted
 
 
 def test_a_held_directory_is_refused(start: Start, tmp_path: Path) -> None:
