@@ -241,6 +241,10 @@ def test_an_evaluation_is_plotted(visit: Any, service: Any) -> None:
     assert page.locator("[aria-sort]").inner_text() == "MRR"
     page.locator("#evaluation select").nth(1).select_option("cold_items")
     page.get_by_text("This group has no figures").wait_for()
+    page.evaluate("document.body.dataset.plotly = 'no'")  # as the page says where the extra is not installed
+    page.locator("#evaluation select").nth(1).select_option("all")
+    page.get_by_text("Plots need the optional package plotly").wait_for()
+    assert page.locator("#evaluation table tbody tr").count() == 2
 
 
 def test_a_refusal_is_shown_as_a_sentence(visit: Any) -> None:
