@@ -136,6 +136,7 @@ def test_metrics_are_in_prometheus_format(service: Service) -> None:
         "palate_requests_total", "palate_request_seconds", "palate_events_total", "palate_log_position",
         "palate_non_finite_total", "palate_clamped_total", "palate_queue_events", "palate_model_info", "palate_ready",
     } <= names  # fmt: skip
+    assert 'palate_model_info{version="' in text
     for line in text.splitlines():
         if not line.startswith("#"):
             name, _, value = line.rpartition(" ")

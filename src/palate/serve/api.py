@@ -64,7 +64,7 @@ class Training(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """The service at a glance. ``model`` is the version that answers."""
+    """The service at a glance. ``model`` is the version that answers (``prior`` until one is trained)."""
 
     version: str
     ready: bool
@@ -74,7 +74,7 @@ class Status(msgspec.Struct):
     latency: dict[str, Latency]
     queue_events: int
     training: str
-    model: str | None
+    model: str
     models: list[ModelInfo]
 
 
@@ -183,7 +183,7 @@ def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Seq
                 latency={name: histogram.latency() for name, histogram in metrics.latency.items()},
                 queue_events=metrics.queue,
                 training=engine.training,
-                model=next((model.version for model in known if model.active), None),
+                model=engine.model,
                 models=known,
             )
         )

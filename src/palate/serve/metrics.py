@@ -136,14 +136,7 @@ class Metrics:
         for name, kind, text, value in single:
             yield from _family(name, kind, text, [("", value)])
         yield from _family(
-            "palate_model_info",
-            "gauge",
-            "The model that answers.",
-            (
-                (f'version="{_escape(m.version)}",kind="{_escape(m.kind)}",encoder="{_escape(m.encoder)}"', 1)
-                for m in engine.models()
-                if m.active
-            ),
+            "palate_model_info", "gauge", "The model that answers.", [(f'version="{_escape(engine.model)}"', 1)]
         )
 
     def _histograms(self) -> Iterator[str]:
