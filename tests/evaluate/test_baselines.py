@@ -9,7 +9,7 @@ import pytest
 
 from palate.config import Settings
 from palate.evaluate import Query, evaluate
-from palate.evaluate.baselines import Incidence, ItemKnn, Popular, Random, Tuned
+from palate.evaluate.baselines import Incidence, ItemKnn, Popular, Random, Tuned, choose
 from palate.evaluate.ease import Ease, item_weights
 from palate.evaluate.protocol import draw, drive, query_at
 from palate.evaluate.stream import Histories, from_source
@@ -151,6 +151,13 @@ def test_ease_folds_the_current_history_in(most):
         expected[kept] = weight[kept] @ b
         assert np.isneginf(found[row]).tolist() == np.isneginf(expected).tolist()
         assert found[row][kept] == pytest.approx(expected[kept], abs=1e-4)
+
+
+def test_a_dear_setting_is_one_for_both_and_the_rest_is_chosen_for_each():
+    variants = [{"l": 1, "d": 1}, {"l": 1, "d": 2}, {"l": 2, "d": 1}, {"l": 2, "d": 2}]
+    valid = {"drop": [0.1, 0.5, 0.2, 0.4], "keep": [0.1, 0.1, 0.4, 0.2]}
+    assert choose(variants, valid, None) == {"drop": 1, "keep": 2}
+    assert choose(variants, valid, "l") == {"drop": 3, "keep": 2}
 
 
 def test_ease_is_refitted_five_times_across_the_window():

@@ -21,6 +21,8 @@ from palate.types import F32, I32, I64
 
 TUNE_EVENTS = 500
 DAY = 86_400_000.0
+LEAST_WEIGHT = 1e-6
+"""Items of a history that weigh less than this beside its latest are left out."""
 
 
 class Baseline(Protocol):
@@ -28,6 +30,8 @@ class Baseline(Protocol):
 
     name: str
     variants: Sequence[dict[str, Any]]
+    shared: str | None
+    """A key of the variants that must be the same for ``drop`` and ``keep``, because each value of it is dear."""
 
     def begin(self, stream: EventStream, histories: Histories, stop: int) -> None:
         """Forget everything, then learn the events before ``stop``."""
@@ -91,10 +95,8 @@ class Tuned:
                 found[mode].append(by_rank(np.array(ranks), 10)["ndcg"].tolist())
             if index % 50 == 0:
                 progress(f"{self.name}: choosing", index, len(union))
-        for mode, values in found.items():
-            if values:
-                self.valid[mode] = np.mean(values, axis=0).tolist()
-                self.chosen[mode] = int(np.argmax(self.valid[mode]))
+        self.valid = {mode: np.mean(values, axis=0).tolist() for mode, values in found.items() if values}
+        self.chosen |= choose(self._baseline.variants, self.valid, self._baseline.shared)
 
     def feed(self, stop: int) -> None:
         self._baseline.feed(stop)
@@ -115,6 +117,15 @@ class Tuned:
     def close(self) -> None:
         self._memo = None
         self._baseline.close()
+
+
+def choose(variants: Sequence[dict[str, Any]], valid: dict[str, list[float]], shared: str | None) -> dict[str, int]:
+    """The best variant of each ``seen``; with ``shared``, among those with the value of it whose bests sum highest."""
+    groups: dict[Any, list[int]] = {}
+    for index, variant in enumerate(variants):
+        groups.setdefault(variant[shared] if shared is not None else None, []).append(index)
+    best = [{mode: max(group, key=values.__getitem__) for mode, values in valid.items()} for group in groups.values()]
+    return max(best, key=lambda picked: sum(valid[mode][index] for mode, index in picked.items()))
 
 
 class Random:
@@ -146,6 +157,7 @@ class Popular:
 
     def __init__(self, name: str, half_lives: Sequence[float]) -> None:
         self.name = name
+        self.shared: str | None = None
         self.variants: Sequence[dict[str, Any]] = [{"half_life_days": days} for days in half_lives]
         self._half_lives = half_lives
 
@@ -242,10 +254,11 @@ class ItemKnn:
         neighbours: Sequence[int] = (100, 0),
         history: int = HISTORY,
     ) -> None:
+        self.shared: str | None = None
         self.variants: Sequence[dict[str, Any]] = [
             {"decay": decay, "neighbours": near, "itself": itself}
-            for decay in decays
             for near in neighbours
+            for decay in decays
             for itself in (False, True)
         ]
         self._history = history
@@ -267,6 +280,7 @@ class ItemKnn:
         recent = self._histories.latest(query.user, query.position, self._history)
         age = np.arange(len(recent))
         weights = np.stack([v["decay"] ** age for v in variants]).astype(np.float32)
+        recent = recent[: int((weights.max(axis=0) >= LEAST_WEIGHT).sum())]
         near = np.array([v["neighbours"] for v in variants], dtype=np.int64)
         itself = np.array([v["itself"] for v in variants], dtype=np.bool_)
         out = np.zeros((len(variants), query.size), dtype=np.float32)
@@ -317,12 +331,15 @@ def _knn(
             i = touched[at]
             cosines[at] = counts[i] / np.sqrt(np.float64(item_fill[i]) * item_fill[j])
             counts[i] = 0
+        least, last = np.float32(-1.0), -1
         for variant in range(len(near)):
-            # The item itself is always the nearest, so it takes one of the places.
-            keep = near[variant] + 1
-            least = np.float32(-1.0)
-            if near[variant] > 0 and size > keep:
-                least = np.partition(cosines[:size], size - keep)[size - keep]
+            if near[variant] != last:  # the same for neighbouring variants, and dear
+                last = near[variant]
+                # The item itself is always the nearest, so it takes one of the places.
+                keep = last + 1
+                least = np.float32(-1.0)
+                if last > 0 and size > keep:
+                    least = np.partition(cosines[:size], size - keep)[size - keep]
             weight = weights[variant, age]
             for at in range(size):
                 i = touched[at]

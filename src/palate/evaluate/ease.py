@@ -23,11 +23,13 @@ class Ease:
     X is the binary matrix of who had what, over the ``items`` most frequent items as of each fit; x the user's whole
     current history, each item weighted by decay^age (1: Steck's binary x). It is fitted before the test window and
     ``REFITS`` times across it; every event is folded into x at once. Items outside stand last, together. A seen item
-    is scored through its neighbours alone, since the diagonal of B is zero. Cost: items³ multiplications a fit.
+    is scored through its neighbours alone, since the diagonal of B is zero. λ is one for both ``seen``, and is chosen
+    on a fit of ``TUNE_ITEMS``. Cost: items³ multiplications a fit; 20 s on one core at 10,000 items, 2.5 s at 5,000.
     """
 
     name = "ease"
     REFITS = 5
+    TUNE_ITEMS = 5_000
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class Ease:
         lambdas: Sequence[float] = (50.0, 200.0, 1000.0),
         decays: Sequence[float] = (0.5, 0.7, 0.9, 1.0),
     ) -> None:
+        self.shared: str | None = "lambda"
         self.variants: Sequence[dict[str, Any]] = [
             {"lambda": strength, "decay": decay} for strength in lambdas for decay in decays
         ]
@@ -47,25 +50,25 @@ class Ease:
         self._pairs = Incidence(stream)
         self._refits: list[int] = []
         self._pairs.feed(stop)
-        self._fit(self._lambdas)
+        self._fit(self._lambdas, min(self._most, self.TUNE_ITEMS))
 
     def settle(self, chosen: Sequence[int], train: int, stop: int) -> None:
         self._used = sorted({float(self.variants[index]["lambda"]) for index in chosen})
         end = len(self._stream)
         self._refits = [stop + (end - stop) * part // (self.REFITS + 1) for part in range(1, self.REFITS + 1)]
         self._fits = 0
-        self._fit(self._used)
+        self._fit(self._used, self._most)
 
     def feed(self, stop: int) -> None:
         while self._refits and self._refits[0] <= stop:
             self._pairs.feed(self._refits.pop(0))
-            self._fit(self._used)
+            self._fit(self._used, self._most)
         self._pairs.feed(stop)
 
-    def _fit(self, lambdas: Sequence[float]) -> None:
+    def _fit(self, lambdas: Sequence[float], most: int) -> None:
         p = self._pairs
         self._weights: dict[float, F32] = {}  # the former ones go before the new take their memory
-        frequent = np.argsort(-p.item_fill, kind="stable")[: self._most]
+        frequent = np.argsort(-p.item_fill, kind="stable")[:most]
         self._items = frequent[p.item_fill[frequent] > 0].astype(np.int32)
         self._place = np.full(len(p.item_fill), -1, dtype=np.int32)
         self._place[self._items] = np.arange(len(self._items), dtype=np.int32)
@@ -90,6 +93,7 @@ class Ease:
     def notes(self) -> dict[str, Any]:
         return {
             "items": f"the {len(self._items)} most frequent of {len(self._place)} (at most {self._most})",
+            "lambda_chosen_with_items": min(self._most, self.TUNE_ITEMS),
             "fits": self._fits,
             "history": "every distinct item of the user, folded in at once",
         }
@@ -139,11 +143,15 @@ def _finish(inverse: F32) -> None:
     diagonal = np.empty(size, dtype=np.float32)
     for i in range(size):
         diagonal[i] = inverse[i, i]
+    # In tiles: the lower triangle is written column by column, which misses the cache at every step otherwise.
+    for top in range(0, size, 64):
+        for left in range(top, size, 64):
+            for i in range(top, min(top + 64, size)):
+                for j in range(max(left, i + 1), min(left + 64, size)):
+                    value = inverse[i, j]
+                    inverse[j, i] = -value / diagonal[i]
+                    inverse[i, j] = -value / diagonal[j]
     for i in range(size):
-        for j in range(i + 1, size):
-            value = inverse[i, j]
-            inverse[j, i] = -value / diagonal[i]
-            inverse[i, j] = -value / diagonal[j]
         inverse[i, i] = np.float32(0.0)
 
 

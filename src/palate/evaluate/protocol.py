@@ -21,7 +21,7 @@ from palate.evaluate.stream import EventStream, Histories, before, from_source
 from palate.types import F64, I32, I64, Bools
 
 COLD = 3
-COLD_CAP = 2500
+COLD_CAP = 1500
 TEST_SHARE = 0.1
 
 
