@@ -62,7 +62,10 @@ def arrays_of(state: State) -> dict[str, npt.NDArray[Any]]:
 def digest(state: State) -> str:
     """SHA-256 of the whole state. Equal for equal log order, whatever the batches and snapshots on the way."""
     total = hashlib.sha256()
-    for value in (_names(state), [getattr(state, name) for name in _NUMBERS]):
+    names = _names(state)
+    fields = (names.item_fields, names.user_fields, names.item_stamps, names.user_stamps)
+    numbers = [getattr(state, name) for name in _NUMBERS]
+    for value in (names.users, names.items, names.types, *(sorted(rows.items()) for rows in fields), numbers):
         total.update(msgspec.msgpack.encode(value, order="deterministic"))
     for name, array in sorted(arrays_of(state).items()):
         if name.split(".")[0] in ("user", "item", "totals", "bucket_totals"):
