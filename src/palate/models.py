@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,17 @@ class ModelShelf:
     """Artefacts under ``models/``; an engine in memory keeps them in a temporary directory."""
 
     def __init__(self, path: Path | None, catalogue: Catalogue) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="palate-") if path is None else None
-        self.directory = Path(self._temporary.name) if self._temporary is not None else Path(path or "") / "models"
+        self.directory = Path(tempfile.mkdtemp(prefix="palate-")) if path is None else path / "models"
+        if path is None:
+            weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.catalogue = catalogue
         self.events_at_training = 0
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
+
+    def close(self) -> None:
+        """Remove the temporary directory of an engine in memory."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def active(self) -> Model:
         """The active model, or the prior blend where none was trained. Errors: ``CorruptArtefact``."""
