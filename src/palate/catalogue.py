@@ -74,6 +74,11 @@ class Catalogue:
         self._room(self.state.n_items)
         return self.state.alive & self._available[: self.state.n_items]
 
+    def are_showable(self, rows: I32) -> bool:
+        """Whether every one of ``rows`` (all known) is. O(rows)."""
+        self._room(self.state.n_items)
+        return bool((self.state.item_columns["alive"][rows] & self._available[rows]).all())
+
     def update(self, rows: Iterable[int]) -> None:
         """Items changed: new tags at once; words when next asked for; vectors when next encoded."""
         self._room(self.state.n_items)

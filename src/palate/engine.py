@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ from palate.background import BackgroundEncoder
 from palate.config import Settings
 from palate.errors import Conflict, NotFound
 from palate.explain import Explainer
-from palate.frames import frame_events, is_frame
-from palate.intake import each, first_error, merge, records_of, stamped_records
-from palate.line import Line, Model
+from palate.intake import pour, records_of, stamped_records
+from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
 from palate.policy import make_policy
 from palate.portrait import draw_profile
@@ -51,7 +50,6 @@ from palate.types import (
 )
 
 Progress = Callable[[str, int, int], None]
-_CHUNK = 5_000
 _FOLD = 1_000
 
 
@@ -61,6 +59,7 @@ class Engine:
     def __init__(self, path: Path | str, settings: Settings, until: int | None = None) -> None:
         self.settings = settings
         self._lock = threading.RLock()
+        self._swapping = threading.Lock()
         self.parts = parts = opening.open_parts(path, settings, until)
         self.path: Path | None = parts.path
         self.state: State = parts.state
@@ -68,6 +67,7 @@ class Engine:
         self.line = Line(self.state, self.catalogue, settings)
         self.shelf = ModelShelf(parts.path, self.catalogue)
         self._model: Model = self.shelf.active()
+        warm_up(self._model)
         self.rankings = 0
         self.non_finite = 0
         self._at_snapshot = self.state.seq
@@ -88,41 +88,12 @@ class Engine:
     # ---------------------------------------------------------------------------- events
 
     def ingest(self, events: object, progress: Callable[[int], None] | None = None) -> IngestResult:
-        """Take events (structs, dicts, an iterable of them, or a pandas or polars frame); durable when it returns.
+        """Take events (structs, dicts, an iterable of them, or a frame); durable when it returns. progress(done).
 
-        Good events are kept, bad ones are returned with their index and a sentence. progress(done): events so far.
+        Good events are kept, bad ones are returned with their index and a sentence.
         Errors: ``InvalidInput`` when there are events and none is good; ``Unavailable`` when the disk refuses.
         """
-        frame = is_frame(events)
-        source: Iterable[object] = frame_events(events) if frame else each(events)
-        total = IngestResult(0, 0, [], self.state.seq)
-        waiting: list[tuple[Future[IngestResult], int]] = []
-        batch: list[object] = []
-        done = 0
-
-        def settle(most: int) -> None:
-            while len(waiting) > most:
-                future, start = waiting.pop(0)
-                merge(total, future.result(), start, not frame)
-                if progress is not None:
-                    progress(start)
-
-        for raw in source:
-            batch.append(raw)
-            if len(batch) == _CHUNK:
-                waiting.append((self.submit(batch), done))
-                done += len(batch)
-                batch = []
-                settle(2)
-        if batch:
-            waiting.append((self.submit(batch), done))
-            done += len(batch)
-        settle(0)
-        if done and not total.accepted and not total.duplicates:
-            raise first_error(total.rejected, done)
-        if progress is not None:
-            progress(done)
-        return total
+        return pour(self.submit, events, self.state.seq, progress)
 
     def submit(self, events: Sequence[object]) -> Future[IngestResult]:
         """Check, queue for the group commit, and return at once; the future resolves when durable and folded.
@@ -341,9 +312,12 @@ class Engine:
         return self._swap(self.shelf.rollback)
 
     def _swap(self, choose: Callable[[], Model]) -> ModelInfo:
-        with self._lock:
-            self._model = choose()
-            version = self._model.version
+        with self._swapping:  # reading an artefact takes a while: one swap at a time, and no request waits for it
+            model = choose()
+            warm_up(model)
+            with self._lock:
+                self._model = model
+            version = model.version
         return next(info for info in self.shelf.list() if info.version == version)
 
     @property

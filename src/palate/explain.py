@@ -33,6 +33,7 @@ class Explainer:
         self.catalogue = catalogue
         self.subject = subject
         self.model = model
+        self._parts: tuple[int, F64] | None = None
 
     def contributions(self, row: int, x: F32, has_query: bool, full: bool = True) -> tuple[list[Contribution], float]:
         """Every non-zero contribution of one candidate, largest first, and the base. x: (f,).
@@ -83,7 +84,9 @@ class Explainer:
         """(h,) parts of a feature by history entry, or None where it doesn't come from the history."""
         group = FEATURES[place].group
         if group == "item_to_item":
-            return self.computer.parts(self.subject, row, self.model.ease)[place - _FIRST_CHANNEL]
+            if self._parts is None or self._parts[0] != row:
+                self._parts = row, self.computer.parts(self.subject, row, self.model.ease)
+            return self._parts[1][place - _FIRST_CHANNEL]
         if group == "again":
             return (self.subject.items == row).astype(np.float64)
         if group == "content":

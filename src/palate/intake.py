@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import cast
 
 import msgspec
 
 from palate import wire
 from palate.errors import InvalidInput
+from palate.frames import frame_events, is_frame
 from palate.state.state import Stamped, subject_of
 from palate.store import Record
 from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected
 
+BATCH = 5_000
+AHEAD = 2
 MOST_ASSIGNED = 100_000
 """Ids and times given to events of one ``ingest`` that are returned; a whole frame's are not."""
 
@@ -72,7 +77,43 @@ def merge(total: IngestResult, part: IngestResult, start: int, with_assigned: bo
         total.assigned += [Assigned(a.index + start, a.id, a.timestamp) for a in part.assigned]
 
 
-def first_error(rejected: Sequence[Rejected], sent: int) -> InvalidInput:
-    """What to raise when none of ``sent`` events is good."""
-    first: Any = rejected[0]
-    return InvalidInput(f"None of {sent} events is good; the first (index {first.index}): {first.error}")
+def pour(
+    submit: Callable[[Sequence[object]], Future[IngestResult]],
+    events: object,
+    seq: int,
+    progress: Callable[[int], None] | None,
+) -> IngestResult:
+    """``Engine.ingest``: everything in ``events`` through ``submit``, a few batches ahead of the one waited for.
+
+    Errors: ``InvalidInput`` when there are events and none is good; whatever the futures raise.
+    """
+    frame = is_frame(events)
+    total = IngestResult(0, 0, [], seq)
+    waiting: deque[tuple[Future[IngestResult], int]] = deque()
+    batch: list[object] = []
+    done = 0
+
+    def settle(most: int) -> None:
+        while len(waiting) > most:
+            future, start = waiting.popleft()
+            merge(total, future.result(), start, not frame)
+            if progress is not None:
+                progress(start)
+
+    for raw in frame_events(events) if frame else each(events):
+        batch.append(raw)
+        if len(batch) == BATCH:
+            waiting.append((submit(batch), done))
+            done += len(batch)
+            batch = []
+            settle(AHEAD)
+    if batch:
+        waiting.append((submit(batch), done))
+        done += len(batch)
+    settle(0)
+    if done and not total.accepted and not total.duplicates:
+        first = total.rejected[0]
+        raise InvalidInput(f"None of {done} events is good; the first (index {first.index}): {first.error}")
+    if progress is not None:
+        progress(done)
+    return total

@@ -267,6 +267,8 @@ class Line:
         if not isinstance(request, RankRequest):
             return candidates, {}
         predicate = compile_filter(request.filter) if request.filter else None
+        if not (request.exclude or candidates.fields or predicate) and self._all_plain(candidates.rows, subject, seen):
+            return candidates, {}
         excluded = set(request.exclude)
         dropped = set(subject.seen[subject.seen_count > 0].tolist()) if seen == "drop" else set[int]()
         blocked = set(subject.seen[subject.seen_neg > subject.seen_last].tolist())
@@ -292,6 +294,15 @@ class Line:
             ),
             removed,
         )
+
+    def _all_plain(self, rows: I32, subject: Subject, seen: str) -> bool:
+        """Whether no candidate is deleted, unavailable, blocked or seen: the common case, decided without a loop."""
+        if not self.catalogue.are_showable(rows[rows >= 0]):
+            return False
+        gone = subject.seen_neg > subject.seen_last
+        if seen == "drop":
+            gone = gone | (subject.seen_count > 0)
+        return not (gone.any() and np.isin(rows, subject.seen[gone]).any())
 
     def _fields(self, row: int, candidates: Candidates, place: int) -> Fields:
         return self.state.item_fields.get(row, {}) | candidates.fields.get(place, {})
@@ -354,3 +365,11 @@ def contributions(model: Model, x: F32, has_query: bool) -> tuple[F64, F64]:
     for place in QUERY_COLUMNS:
         terms[:, place] += x[:, place].astype(np.float64) * PRIOR[place]
     return terms, base
+
+
+def warm_up(model: Model) -> None:
+    """Build the scorer's tables and compile its kernels before the first request needs them."""
+    x = np.zeros((8, len(model.scorer.features)), np.float32)
+    model.scorer.score(x)
+    model.scorer.score(x[:1])
+    model.scorer.contributions(x[:1])

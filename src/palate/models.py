@@ -38,11 +38,6 @@ class ModelShelf:
         self.events_at_training = 0
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
 
-    def close(self) -> None:
-        """Remove the temporary directory of an engine in memory."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
-
     def active(self) -> Model:
         """The active model, or the prior blend where none was trained. Errors: ``CorruptArtefact``."""
         version = artefact.active(self.directory)

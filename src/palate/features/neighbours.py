@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from palate.kernels import kernel
-from palate.state.rows import EMPTY
+from palate.state.rows import EMPTY, find
 from palate.types import F32, F64, I32, I64
 
 CHANNELS = 8
@@ -135,22 +135,20 @@ def parts(
         if newest < 0 and w > 0:
             newest = q
         near, follow, n_h = 0.9**q, 0.7**q, counts[h] + KAPPA
-        if h < len(starts):
-            for slot in range(starts[h], starts[h] + caps[h]):
-                if keys[slot] != target:
-                    continue
-                root = np.sqrt(n_h * (counts[target] + KAPPA))
-                f, c = max(0, fwd[slot]) / 1000.0, max(0, co[slot]) / root
-                if q == newest:
-                    out[NEXT_1, q] = f / n_h
-                if q < 5:
-                    out[NEXT_5, q] = w * follow * f / n_h
-                    out[NEXT_COS, q] = w * follow * f / root
-                if q < 20:
-                    out[NEAR_20, q] = w * near * c
-                out[NEAR_ALL, q] = w * c * scale
-                if w > 0 and c > best:
-                    best, best_at = c, q
+        slot = find(keys, int(starts[h]), int(caps[h]), target) if h < len(starts) else -1
+        if slot >= 0:
+            root = np.sqrt(n_h * (counts[target] + KAPPA))
+            f, c = max(0, fwd[slot]) / 1000.0, max(0, co[slot]) / root
+            if q == newest:
+                out[NEXT_1, q] = f / n_h
+            if q < 5:
+                out[NEXT_5, q] = w * follow * f / n_h
+                out[NEXT_COS, q] = w * follow * f / root
+            if q < 20:
+                out[NEAR_20, q] = w * near * c
+            out[NEAR_ALL, q] = w * c * scale
+            if w > 0 and c > best:
+                best, best_at = c, q
         if h + 1 < len(e_indptr):
             repeated = False
             for earlier in range(q):
