@@ -90,4 +90,4 @@ def test_demo_on_real_films(palate: Palate, monkeypatch: pytest.MonkeyPatch) -> 
     because = [move for move in story["moved"] if move["because"]]
     assert because, "no item moved because of the event"
     for move in because:
-        assert {source["item"] for source in move["because"]} == {story["event"]["item"]}
+        assert {source["event"] for source in move["because"]} == {story["event"]["id"]}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
-from palate.cli.console import Bars, JsonOption, LangOption, Out, bar, moment, row, table
+from palate.cli.console import JsonOption, LangOption, Out, bar, moment, row, table
 from palate.cli.data import feed
 from palate.cli.messages import say
 from palate.cli.ranking import ranking_table
@@ -32,13 +32,18 @@ _MARK = "demo.json"
 
 
 class Source(msgspec.Struct):
-    """A contribution that names the demo's event."""
+    """A contribution, of which the demo's event is the ``share``."""
 
     feature: str
     contribution: float
     event: str | None
     item: str
     share: float
+
+    @property
+    def part(self) -> float:
+        """What the event alone adds to the score."""
+        return self.contribution * self.share
 
 
 class Move(msgspec.Struct, rename={"from_": "from"}):
@@ -107,7 +112,7 @@ def demo(
     out.say("demo.intro", data=data)
     with out.progress() as bars:
         dataset = datasets.load(data, None, bars)
-        story = _tell(dataset, directory, bars, out)
+    story = _tell(dataset, directory, out)
     out.result(story)
     if not story.reproduced:
         raise typer.Exit(1)
@@ -131,14 +136,15 @@ def _clear(directory: Path) -> None:
         shutil.rmtree(directory)
 
 
-def _tell(dataset: Dataset, directory: Path, bars: Bars, out: Out) -> Story:
+def _tell(dataset: Dataset, directory: Path, out: Out) -> Story:
     import palate
 
     directory.mkdir(parents=True)
     (directory / _MARK).write_text(json.dumps({"data": dataset.name}) + "\n", encoding="utf-8")
     with palate.open(directory) as engine:
-        feed(engine, dataset, bars)
-        report = engine.train(progress=bars)
+        with out.progress() as bars:
+            feed(engine, dataset, bars)
+            report = engine.train(progress=bars)
         user, interactions = choose_person(engine)
         history = engine.user(user).history
         now = engine.clock()
@@ -214,7 +220,7 @@ def _same(one: Ranking, other: Ranking) -> bool:
 def moves(before: Ranking, after: Ranking, event: Interaction, title: Any) -> list[Move]:
     """What changed its place for another reason than that the event's own item is gone: places are counted without it.
 
-    ``because`` are the contributions, largest first, that come from the event.
+    ``because`` are the contributions that come from the event, the one that owes it most first.
     """
     first = {name: place for place, name in enumerate(_others(before, event.item), 1)}
     then = {name: place for place, name in enumerate(_others(after, event.item), 1)}
@@ -231,17 +237,15 @@ def _others(ranking: Ranking, own: str) -> list[str]:
 
 
 def _because(after: Ranking, name: str, event: Interaction) -> list[Source]:
-    named: list[Source] = []
-    for item in after.items:
-        if item.id != name:
-            continue
-        for c in item.contributions:
-            named += [
-                Source(c.feature, c.contribution, source.id, source.item, source.share)
-                for source in c.sources
-                if source.id == event.id or (source.id is None and source.item == event.item)
-            ]
-    return sorted(named, key=lambda source: -abs(source.contribution))
+    named = [
+        Source(c.feature, c.contribution, event.id, source.item, source.share)
+        for item in after.items
+        if item.id == name
+        for c in item.contributions
+        for source in c.sources
+        if (source.item, source.type, source.timestamp) == (event.item, event.type, event.timestamp)
+    ]
+    return sorted(named, key=lambda source: -abs(source.part))
 
 
 def _show(
@@ -280,9 +284,9 @@ def _plain(value: float | None) -> str:
 
 def _moved_table(moved: list[Move]) -> Any:
     made = table(say("title.moved"), say("col.title"), (say("col.move"), "right"), say("col.because"), "")
-    largest = max((abs(move.because[0].contribution) for move in moved if move.because), default=0.0)
+    largest = max((abs(move.because[0].part) for move in moved if move.because), default=0.0)
     for move in sorted(moved, key=lambda move: move.to or K + 1)[:_SHOWN]:
-        text = ", ".join(f"{source.feature} {source.contribution:+.3f}" for source in move.because[:3])
-        value = move.because[0].contribution if move.because else 0.0
+        text = ", ".join(f"{source.feature} {source.part:+.3f}" for source in move.because[:3])
+        value = move.because[0].part if move.because else 0.0
         row(made, move.title or move.id, f"{move.from_ or '–'} → {move.to or '–'}", text, bar(value, largest))
     return made
