@@ -22,6 +22,11 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}")
+
+
 class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes beyond which input is refused. Bytes unless said otherwise."""
 
@@ -43,6 +48,15 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     neighbours: int = 384
     half_lives: tuple[float, float, float] = (1.0, 7.0, 30.0)
     future_seconds: float = 300.0
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, low, high in (("history", 1, 10_000), ("window", 1, 63), ("seen_per_user", 2, 1_000_000)):
+            _check_range(f"state.{name}", getattr(self, name), low, high)
+        _check_range("state.neighbours", self.neighbours, 2, 100_000)
+        for days in self.half_lives:
+            _check_range("state.half_lives", days, 1e-3, 1e5)
+        _check_range("state.future_seconds", self.future_seconds, 0.0, 1e9)
 
 
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,8 @@
 """Snapshots: a directory that holds the state at one log position; written aside, checked on reading, never half there.
 
 ``state.safetensors`` holds the arrays, ``names.msgpack`` ids and fields, ``manifest.json`` position, bounds and
-SHA-256 checksums. A snapshot that fails a check is refused with ``CorruptArtefact``; the log can always rebuild it.
+SHA-256 checksums, its own too. A snapshot that fails a check is refused with ``CorruptArtefact``; the log can always
+rebuild it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     weights: dict[str, float]
     files: dict[str, str]
     numbers: dict[str, int]
+    seal: str = ""
+
+    def sealed(self) -> str:
+        """SHA-256 of everything else in the manifest."""
+        return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(self, seal=""))).hexdigest()
 
 
 class _Names(msgspec.Struct):
@@ -112,6 +118,7 @@ def freeze(state: State, encoder: str) -> dict[str, bytes]:
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         numbers={name: getattr(state, name) for name in _NUMBERS},
     )
+    manifest.seal = manifest.sealed()
     return files | {"manifest.json": msgspec.json.format(msgspec.json.encode(manifest))}
 
 
@@ -161,6 +168,8 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
         raise CorruptArtefact(f"The snapshot {path} can't be read: {error}.") from None
     if manifest.format != State.FORMAT:
         raise CorruptArtefact(f"The snapshot {path} has format {manifest.format}; this Palate reads {State.FORMAT}.")
+    if manifest.seal != manifest.sealed():
+        raise CorruptArtefact(f"manifest.json of the snapshot {path} doesn't match its checksum.")
     for name, content in data.items():
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
             raise CorruptArtefact(f"{name} of the snapshot {path} doesn't match its checksum.")

@@ -3,6 +3,8 @@
 Law: the state is a function of the log. The same log order gives the same bits, with or without a snapshot in
 between; events up to 24 hours out of order give equal counts and histories, and decayed counts to 1e-6. Histories
 sort by timestamp, then by ``tie_key`` of the event id. Newest timestamp wins for every field of an item or user.
+Deleting a user empties their history as it is then, and what is older than the deletion never comes back, however
+late it arrives; what they gave to the counts of items stays (it names nobody).
 
 Bounds per user: ``state.history`` newest interactions, ``state.seen_per_user`` items seen. Per item:
 ``state.neighbours`` pairs (a full row keeps its stronger half; exactness of late corrections ends there).
@@ -210,10 +212,13 @@ class State:
                 if row < 0:
                     row = self._new_item(event.item)
                     changed[row] = None
-                users.append(self.users.row(subject_of(event.user, event.session) or ""))
+                user, tie = self.users.row(subject_of(event.user, event.session) or ""), tie_key(event.id or "")
+                if user in self.user_stamps and self._erased(user, (ts, tie)):
+                    continue
+                users.append(user)
                 items.append(row)
                 times.append(ts)
-                ties.append(tie_key(event.id or ""))
+                ties.append(tie)
                 kinds.append(self.types.row(event.type))
                 values.append(float("nan") if event.value is None else event.value)
             elif isinstance(event, Item):
@@ -255,14 +260,24 @@ class State:
 
     def _apply_user(self, event: User, stamp: tuple[int, int]) -> None:
         row = self.users.row(event.user)
+        if self._erased(row, stamp):
+            return
         self._set_fields(self.user_fields, self.user_stamps, row, event.fields, stamp)
-        if event.deleted and self._newest(self.user_stamps[row], _DELETED, stamp):
-            self.user_fields.pop(row, None)
+        stamps = self.user_stamps[row]
+        if event.deleted and self._newest(stamps, _DELETED, stamp):
+            newer = {name: value for name, value in self.user_fields.pop(row).items() if stamps[name] > stamp}
+            if newer:
+                self.user_fields[row] = newer
             self._ensure(self.n_users, self.n_items)
             self.history.clear(row)
             self.seen.clear(row)
             for column in self.user_columns.values():
                 column[row] = 0
+
+    def _erased(self, user: int, stamp: tuple[int, int]) -> bool:
+        """Whether the user was deleted after ``stamp``."""
+        deleted = self.user_stamps.get(user, {}).get(_DELETED)
+        return deleted is not None and stamp < deleted
 
     @staticmethod
     def _newest(stamps: dict[str, tuple[int, int]], name: str, stamp: tuple[int, int]) -> bool:

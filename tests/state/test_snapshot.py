@@ -1,0 +1,123 @@
+"""Snapshots: equal to what they were made from, refused whole when anything in them changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from palate.config import Settings, StateSettings
+from palate.errors import CorruptArtefact
+from palate.state import State, snapshot
+from palate.testing.world import make_world
+from palate.types import Event, User
+
+
+def world_state(settings: Settings | None = None, n: int = 400) -> State:
+    state = State(settings or Settings())
+    events: list[Event] = [*make_world(interactions=n).events, User(id="x", timestamp=5, user="p1", fields={"age": 3})]
+    state.apply(((int(e.timestamp or 0), 10**13, e) for e in events), len(events))
+    return state
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    state = world_state()
+    return snapshot.write(tmp_path, state.seq, snapshot.freeze(state, "hashing"))
+
+
+def test_a_round_trip_changes_nothing(written: Path) -> None:
+    state, encoder = snapshot.read(written, Settings())
+    assert encoder == "hashing"
+    assert snapshot.digest(state) == snapshot.digest(world_state())
+
+
+def test_an_empty_state_can_be_kept_and_gone_on_with(tmp_path: Path) -> None:
+    empty = State(Settings())
+    state, _ = snapshot.read(snapshot.write(tmp_path, 0, snapshot.freeze(empty, "")), Settings())
+    assert snapshot.digest(state) == snapshot.digest(empty)
+    events = make_world(interactions=50).events
+    for one in (state, empty):
+        one.apply(((int(e.timestamp or 0), 10**13, e) for e in events), len(events))
+    assert snapshot.digest(state) == snapshot.digest(empty)
+
+
+def test_a_digest_notices_every_kind_of_difference() -> None:
+    digests = {snapshot.digest(world_state())}
+    changes = [
+        lambda s: s.user_columns["last"].__setitem__(0, 1),
+        lambda s: s.item_columns["shown"].__setitem__(0, 1),
+        lambda s: s.totals.__setitem__(8, 0.5),
+        lambda s: s.item_fields[0].__setitem__("title", "other"),
+        lambda s: setattr(s, "clamped", 1),
+        lambda s: s.history.columns["value"].__setitem__(int(s.history.start[0]), 1.0),
+        lambda s: s.pairs.columns["co"].__setitem__(slice(None), 0),
+        lambda s: s.seen.columns["neg"].__setitem__(slice(None), 1),
+    ]
+    for change in changes:
+        state = world_state()
+        change(state)
+        digests.add(snapshot.digest(state))
+    assert len(digests) == len(changes) + 1
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "names.msgpack"])
+def test_a_changed_byte_anywhere_is_refused(written: Path, name: str) -> None:
+    path = written / name
+    good = path.read_bytes()
+    for place in (0, 8, len(good) // 2, len(good) - 1):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(CorruptArtefact, match=f"{name} of the snapshot .* doesn't match its checksum"):
+            snapshot.read(written, Settings())
+    path.write_bytes(good[:-1])
+    with pytest.raises(CorruptArtefact, match="doesn't match its checksum"):
+        snapshot.read(written, Settings())
+    path.unlink()
+    with pytest.raises(CorruptArtefact, match="can't be read"):
+        snapshot.read(written, Settings())
+
+
+def test_a_changed_byte_of_the_manifest_never_changes_the_state(written: Path) -> None:
+    """Refused, or (white space, the case of \\u escapes) read as what it was."""
+    path = written / "manifest.json"
+    good = path.read_bytes()
+    wanted = snapshot.digest(world_state())
+    accepted = 0
+    for place in range(len(good)):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        try:
+            state, encoder = snapshot.read(written, Settings())
+        except CorruptArtefact:
+            continue
+        accepted += 1
+        assert (snapshot.digest(state), encoder) == (wanted, "hashing"), good[max(0, place - 20) : place + 5]
+    assert accepted < len(good) // 2
+
+
+def test_other_bounds_or_weights_are_refused(written: Path) -> None:
+    for other in (Settings(state=StateSettings(window=5)), Settings(weights={"click": 2.0})):
+        with pytest.raises(CorruptArtefact, match=r"was made with other \[state\] or \[weights\] settings"):
+            snapshot.read(written, other)
+
+
+def test_a_newer_format_is_refused(written: Path) -> None:
+    path = written / "manifest.json"
+    manifest = msgspec.json.decode(path.read_bytes())
+    manifest["format"] = State.FORMAT + 1
+    path.write_bytes(msgspec.json.encode(manifest))
+    with pytest.raises(CorruptArtefact, match=f"has format {State.FORMAT + 1}; this Palate reads {State.FORMAT}"):
+        snapshot.read(written, Settings())
+
+
+def test_the_newest_are_kept_and_what_was_half_written_is_no_snapshot(tmp_path: Path) -> None:
+    files = snapshot.freeze(world_state(), "")
+    for seq in (5, 100, 20):
+        snapshot.write(tmp_path, seq, files)
+    (tmp_path / ".000000000999.1").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert [int(path.name) for path in snapshot.available(tmp_path)] == [20, 100]
+    assert snapshot.available(tmp_path / "absent") == []
+    shutil.rmtree(tmp_path / "000000000100")
+    assert [int(path.name) for path in snapshot.available(tmp_path)] == [20]
