@@ -2,7 +2,7 @@
 # Only make and Python 3.11 or newer have to be there; PYTHON=… chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean setup setup-dev
+.PHONY: help demo test check data format lock clean setup setup-dev
 BIN := .venv/bin
 export PYTHON
 
@@ -27,6 +27,9 @@ check: setup-dev ## format, lint, strict types, the import law, and all tests
 	$(BIN)/pyright
 	$(BIN)/python -m pytest tests/test_house.py
 	$(BIN)/python -m pytest $(ARGS)
+
+data: setup ## get the films into the cache, so that the tests on real data run too
+	@$(BIN)/python -c "from palate import datasets; datasets.load('movies')"
 
 format: setup-dev ## put every file into the house's format
 	$(BIN)/ruff format .

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Self
 
 import msgspec
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -31,6 +32,9 @@ from palate.cli.messages import Language, choose, language, say, stage
 
 ProgressCallback = Callable[[str, int, int], None]
 """(stage, done, total); total 0 where it is unknown."""
+
+
+_WIDEST = 200
 
 
 def _set_language(value: str | None) -> str | None:
@@ -63,10 +67,19 @@ class Out:
             sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
             sys.stdout.flush()
 
-    def show(self, renderable: object) -> None:
-        """A table or a line of the answer, for people; nothing with ``--json``."""
-        if not self.json:
-            self.stdout.print(renderable, markup=False)
+    def show(self, renderable: RenderableType, whole: bool = False) -> None:
+        """A table or a line of the answer, for people; nothing with ``--json``.
+
+        A table is as wide as it needs where stdout is no terminal, or where ``whole`` says that no cell may be cut.
+        """
+        if self.json:
+            return
+        console = self.stdout
+        if not isinstance(renderable, str) and (whole or not console.is_terminal):
+            needed = Measurement.get(console, console.options.update(width=_WIDEST), renderable).maximum
+            if needed > console.width:
+                console = Console(highlight=False, width=needed)
+        console.print(renderable, markup=False)
 
     def say(self, key: str, **values: object) -> None:
         """A line of the answer out of the catalogue; on stderr with ``--json``."""
