@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from palate.errors import InvalidInput
@@ -26,6 +26,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "id": ("id", "event_id"),
     "ranking": ("ranking",),
 }
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = ((10**11, 1000, 1), (10**14, 1, 1), (10**17, 1, 1000))
+"""Numbers below the first are that many milliseconds when multiplied by the second and divided by the third."""
 
 
 def is_frame(value: object) -> bool:
@@ -46,8 +51,12 @@ def find_columns(names: Sequence[str]) -> dict[str, str]:
 
 
 def frame_events(frame: Any) -> Iterator[Event]:
-    """The events of a frame, row by row. Errors: ``InvalidInput`` when no column names a user or item."""
+    """The events of a frame, row by row. Errors: ``InvalidInput`` when no column names a user or item, or two columns
+    have one name."""
     names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidInput(f"The frame has two columns named {twice!r}: rename or drop one.")
     found = find_columns(names)
     if "item" in found and ("user" in found or "session" in found):
         yield from _interactions(frame, found)
@@ -61,7 +70,7 @@ def frame_events(frame: Any) -> Iterator[Event]:
 
 
 def _column(frame: Any, name: str) -> list[Any]:
-    series = frame[name]
+    series = frame[next(label for label in frame.columns if str(label) == name)]
     return series.to_list() if hasattr(series, "to_list") else list(series)
 
 
@@ -144,13 +153,13 @@ def moment(value: Any) -> int | str | None:
     if _missing(value):
         return None
     if isinstance(value, datetime):
-        return int((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
+        return ((value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
     if isinstance(value, date):
         return int(datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp() * 1000)
     if isinstance(value, str):
         return value
-    number = float(value)
-    for limit, scale in ((1e11, 1000.0), (1e14, 1.0), (1e17, 1e-3)):
-        if abs(number) < limit:
-            return int(number * scale)
-    return int(number * 1e-6)
+    if hasattr(value, "item"):
+        return moment(value.item())
+    number = value if isinstance(value, int) else float(value)
+    times, parts = next(((m, d) for limit, m, d in _UNITS if abs(number) < limit), (1, 10**6))
+    return number * times // parts if isinstance(number, int) else round(number * times / parts)

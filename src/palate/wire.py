@@ -12,7 +12,7 @@ import secrets
 import string
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -37,6 +37,7 @@ T = TypeVar("T", RankRequest, RecommendRequest)
 _EVENT = msgspec.json.Decoder(Event)
 _TOO_DEEP = "The body is nested too deeply to be read."
 _FILTER_DEPTH = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_TIMESTAMP = 253_402_300_799_999  # 9999-12-31, the last instant that ISO-8601 with four digits can name
 
 
@@ -72,7 +73,7 @@ def parse_timestamp(value: int | str, where: str = "timestamp") -> int:
                 ) from None
             if moment.tzinfo is None:
                 moment = moment.replace(tzinfo=UTC)
-            value = int(moment.timestamp() * 1000)
+            value = (moment - _EPOCH) // timedelta(milliseconds=1)
     if not 0 <= value <= _MAX_TIMESTAMP:
         raise InvalidInput(
             f"{where} {value} is out of range: it must lie between 1970 and 9999, in milliseconds.", where

@@ -1,0 +1,140 @@
+"""Settings: defaults < palate.toml < environment < arguments; every mistake is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import palate
+from palate.config import DEFAULT_WEIGHTS, Settings, load
+from palate.errors import ConfigError
+
+
+def toml(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "palate.toml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_defaults_need_no_configuration(tmp_path: Path) -> None:
+    assert load(None, environ={}) == load(tmp_path, environ={}) == Settings()
+
+
+def test_what_is_named_last_wins(tmp_path: Path) -> None:
+    directory = toml(
+        tmp_path, '[state]\nhistory = 10\nwindow = 5\n[language]\nencoder = "hashing"\n[weights]\nview = 0.5\n'
+    )
+    environ = {"PALATE_STATE__HISTORY": "20", "PALATE_STATE__NEIGHBOURS": "40"}
+    found = load(directory, {"state": {"neighbours": 50}}, environ)
+    assert (found.state.window, found.state.history, found.state.neighbours) == (5, 20, 50)
+    assert found.language.encoder == "hashing"
+    assert found.weight("view") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("PALATE_STATE__HALF_LIVES", "[1.0, 2.0, 3.0]", lambda s: s.state.half_lives == (1.0, 2.0, 3.0)),
+        ("PALATE_LANGUAGE__ENCODER", "hashing", lambda s: s.language.encoder == "hashing"),
+        ("PALATE_LANGUAGE__ENCODER", '"hashing"', lambda s: s.language.encoder == "hashing"),
+        ("PALATE_POLICY__EXPLORE", "false", lambda s: s.policy.explore is False),
+        ("PALATE_POLICY__DIVERSITY", "0.25", lambda s: s.policy.diversity == 0.25),
+        ("PALATE_SERVE__HOST", "0.0.0.0", lambda s: s.serve.host == "0.0.0.0"),
+        ("PALATE_SERVE__HOSTS", '["a.example"]', lambda s: s.serve.hosts == ("a.example",)),
+        ("PALATE_SCENE", "shop", lambda s: s.scene == "shop"),
+        ("PALATE_SEEN", "drop", lambda s: s.seen == "drop"),
+        ("PALATE_WEIGHTS__PURCHASE", "4", lambda s: s.weight("purchase") == 4.0),
+        ("PALATE_DURABILITY", "fast", lambda s: s.durability == "fast"),
+    ],
+)
+def test_environment(name: str, text: str, expected: Any) -> None:
+    assert expected(load(None, environ={name: text}))
+
+
+@pytest.mark.parametrize("name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PATH", "palate_seen"])
+def test_variables_that_are_no_settings(name: str) -> None:
+    assert load(None, environ={name: "x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "histroy = 1",
+            r"palate\.toml: Object contains unknown field `histroy`.*Known sections: scene, weights, limits",
+        ),
+        ("[state]\nhistroy = 1", r"unknown field `histroy` - at `\$\.state`"),
+        ("[state]\nhistory = 1.5", r"Expected `int`, got `float` - at `\$\.state\.history`"),
+        ('[state]\nhistory = "10"', r"Expected `int`, got `str` - at `\$\.state\.history`"),
+        ("[state]\nhalf_lives = [1.0, 2.0]", r"Expected `array` of length 3, got 2 - at `\$\.state\.half_lives`"),
+        ("[state]\nhistory = 0", r"state\.history is 0; it must lie between 1 and .* - at `\$\.state`"),
+        ("[state]\nwindow = 64", r"state\.window is 64; it must lie between 1 and 63"),
+        ("[state]\nhalf_lives = [0.0, 1.0, 2.0]", r"state\.half_lives is 0; it must lie between"),
+        ("state = 3", r"Expected `object`, got `int` - at `\$\.state`"),
+        ('scene = "zoo"', r"Invalid enum value 'zoo' - at `\$\.scene`"),
+        ('seen = "never"', r"Invalid enum value 'never' - at `\$\.seen`"),
+        ("policy.explore = 1", r"Expected `bool`, got `int` - at `\$\.policy\.explore`"),
+        ('[weights]\nclick = "much"', r"Expected `float`, got `str` - at `\$\.weights\[\.\.\.\]`"),
+        ("state = {", r"palate\.toml is not valid TOML"),
+    ],
+)
+def test_mistakes_in_the_file(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load(toml(tmp_path, text), environ={})
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "palate.toml").write_bytes(b"scene = '\xff'")
+    with pytest.raises(ConfigError, match=r"palate\.toml is not valid TOML"):
+        load(tmp_path, environ={})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PALATE_HISTORY", "3"),
+        ("PALATE_STATE__HISTROY", "3"),
+        ("PALATE_STATE__HISTORY", "many"),
+        ("PALATE_STATE", "3"),
+        ("PALATE_SEEN__ALWAYS", "true"),
+        ("PALATE_SEEN", "[1]"),
+        ("PALATE_", "3"),
+        ("PALATE_STATE__", "3"),
+    ],
+)
+def test_mistakes_in_the_environment_name_the_variable(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=f"the environment variable {name}[: ]"):
+        load(None, environ={name: text})
+
+
+def test_mistakes_in_arguments_reach_the_caller_of_open() -> None:
+    with pytest.raises(ConfigError, match="unknown field `histroy`"):
+        palate.open(":memory:", state={"histroy": 3})
+    with pytest.raises(ConfigError, match="unknown field `sate`"):
+        palate.open(":memory:", sate={})
+    with pytest.raises(ConfigError, match="Invalid enum value 'zoo'"):
+        palate.open(":memory:", scene="zoo")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="hashing"):
+        palate.open(":memory:", language={"encoder": "gpt"})
+
+
+def test_the_file_of_the_directory_and_the_environment_are_read_by_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toml(tmp_path, '[language]\nencoder = "hashing"\n[state]\nhistory = 7\n')
+    monkeypatch.setenv("PALATE_STATE__WINDOW", "3")
+    with palate.open(tmp_path) as engine:
+        assert (engine.settings.language.encoder, engine.settings.state.history) == ("hashing", 7)
+        assert engine.settings.state.window == 3
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(AttributeError):
+        Settings().seen = "keep"  # type: ignore[misc]
+
+
+def test_weights_of_interaction_types() -> None:
+    settings = Settings(weights={"purchase": 9.0, "wink": 0.0})
+    assert [settings.weight(name) for name in ("purchase", "wink", "hide", "whatever")] == [9.0, 0.0, -2.0, 1.0]
+    assert {name for name, weight in DEFAULT_WEIGHTS.items() if weight < 0} == {"hide", "dislike"}
