@@ -27,6 +27,7 @@ def started(rows, names, extra=()):
     return world, system
 
 
+@pytest.mark.slow
 def test_palate_stands_beside_the_baselines():
     rows, names = paired_world(n=1200, pairs=30)
     result = evaluate(
@@ -42,6 +43,7 @@ def test_palate_stands_beside_the_baselines():
     assert [row.baseline for row in result.comparisons if row.best] == [result.best_baseline("drop")]
 
 
+@pytest.mark.slow
 def test_the_future_changes_no_score_of_palate():
     rows, names = paired_world(n=800, pairs=30)
     at = 770
