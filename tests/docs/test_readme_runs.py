@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+import palate
 from tests.docs.pages import ENGLISH, blocks
 
 PORT = "8787"
@@ -82,7 +83,8 @@ def test_the_command_line(folder: tuple[Path, str], run: Any) -> None:
     assert "u1" in out
     lines = (folder[0] / "events.ndjson").read_text(encoding="utf-8").splitlines()
     assert len(lines) >= 64
-    assert (folder[0] / "copy.palate" / "events.db").is_file()
+    with palate.open(folder[0] / "copy.palate", until=10**9) as copy:
+        assert copy.counts().events == len(lines)
 
 
 @pytest.fixture(scope="module")
