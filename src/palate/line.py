@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -109,9 +110,9 @@ class Line:
         if isinstance(request, RankRequest):
             candidates = self._given(request.items)
             clock.ran("candidates", {"given": len(candidates)})
+            candidates, removed = self._filter(candidates, request, subject, seen)
         else:
-            candidates = self._retrieve(request, subject, reached, now, query, seen, clock)
-        candidates, removed = self._filter(candidates, request, subject, seen)
+            candidates, removed = self._retrieve(request, subject, reached, now, query, seen, clock)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
         known = np.flatnonzero(candidates.rows >= 0)
@@ -179,10 +180,10 @@ class Line:
         query: tuple[list[str], F32] | None,
         seen: str,
         clock: _Clock,
-    ) -> Candidates:
-        """Retrieve from every source that applies, fuse by reciprocal rank."""
+    ) -> tuple[Candidates, dict[str, int]]:
+        """Retrieve from every source that applies, fuse by reciprocal rank; and what the filters took away."""
         sizes = self.settings.retrieve
-        allowed = self._allowed(request, subject, seen)
+        allowed, removed = self._allowed(request, subject, seen)
         lists: dict[str, I32] = {}
         if query is not None:
             words, meaning = query
@@ -219,7 +220,7 @@ class Line:
             held = np.concatenate([held, np.full(len(newest), 1 << (len(names) - 1), np.int64)])
         clock.ran("candidates", {"retrieved": len(rows)} | {name: len(found) for name, found in lists.items()})
         ids = self.state.items.ids
-        return Candidates(rows, [ids[row] for row in rows.tolist()], {}, held, names)
+        return Candidates(rows, [ids[row] for row in rows.tolist()], {}, held, names), removed
 
     def _newest(self, rows: I32, allowed: Bools, n: int) -> I32:
         """``n`` newest catalogue items not in ``rows``, so that a list is full even before the first event."""
@@ -230,42 +231,57 @@ class Line:
 
     # -------------------------------------------------------------------------- filters
 
-    def _allowed(self, request: RecommendRequest, subject: Subject, seen: str) -> Bools:
-        """(n_items,) rows that retrieval may return."""
-        allowed = self._mask(request)
+    def _allowed(self, request: RecommendRequest, subject: Subject, seen: str) -> tuple[Bools, dict[str, int]]:
+        """(n_items,) rows that retrieval may return, and how many each rule took from the catalogue, in this order."""
+        allowed = np.ones(self.state.n_items, np.bool_)
+        removed: dict[str, int] = {}
+        left = len(allowed)
+
+        def count(reason: str) -> None:
+            nonlocal left
+            now = int(np.count_nonzero(allowed))
+            if now < left:
+                removed[reason] = left - now
+            left = now
+
         for name in request.exclude:
             row = self.state.items.get(name)
             if row >= 0:
                 allowed[row] = False
+        count("excluded")
+        allowed &= self.state.alive
+        count("deleted")
+        allowed &= self.catalogue.showable()
+        count("unavailable")
         if len(subject.seen):
+            allowed[subject.seen[subject.seen_neg > subject.seen_last]] = False
+            count("blocked")
             if seen == "drop":
                 allowed[subject.seen[subject.seen_count > 0]] = False
-            allowed[subject.seen[subject.seen_neg > subject.seen_last]] = False
-        return allowed
+                count("seen")
+        if request.filter:
+            allowed &= self._passing(request.filter)
+            count("filter")
+        return allowed, removed
 
-    def _mask(self, request: RecommendRequest) -> Bools:
-        """(n_items,) alive, available and passing the request's filter (that part is kept until an item changes)."""
-        mask = self.catalogue.showable()
-        if not request.filter:
-            return mask
-        key = msgspec.json.encode(request.filter)
+    def _passing(self, expression: dict[str, Any]) -> Bools:
+        """(n_items,) items that a request's filter lets through; kept until an item changes."""
+        key = msgspec.json.encode(expression)
         version, n = self.catalogue.version, self.state.n_items
         cached = self._masks.get(key)
         if cached is None or cached[:2] != (version, n):
-            predicate = compile_filter(request.filter)
+            predicate = compile_filter(expression)
             fields = self.state.item_fields
             passing = np.fromiter((predicate(fields.get(row, {})) for row in range(n)), np.bool_, n)
             while len(self._masks) >= _MASKS:
                 self._masks.pop(next(iter(self._masks)))
             cached = self._masks[key] = (version, n, passing)
-        return mask & cached[2]
+        return cached[2]
 
     def _filter(
-        self, candidates: Candidates, request: RecommendRequest, subject: Subject, seen: str
+        self, candidates: Candidates, request: RankRequest, subject: Subject, seen: str
     ) -> tuple[Candidates, dict[str, int]]:
-        """Drop what may not be shown, with the count of each reason. Retrieved candidates already passed."""
-        if not isinstance(request, RankRequest):
-            return candidates, {}
+        """Drop given candidates that may not be shown, with the count of each reason."""
         predicate = compile_filter(request.filter) if request.filter else None
         if not (request.exclude or candidates.fields or predicate) and self._all_plain(candidates.rows, subject, seen):
             return candidates, {}
