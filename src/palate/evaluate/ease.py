@@ -25,7 +25,7 @@ class Ease:
     ``REFITS`` times across it; every event is folded into x at once. Items outside stand last, together. A seen item
     is scored through its neighbours alone, since the diagonal of B is zero. λ is one for both ``seen``, and is chosen
     on a fit of ``TUNE_ITEMS``. Cost: items³ multiplications a fit: 20 s on one core at 10,000 items, 4.5 s at the 6,000
-    of the default, which reads within .0001 NDCG@10 of it on the 10,506 films of MovieTweetings.
+    of the default. NDCG@10 at 10,000 / 6,000: MovieTweetings .0636 / .0637, grocery .0180 / .0173 (drop).
     """
 
     name = "ease"
