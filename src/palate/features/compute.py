@@ -25,12 +25,13 @@ _CACHE = 2048
 @dataclass(slots=True)
 class ItemSide:
     """What is known of the items' content: vectors (t, d) unit rows of distinct texts, text_of (n,) text row or −1,
-    tags (n, w) codes or −1, n_tags how many codes there are."""
+    tags (n, w) codes or −1, n_tags how many codes there are. version: changes whenever any of these does."""
 
     vectors: F32
     text_of: I32
     tags: I32
     n_tags: int
+    version: int = 0
 
 
 @dataclass(slots=True)
@@ -67,7 +68,7 @@ class Computer:
         self._mark: I32 = np.zeros(0, np.int32)
         self._touched: I32 = np.zeros(0, np.int32)
         self._n = 0
-        self._subjects: OrderedDict[int, tuple[tuple[int, int, int, int], Subject]] = OrderedDict()
+        self._subjects: OrderedDict[int, tuple[tuple[float, ...], Subject]] = OrderedDict()
 
     def subject(self, user: int, side: ItemSide) -> Subject:
         """The subject of user row ``user`` (−1: nobody), from the cache where nothing changed."""
@@ -75,7 +76,12 @@ class Computer:
         if user < 0 or user >= len(state.user_columns["count"]):
             return subject_of_row(state, -1, side.vectors, side.text_of, side.tags, side.n_tags)
         start, stop = state.history.span(user)
-        version = (int(state.user_columns["count"][user]), stop - start, len(side.vectors), side.n_tags)
+        newest = int(state.history.columns["key"][stop - 1]) if stop > start else 0
+        rated = float(state.totals[4]) if state.user_columns["ratings"][user] else 0.0
+        raters = int(state.totals[3]) if state.user_columns["ratings"][user] else 0
+        version = (
+            int(state.user_columns["count"][user]), stop - start, newest, raters, rated, len(side.vectors), side.n_tags,
+        )  # fmt: skip
         cached = self._subjects.get(user)
         if cached is not None and cached[0] == version:
             self._subjects.move_to_end(user)
