@@ -117,7 +117,8 @@ def demo(
     if not story.reproduced:
         raise typer.Exit(1)
     if no_serve or json_ or not (sys.stdout.isatty() and sys.stdin.isatty()):
-        out.say("demo.next", user=story.user, path=directory)
+        if not json_:
+            out.say("demo.next", user=story.user, path=directory)
         return
     from palate.cli.serve import run
 
