@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 
 from palate.catalogue import Catalogue
+from palate.errors import PalateError
 
 _BATCH = 64
+_PAUSE = 1.0
+_log = logging.getLogger("palate")
 
 
 class BackgroundEncoder:
@@ -56,7 +60,13 @@ class BackgroundEncoder:
                 if not texts:
                     self._work.clear()
                     continue
-            encoded = catalogue.encode(texts)
+            try:
+                encoded = catalogue.encode(texts)
+            except PalateError as error:  # the disk refuses: ranking goes on without these vectors, and says so
+                _log.error("%d texts could not be encoded. %s", len(texts), error.message)
+                catalogue.give_back(texts)
+                time.sleep(_PAUSE)
+                continue
             with self._lock:
                 catalogue.place(texts, *encoded)
                 self._placed()

@@ -63,7 +63,7 @@ class Catalogue:
         self._room(n)
         if len(self.vectors.text_of) < n:
             self.vectors.set_items(np.array([n - 1]), np.array([-1]))
-        return ItemSide(self.vectors.vectors, self.vectors.text_of, self._tags[:n], len(self.tags))
+        return ItemSide(self.vectors.vectors, self.vectors.text_of, self._tags[:n], len(self.tags), self.version)
 
     def tags_of(self, row: int) -> list[str]:
         """The item's tags (``genre:Drama``)."""
@@ -116,6 +116,11 @@ class Catalogue:
                 del self._pending[row]
         return [(row, self.text(row)) for row in rows]
 
+    def give_back(self, texts: list[tuple[int, str]]) -> None:
+        """Texts taken that could not be encoded wait again."""
+        with self._lock:
+            self._pending.update((row, None) for row, _ in texts)
+
     def encode(
         self, texts: list[tuple[int, str]], progress: Callable[[int, int], None] | None = None
     ) -> tuple[list[str], F32, I32]:
@@ -133,6 +138,7 @@ class Catalogue:
         text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
         rows = np.array([row for row, _ in texts], np.int32)
         self.vectors.set_items(rows, text_row[inverse] if len(rows) else rows)
+        self.version += 1
 
     def place_kept(self) -> None:
         """Place the pending texts whose vectors the cache holds; the others go on waiting."""
@@ -141,8 +147,7 @@ class Catalogue:
         kept = [(row, text) for row, text in texts if text not in missing]
         if kept:
             self.place(kept, *self.encode(kept))
-        with self._lock:
-            self._pending.update((row, None) for row, text in texts if text in missing)
+        self.give_back([(row, text) for row, text in texts if text in missing])
 
     def encode_now(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Encode everything that waits, here and now; how many items there were."""

@@ -109,8 +109,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     valid_share: float = 0.25
     window_share: float = 0.2
     trees: int = 300
-    leaves: int = 31
-    learning_rate: float = 0.08
+    leaves: int = 15
+    learning_rate: float = 0.05
     auto_events: int = 0
     ease_items: int = 6000
     seed: int = 1

@@ -107,7 +107,8 @@ class Engine:
         """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
         if self._committer is None:
             raise Conflict("This engine was opened with until=…, for reading; open the directory without it to write.")
-        records, assigned = records_of(good)
+        slack = int(self.settings.state.future_seconds * 1000)
+        records, assigned, clamped = records_of(good, slack)
         answer: Future[IngestResult] = Future()
         answer.set_running_or_notify_cancel()
         if not records:
@@ -121,7 +122,7 @@ class Engine:
                 return
             result = stored.result()
             accepted = sum(1 for seq in result.seqs if seq)
-            answer.set_result(IngestResult(accepted, len(records) - accepted, bad, result.seq, assigned))
+            answer.set_result(IngestResult(accepted, len(records) - accepted, bad, result.seq, assigned, clamped))
 
         self._committer.submit(records).add_done_callback(settle)
         return answer
@@ -135,7 +136,8 @@ class Engine:
         if self.catalogue.pending:
             self._encoder.wake()
         after = self.settings.train.auto_events
-        if after and self.state.events - self.shelf.events_at_training >= after and self.training != "running":
+        if after and self.state.totals[1] - self.shelf.trained_on >= after and self.training != "running":
+            self.shelf.trained_on = int(self.state.totals[1])
             self.train_in_background()
 
     def wait_encoded(self, timeout: float = 600.0) -> bool:
@@ -161,6 +163,7 @@ class Engine:
         wire.check_request(request, self.settings.limits)
         given = isinstance(request, RankRequest)
         ranking = self.parts.decisions.reserve()
+        self.line.prepare(request)
         with self._lock:
             moment = self.clock() if now is None else now
             model = self._model

@@ -18,6 +18,7 @@ from palate.line import Model, contributions
 from palate.types import F32, F64, I64, Contribution, Reason, Source
 
 _FIRST_CHANNEL = column("next_1")
+_SHORT = column("pop_short")
 _SMALLEST = 1e-12
 _NEW = np.log1p(30.0)
 """log days up to which an item is called new."""
@@ -143,6 +144,8 @@ class Explainer:
             if weights[place] <= 0:
                 break
             holds = x[place] < _NEW if code == "new" else x[place] > 0
+            if code == "trending":
+                holds = x[_SHORT] > 0
             if code and holds and code not in by_code:
                 by_code[code] = (float(weights[place]), place)
         out: list[Reason] = []
@@ -168,11 +171,17 @@ class Explainer:
         return make[code]()
 
     def _because(self, code: str, place: int, row: int, verb: str) -> Reason | None:
-        items = list(dict.fromkeys(source.item for source in self.sources(place, row)))[:2]
-        if not items:
+        """Names at most two entries that speak for the item: never the item itself, nor what was hidden or disliked."""
+        shares = self._shares(place, row)
+        if shares is None:
             return None
-        titles = [self.catalogue.title(self.computer.state.items.get(item)) for item in items]
-        return Reason(code, f"It {verb} {' and '.join(titles)}.", items)
+        speak = np.where((self.subject.weights > 0) & (self.subject.items != row), shares, 0.0)
+        best = [q for q in np.argsort(-speak, kind="stable").tolist()[: 4 * REASONS] if speak[q] > 0]
+        rows: list[int] = list(dict.fromkeys(self.subject.items[best].tolist()))[:2]
+        if not rows:
+            return None
+        titles = [self.catalogue.title(one) for one in rows]
+        return Reason(code, f"It {verb} {' and '.join(titles)}.", [self.computer.state.items.ids[one] for one in rows])
 
     def _tag(self, row: int) -> Reason | None:
         codes = [int(code) for code in self.catalogue.side().tags[row] if code >= 0]

@@ -39,11 +39,15 @@ def each(events: object) -> Iterable[object]:
     )
 
 
-def records_of(good: Sequence[tuple[int, Event]]) -> tuple[list[Record], list[Assigned]]:
-    """Log records of checked events, and the ids and times that were given where they lacked one."""
+def records_of(good: Sequence[tuple[int, Event]], slack_ms: int) -> tuple[list[Record], list[Assigned], int]:
+    """Log records of checked events, the ids and times given where they lacked one, and how many lie too far ahead.
+
+    The log keeps the time that the sender named; the fold clamps it (``State.apply``).
+    """
     received = wire.now_ms()
     records: list[Record] = []
     assigned: list[Assigned] = []
+    clamped = 0
     for index, event in good:
         if event.id is None or event.timestamp is None:
             event.id = event.id or wire.new_id()
@@ -56,9 +60,10 @@ def records_of(good: Sequence[tuple[int, Event]]) -> tuple[list[Record], list[As
             subject, kind = None, "item"
         else:
             subject, kind = event.user, "user"
+        clamped += int(event.timestamp) > received + slack_ms
         payload = wire.encode_event(event)
         records.append(EventRecord(0, event.id, int(event.timestamp), kind, subject, received, payload, event=event))
-    return records, assigned
+    return records, assigned, clamped
 
 
 def stamped_records(records: Sequence[Record]) -> Iterator[Stamped]:
@@ -71,6 +76,7 @@ def merge(total: IngestResult, part: IngestResult, start: int, with_assigned: bo
     """Add the result of a batch that began at event ``start`` to that of the whole."""
     total.accepted += part.accepted
     total.duplicates += part.duplicates
+    total.clamped += part.clamped
     total.seq = max(total.seq, part.seq)
     total.rejected += [Rejected(bad.index + start, bad.error) for bad in part.rejected]
     if with_assigned and len(total.assigned) < MOST_ASSIGNED:

@@ -133,6 +133,11 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         return Scored(subject, candidates, full, scores, seen, stages, degraded, removed, non_finite)
 
+    def prepare(self, request: RecommendRequest) -> None:
+        """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
+        if request.query and request.query.strip():
+            self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+
     def seen_mode(self, request: RecommendRequest) -> str:
         """drop or keep. ``auto`` keeps what a caller chose (rank), else follows setting, scene, the log's habits."""
         if request.seen != "auto":

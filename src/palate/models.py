@@ -12,6 +12,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import Conflict, CorruptArtefact, PalateError
@@ -35,7 +37,7 @@ class ModelShelf:
         if path is None:
             weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.catalogue = catalogue
-        self.events_at_training = 0
+        self.trained_on = 0
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
 
     def active(self) -> Model:
@@ -56,7 +58,7 @@ class ModelShelf:
         scorer = load_scorer(scorer_arrays, extra.get("scorer", {}))
         if list(scorer.features) != manifest.features:
             raise CorruptArtefact(f"The model {manifest.version} scores other features than its manifest names.")
-        self.events_at_training = max(self.events_at_training, manifest.events)
+        self.trained_on = max(self.trained_on, int(manifest.extra.get("interactions", 0)))
         return Model(
             manifest.version,
             scorer,
@@ -153,7 +155,11 @@ class ModelShelf:
         if parts.decisions.log is not None:
             parts.decisions.log.flush()
         done = subprocess.run(
-            [sys.executable, "-m", "palate.train.worker", str(parts.path)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "palate.train.worker", str(parts.path)],
+            input=msgspec.json.encode(settings).decode(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise PalateError(f"Training failed: {done.stderr.strip()[-500:] or f'exit code {done.returncode}'}")

@@ -56,10 +56,15 @@ def load_scorer(arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, A
 
     Errors: ``CorruptArtefact`` for an unknown kind, or arrays that don't make a scorer of that kind.
     """
+    from palate.score.blend import BlendScorer
     from palate.score.linear import LinearScorer
     from palate.score.trees import TreeScorer
 
-    kinds: dict[str, type[LinearScorer] | type[TreeScorer]] = {"linear": LinearScorer, "trees": TreeScorer}
+    kinds: dict[str, type[LinearScorer] | type[TreeScorer] | type[BlendScorer]] = {
+        "linear": LinearScorer,
+        "trees": TreeScorer,
+        "blend": BlendScorer,
+    }
     kind = meta.get("kind")
     if kind not in kinds:
         raise CorruptArtefact(f"The artefact's scorer is of kind {kind!r}; this version knows {', '.join(kinds)}.")

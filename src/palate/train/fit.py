@@ -1,7 +1,8 @@
 """Fitting the blend: a listwise linear model and LambdaMART, judged on a later window; the best of them ships.
 
 Linear: softmax over a decision's candidates, cross-entropy with the chosen one (ListNet's top-one loss, Cao 2007),
-L2, L-BFGS. Trees: LambdaMART (Burges 2010) through LightGBM, numeric splits, early stopping on validation.
+L2, L-BFGS. Trees: LambdaMART (Burges 2010) through LightGBM, numeric splits, early stopping on validation. Blend:
+their sum, with one of three shares of the linear part.
 The prior blend always takes part: training never ships something worse than no training.
 """
 
@@ -17,21 +18,26 @@ import scipy.optimize
 from palate.config import TrainSettings
 from palate.features import NAMES, PRIOR
 from palate.score import Scorer
+from palate.score.blend import BlendScorer
 from palate.score.linear import LinearScorer
+from palate.score.trees import TreeScorer
 from palate.train.examples import Examples, ndcg_at_10
 from palate.train.history import Progress
 from palate.types import F32, F64, I64
 
 L2 = 1e-3
+SHARES = (0.25, 0.5, 1.0)
+"""Weights of the linear part that a blend is tried with."""
 
 
 @dataclass(slots=True)
 class Fitted:
-    """The winner, its kind, and the validation NDCG@10 of every candidate."""
+    """The winner, its kind, the validation NDCG@10 of every candidate, and the winner's."""
 
     scorer: Scorer
     kind: str
     metrics: dict[str, float]
+    best: float
 
 
 def fit_linear(examples: Examples, names: tuple[str, ...]) -> LinearScorer:
@@ -63,7 +69,7 @@ def fit_linear(examples: Examples, names: tuple[str, ...]) -> LinearScorer:
 
 def fit_trees(
     examples: Examples, valid: Examples | None, names: tuple[str, ...], settings: TrainSettings, trees: int
-) -> tuple[Scorer, int]:
+) -> tuple[TreeScorer, int]:
     """LambdaMART; with ``valid`` it stops early. Returns the scorer and how many trees it has."""
     import lightgbm
 
@@ -75,14 +81,15 @@ def fit_trees(
         "objective": "lambdarank",
         "metric": "ndcg",
         "eval_at": [10],
-        "lambdarank_truncation_level": 30,
+        "lambdarank_truncation_level": 20,
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.leaves,
-        "min_data_in_leaf": max(5, min(50, len(sizes) // 20)),
-        "feature_fraction": 0.6,
-        "bagging_fraction": 0.8,
+        # A leaf of a thousandth of the rows: chosen items are few, and smaller leaves learn their noise.
+        "min_data_in_leaf": max(5, min(200, len(x) // 1000)),
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.7,
         "bagging_freq": 1,
-        "lambda_l2": 1.0,
+        "lambda_l2": 5.0,
         "seed": settings.seed,
         "deterministic": True,
         "force_col_wise": True,
@@ -94,10 +101,9 @@ def fit_trees(
     if valid is not None:
         vx, vl, vs = valid.stacked()
         sets = [lightgbm.Dataset(vx, label=vl, group=vs, reference=data, feature_name=list(names))]
-        callbacks = [lightgbm.early_stopping(40, verbose=False)]
+        callbacks = [lightgbm.early_stopping(30, verbose=False)]
     booster: Any = lightgbm.train(parameters, data, num_boost_round=trees, valid_sets=sets, callbacks=callbacks)
-    count = int(booster.best_iteration or booster.num_trees())
-    return from_lightgbm(booster, names), count
+    return from_lightgbm(booster, names), int(booster.best_iteration or booster.num_trees())
 
 
 def fit(
@@ -107,33 +113,45 @@ def fit(
     settings: TrainSettings,
     progress: Progress | None = None,
 ) -> Fitted:
-    """Fit all, compare on ``valid``, refit the winner on both. Errors: ``ValueError`` without any example."""
+    """Fit all, compare on ``valid``, refit the winner on both."""
     names = NAMES + context
-    prior = np.concatenate([PRIOR, np.zeros(len(context))])
-    scorers: dict[str, Scorer] = {"prior": LinearScorer(names, prior)}
-    trees = 0
-    if progress is not None:
-        progress("fit", 0, 3)
+    say = progress or _silent
+    prior: Scorer = LinearScorer(names, np.concatenate([PRIOR, np.zeros(len(context))]))
+    scorers: dict[str, Scorer] = {"prior": prior}
+    shares: dict[str, float] = {}
+    count = 0
+    say("fit", 0, 4)
     if len(train) >= 20:
-        scorers["linear"] = fit_linear(train, names)
-    if progress is not None:
-        progress("fit", 1, 3)
-    if len(train) >= 100 and len(valid) >= 20:
-        scorers["trees"], trees = fit_trees(train, _thinned(valid, settings), names, settings, settings.trees)
-    metrics = {kind: judge(scorer, valid) for kind, scorer in scorers.items()}
+        linear = fit_linear(train, names)
+        scorers["linear"] = linear
+        say("fit", 1, 4)
+        if len(train) >= 100 and len(valid) >= 20:
+            trees, count = fit_trees(train, _thinned(valid, settings), names, settings, settings.trees)
+            scorers["trees"] = trees
+            for share in SHARES:
+                name = f"blend_{share:g}"
+                shares[name] = share
+                scorers[name] = BlendScorer(linear, trees, share)
+    say("fit", 2, 4)
+    metrics = {name: judge(scorer, valid) for name, scorer in scorers.items()}
     order = list(scorers)
-    best = max(order, key=lambda kind: (metrics[kind], -order.index(kind)))
-    if progress is not None:
-        progress("fit", 2, 3)
-    scorer = scorers[best]
+    best = max(order, key=lambda name: (metrics[name], -order.index(name)))
+    say("fit", 3, 4)
     both = Examples(train.x + valid.x, train.chosen + valid.chosen)
-    if best == "linear":
-        scorer = fit_linear(both, names)
-    elif best == "trees":
-        scorer, _ = fit_trees(_thinned(both, settings), None, names, settings, max(10, trees))
-    if progress is not None:
-        progress("fit", 3, 3)
-    return Fitted(scorer, best, metrics)
+    scorer = prior
+    if best != "prior":
+        thin = _thinned(both, settings)
+        linear = fit_linear(thin, names)
+        scorer = linear
+        if best != "linear":
+            trees, _ = fit_trees(thin, None, names, settings, max(10, count))
+            scorer = trees if best == "trees" else BlendScorer(linear, trees, shares[best])
+    say("fit", 4, 4)
+    return Fitted(scorer, scorer.kind if best != "prior" else "prior", metrics, metrics[best])
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 def judge(scorer: Scorer, examples: Examples) -> float:

@@ -1,5 +1,6 @@
 """Training as a process of its own: ``python -m palate.train.worker DIRECTORY`` reads the log, writes an artefact, and
-prints its version. It takes no lock and never touches what the serving process writes."""
+prints its version. Settings come as JSON on standard input. It takes no lock; of what the serving process writes it
+shares only the vector cache, which several processes may append to."""
 
 from __future__ import annotations
 
@@ -7,7 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-from palate.config import load
+import msgspec
+
+from palate.config import Settings
 from palate.errors import PalateError
 from palate.language import make_encoder
 from palate.language.cache import VectorCache
@@ -21,7 +24,7 @@ def main(directory: Path) -> int:
     """Train on ``directory``; 0 and the version on standard output, or 1 and a sentence on standard error."""
     os.nice(5)
     try:
-        settings = load(directory)
+        settings = msgspec.json.decode(sys.stdin.buffer.read(), type=Settings)
         store = open_store(directory / "events.db", read_only=True)
         cache = VectorCache(directory / "vectors", make_encoder(settings.language.encoder, settings.language.threads))
         live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
