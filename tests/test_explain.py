@@ -1,0 +1,248 @@
+"""Explanations: contributions add up, sources are the events they come from, reasons are true."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from palate.engine import Engine
+from palate.errors import NotFound
+from palate.testing.world import START, World, make_world
+from palate.types import Interaction, RecommendRequest
+from tests.engines import SMALL, did, filled, ids, item
+
+WORLD = make_world(people=15, per_genre=8, interactions=700, follow=0.5)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[Engine]:
+    with filled(WORLD) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def trained() -> Iterator[dict[str, Engine]]:
+    """One engine for each kind of model that a training may ship."""
+    engines = {"prior": filled(WORLD), "linear": filled(WORLD, train=SMALL), "trees": filled(WORLD, train=SMALL)}
+    for kind in ("linear", "trees"):
+        engine = engines[kind]
+        force(engine, kind)
+    yield engines
+    for engine in engines.values():
+        engine.close()
+
+
+def force(engine: Engine, kind: str) -> None:
+    """Train, and ship ``kind`` whoever won."""
+    import palate.train.fit as fitting
+
+    with pytest.MonkeyPatch.context() as patch:
+        judge = fitting.judge
+
+        def prefer(scorer: Any, examples: Any) -> float:
+            is_it = scorer.kind == kind and (kind != "linear" or scorer.mean.any())
+            return judge(scorer, examples) + (1.0 if is_it else 0.0)
+
+        patch.setattr(fitting, "judge", prefer)
+        report = engine.train()
+    assert report.kind == kind
+
+
+@pytest.mark.parametrize("query", [None, "rocket 银河"])
+@pytest.mark.parametrize("kind", ["prior", "linear", "trees"])
+def test_contributions_add_up_to_the_score(trained: dict[str, Engine], kind: str, query: str | None) -> None:
+    engine = trained[kind]
+    for user in ("p0", "p3", "stranger"):
+        ranking = engine.recommend(user, 6, query=query, explain=True, seen="keep")
+        for one in ranking.items:
+            told = engine.explain(ranking.ranking, one.id)
+            assert one.score is not None
+            assert told.score == one.score
+            assert told.base + sum(term.contribution for term in told.contributions) == pytest.approx(
+                one.score, rel=1e-6
+            )
+            assert told.base + sum(term.contribution for term in one.contributions) == pytest.approx(
+                one.score, rel=1e-6
+            )
+            assert (told.model, told.as_of, told.position) == (ranking.model, ranking.as_of, one.position)
+            sizes = [abs(term.contribution) for term in told.contributions]
+            assert sizes == sorted(sizes, reverse=True)
+            for term in told.contributions:
+                assert sum(source.share for source in term.sources) <= 1.001
+        if query and user == "stranger":
+            assert any(term.feature.startswith("query_") for one in ranking.items for term in one.contributions)
+
+
+def test_an_explanation_outlives_the_model_that_ranked(trained: dict[str, Engine]) -> None:
+    engine = filled(WORLD, train=SMALL)
+    before = engine.rank("p0", ["space-1", "space-2", "garden-1"])
+    force(engine, "trees")
+    after = engine.rank("p0", ["space-1", "space-2", "garden-1"])
+    for ranking, model in ((before, "prior"), (after, engine.model)):
+        told = engine.explain(ranking.ranking, ranking.items[0].id)
+        assert told.model == model
+        total = told.base + sum(term.contribution for term in told.contributions)
+        assert total == pytest.approx(ranking.items[0].score, rel=1e-6)
+    engine.close()
+
+
+def test_what_can_not_be_explained_is_a_sentence(world: Engine) -> None:
+    ranking = world.rank("p0", ["space-1", "nobody"])
+    with pytest.raises(NotFound, match="no ranking 'nonsense'"):
+        world.explain("nonsense", "space-1")
+    with pytest.raises(NotFound, match="'garden-1' was not shown in the ranking"):
+        world.explain(ranking.ranking, "garden-1")
+    told = world.explain(ranking.ranking, "nobody")
+    assert (told.score, told.position, told.contributions) == (None, 2, [])
+    assert [reason.code for reason in told.reasons] == ["unscored"]
+
+
+# ------------------------------------------------------------------------------ sources
+
+HAND = [
+    *(item(name, title=name) for name in ("tent", "stove", "book", "pan", "lamp", "novel")),
+    *(did(n, f"camper{n // 2}", ("tent", "stove")[n % 2]) for n in range(12)),
+    *(did(20 + n, f"reader{n // 2}", ("book", "novel")[n % 2]) for n in range(12)),
+]
+"""Whoever takes a tent takes the stove next; whoever takes a book takes the novel."""
+
+
+def by_feature(ranking: Any, name: str) -> dict[str, Any]:
+    found = next(one for one in ranking.items if one.id == name)
+    return {term.feature: term for term in found.contributions}
+
+
+def test_sources_name_the_event_that_a_contribution_comes_from() -> None:
+    with filled([*HAND, did(50, "me", "book"), did(51, "me", "tent"), did(52, "me", "lamp", "like")]) as engine:
+        ranking = engine.rank("me", ["stove", "novel", "pan"], explain=True)
+        assert set(ids(ranking)[:2]) == {"stove", "novel"}
+        for target, origin in (("stove", "tent"), ("novel", "book")):
+            terms = by_feature(ranking, target)
+            for feature in ("next_5", "next_cos", "near_20", "near_all", "near_max"):
+                (source,) = terms[feature].sources
+                assert (source.item, source.type, source.share) == (origin, "click", 1.0), (target, feature)
+            reason = next(one for one in ranking.items if one.id == target).reasons[0]
+            assert (reason.code, reason.items, reason.text) == ("because_of", [origin], f"It goes with {origin}.")
+        told = engine.explain(ranking.ranking, "stove")
+        source = next(term for term in told.contributions if term.feature == "near_20").sources[0]
+        assert (source.id, source.timestamp) == ("did-000051", START + 51 * 60_000)
+
+
+def test_an_explanation_never_names_an_event_after_the_decision() -> None:
+    with filled([*HAND, did(50, "me", "book")]) as engine:
+        ranking = engine.rank("me", ["stove", "novel"])
+        engine.ingest([did(60, "me", "tent", when=(10**6) * 60_000), did(61, "me", "book", when=(10**6) * 60_001)])
+        told = engine.explain(ranking.ranking, "novel")
+        moments = [source.timestamp for term in told.contributions for source in term.sources]
+        assert moments
+        assert set(moments) == {START + 50 * 60_000}
+
+
+def test_a_session_has_sources_too() -> None:
+    walk = Interaction(id="walk", timestamp=START + 3_600_000, session="s1", item="tent")
+    with filled([*HAND, walk]) as engine:
+        ranking = engine.rank(None, ["stove", "novel"], session="s1", explain=True)
+        assert ids(ranking)[0] == "stove"
+        assert by_feature(ranking, "stove")["next_5"].sources[0].item == "tent"
+        told = engine.explain(ranking.ranking, "stove")
+        assert next(term for term in told.contributions if term.feature == "next_5").sources[0].id == "walk"
+
+
+# ------------------------------------------------------------------------------ reasons
+
+
+def check_reasons(engine: Engine, world: World, ranking: Any, user: str, query: str | None) -> set[str]:
+    """Every reason of a ranking, judged against the log; returns the codes met."""
+    had = {event.item for event in world.interactions if event.user == user}
+    met: set[str] = set()
+    for one in ranking.items:
+        assert len(one.reasons) <= 3
+        for reason in one.reasons:
+            met.add(reason.code)
+            assert reason.text
+            if reason.code == "again":
+                assert one.id in had, one.id
+            elif reason.code in ("because_of", "taste"):
+                assert reason.items
+                assert set(reason.items) <= had, "named from the person's own history"
+                assert one.id not in reason.items, "an item is no reason for itself"
+            elif reason.code == "tag":
+                assert set(reason.tags) <= set(engine.catalogue.tags_of(engine.state.items.get(one.id)))
+                assert all(any(tag == f"genre:{world.genre_of[name]}" for name in had) for tag in reason.tags)
+            elif reason.code == "query":
+                assert query
+            elif reason.code == "popular":
+                counts = engine.state.item("count")
+                assert counts[engine.state.items.get(one.id)] > 0
+            elif reason.code == "unscored":
+                assert one.score is None
+    return met
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_reasons_are_true(trained: dict[str, Engine], explain: bool) -> None:
+    met: set[str] = set()
+    for kind, engine in trained.items():
+        for user in ("p0", "p1", "p2", "p3", "p4", "stranger"):
+            for query in (None, "rocket", "菜谱"):
+                for seen in ("keep", "drop"):
+                    ranking = engine.recommend(user, 8, query=query, seen=seen, explain=explain)
+                    codes = check_reasons(engine, WORLD, ranking, user, query)
+                    assert "again" not in codes or seen == "keep", kind
+                    if user == "stranger":
+                        assert not codes & {"because_of", "taste", "tag", "again"}
+                    met |= codes
+    assert {"because_of", "again", "query", "taste"} <= met
+
+
+def test_what_was_hidden_is_no_reason_for_anything() -> None:
+    """j goes with a and b, that were liked, and more with h, that was hidden."""
+    rows = [(name, friend) for friend, times in (("a", 4), ("b", 4), ("h", 6)) for name in ["j"] * times]
+    events = [did(2 * n + side, f"w{n}", pair[side]) for n, pair in enumerate(rows) for side in (1, 0)]
+    with filled(
+        [*events, did(100, "me", "a", "like"), did(101, "me", "b", "like"), did(102, "me", "h", "hide")]
+    ) as engine:
+        for explain in (False, True):
+            ranking = engine.rank("me", ["j", "zz", "a"], explain=explain)
+            for one in ranking.items:
+                for reason in one.reasons:
+                    assert "h" not in reason.items, (one.id, reason)
+
+
+def test_a_new_item_is_called_new_and_an_old_one_is_not() -> None:
+    day = 86_400_000
+    things = [item("old", title="old"), item("fresh", 100 * day, title="fresh"), did(1, "u", "old", when=101 * day)]
+    with filled(things) as engine:
+        ranking = engine.rank("nobody", ["old", "fresh"])
+        found = {one.id: {reason.code for reason in one.reasons} for one in ranking.items}
+        assert "new" not in found["old"]
+        assert not {"popular", "trending", "again"} & found["fresh"]
+
+
+def test_explaining_an_explored_item_names_the_policy_as_a_term_of_its_own() -> None:
+    with filled(WORLD, policy={"explore": True}) as engine:
+        ranking = engine.recommend("p0", 5, explain=True, seen="keep")
+        explored = ranking.items[4]
+        assert explored.contributions[-1].feature == "policy.exploration"
+        assert explored.contributions[-1].contribution == 0.0
+        told = engine.explain(ranking.ranking, explored.id)
+        assert told.contributions[-1].feature == "policy.exploration"
+        drawn = engine.recommend("p0", 5, explain=True, policy="plackett_luce")
+        assert all(one.contributions[-1].feature == "policy.plackett_luce" for one in drawn.items)
+
+
+def test_an_unshown_item_can_be_explained_where_its_features_were_kept(tmp_path: Any) -> None:
+    import palate
+
+    with palate.open(tmp_path / "e.palate", language={"encoder": "hashing"}, decisions={"sample": 1.0}) as engine:
+        engine.ingest(WORLD.events)
+        engine.wait_encoded(60)
+        request = RecommendRequest(user="p0", k=3, policy="greedy", seen="keep")
+        names, scores = engine.scored(request, WORLD.end)
+        ranking = engine.answer(request, WORLD.end)
+        engine.parts.decisions.log.flush()  # type: ignore[union-attr]
+        told = engine.explain(ranking.ranking, names[5])
+        assert told.position is None
+        assert told.score == pytest.approx(scores[5], rel=1e-6)
