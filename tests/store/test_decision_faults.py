@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_helpers import add, decision, full_disk, log_at, timestamps
 
 from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, NotFound, Unavailable
 from palate.store import decisions, segments
 from palate.store.decisions import DecisionLog
+from tests.store.store_helpers import add, decision, full_disk, log_at, timestamps
 
 
 @pytest.fixture(scope="module")

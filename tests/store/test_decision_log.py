@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_helpers import DAY, Clock, add, decision, log_at, timestamps
 
 from palate.config import DecisionSettings
 from palate.errors import Gone, NotFound, Unavailable
 from palate.store import Decisions, open_decisions
 from palate.store.decisions import Asked, MemoryDecisionLog, Shown, Unshown, pack
 from palate.types import Stage
+from tests.store.store_helpers import DAY, Clock, add, decision, log_at, timestamps
 
 
 def test_a_round_trip_keeps_every_field(tmp_path: Path) -> None:

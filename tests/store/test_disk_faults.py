@@ -10,13 +10,13 @@ from typing import Any
 
 import apsw
 import pytest
-from store_helpers import full_disk
 
 from palate.errors import CorruptArtefact, NotFound, Unavailable
 from palate.store import open_store
 from palate.store.commit import GroupCommitter
 from palate.store.sqlite import FORMAT, SqliteStore
 from palate.testing.store import everything, record
+from tests.store.store_helpers import full_disk
 
 
 class Disk(apsw.VFS):
