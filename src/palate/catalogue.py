@@ -41,12 +41,13 @@ class Catalogue:
         self._text_rows: dict[str, int] = {}
         self._unread: set[int] = set()
         self._pending: dict[int, None] = {}
+        self._taken = 0
         self._lock = threading.Lock()
 
     @property
     def pending(self) -> int:
-        """How many items wait for their text to be encoded."""
-        return len(self._pending)
+        """How many items wait for the vector of their text, those being encoded now included."""
+        return len(self._pending) + self._taken
 
     def title(self, row: int) -> str:
         """The item's title, or its id."""
@@ -114,12 +115,14 @@ class Catalogue:
             rows = list(self._pending)[:limit]
             for row in rows:
                 del self._pending[row]
+            self._taken += len(rows)
         return [(row, self.text(row)) for row in rows]
 
     def give_back(self, texts: list[tuple[int, str]]) -> None:
         """Texts taken that could not be encoded wait again."""
         with self._lock:
             self._pending.update((row, None) for row, _ in texts)
+            self._taken -= len(texts)
 
     def encode(
         self, texts: list[tuple[int, str]], progress: Callable[[int, int], None] | None = None
@@ -139,6 +142,8 @@ class Catalogue:
         rows = np.array([row for row, _ in texts], np.int32)
         self.vectors.set_items(rows, text_row[inverse] if len(rows) else rows)
         self.version += 1
+        with self._lock:
+            self._taken -= len(texts)
 
     def place_kept(self) -> None:
         """Place the pending texts whose vectors the cache holds; the others go on waiting."""
@@ -153,5 +158,10 @@ class Catalogue:
         """Encode everything that waits, here and now; how many items there were."""
         texts = self.take_pending(1 << 60)
         if texts:
-            self.place(texts, *self.encode(texts, progress))
+            try:
+                encoded = self.encode(texts, progress)
+            except BaseException:
+                self.give_back(texts)
+                raise
+            self.place(texts, *encoded)
         return len(texts)

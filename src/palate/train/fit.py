@@ -93,7 +93,8 @@ def fit_trees(
         "seed": settings.seed,
         "deterministic": True,
         "force_col_wise": True,
-        "num_threads": os.cpu_count() or 1,
+        # Half the cores: the others serve, and threads that wait for one another in turns are slower than one alone.
+        "num_threads": max(1, (os.cpu_count() or 1) // 2),
         "verbosity": -1,
     }
     callbacks: list[Any] = []
