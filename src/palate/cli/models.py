@@ -121,6 +121,7 @@ def rollback(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang
 def _table(models: list[ModelInfo]) -> Table:
     made = table(say("title.models"), "", say("col.version"), say("col.kind"), say("col.created"), say("col.metrics"))
     for model in models:
-        metrics = "  ".join(f"{name} {number(value)}" for name, value in model.metrics.items())
+        own = {name: value for name, value in model.metrics.items() if "." not in name} or model.metrics
+        metrics = "  ".join(f"{name} {number(value)}" for name, value in own.items())
         row(made, "●" if model.active else "", model.version, model.kind, moment(model.created), metrics)
     return made
