@@ -66,8 +66,12 @@ class Engine:
         self.catalogue = parts.catalogue
         self.line = Line(self.state, self.catalogue, settings)
         self.shelf = ModelShelf(parts.path, self.catalogue)
-        self._model: Model = self.shelf.active()
-        warm_up(self._model)
+        try:
+            self._model: Model = self.shelf.active()
+            warm_up(self._model)
+        except BaseException:
+            parts.close()
+            raise
         self.rankings = 0
         self.non_finite = 0
         self._at_snapshot = self.state.seq
@@ -372,6 +376,8 @@ class Engine:
             self._committer.close()
         self._closed = True
         self._encoder.close()
-        if self.path is not None and self._committer is not None and self.state.seq > self._at_snapshot:
-            self.snapshot()
-        self.parts.close()
+        try:
+            if self.path is not None and self._committer is not None and self.state.seq > self._at_snapshot:
+                self.snapshot()
+        finally:
+            self.parts.close()

@@ -85,8 +85,9 @@ def test_a_changed_byte_of_the_manifest_never_changes_the_state(written: Path) -
     good = path.read_bytes()
     wanted = snapshot.digest(world_state())
     accepted = 0
-    for place in range(len(good)):
-        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+    for place in range(2 * len(good)):
+        flip, place = (1, place) if place < len(good) else (0xFF, place - len(good))
+        path.write_bytes(good[:place] + bytes([good[place] ^ flip]) + good[place + 1 :])
         try:
             state, encoder = snapshot.read(written, Settings())
         except CorruptArtefact:

@@ -164,7 +164,7 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
     try:
         manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=_Manifest)
         data = {name: (path / name).read_bytes() for name in ("state.safetensors", "names.msgpack")}
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise CorruptArtefact(f"The snapshot {path} can't be read: {error}.") from None
     if manifest.format != State.FORMAT:
         raise CorruptArtefact(f"The snapshot {path} has format {manifest.format}; this Palate reads {State.FORMAT}.")
