@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +20,7 @@ KEY = "palate_test-key-of-this-test"
 
 
 @contextmanager
-def serving(shop: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(shop: Path, **environment: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
     """``palate serve`` in a process of its own; gives its address."""
     process = subprocess.Popen(
         [sys.executable, "-m", "palate", "serve", "--dir", str(shop), "--port", "0", "--json"],
