@@ -212,6 +212,9 @@ def explain_decision(
         term.sources = [source for source in term.sources if source.timestamp <= decision.timestamp]
         for source in term.sources:
             found = store.find(decision.subject or "", source.item, source.timestamp)
+            if not found:  # the log keeps the time that the sender named; the history its arrival, if too far ahead
+                late = store.find(decision.subject or "", source.item, None)
+                found = [record for record in late if record.received == source.timestamp]
             source.id = next((r.id for r in found if isinstance(event_of(r), Interaction)), None)
     if score is None:
         score = base + sum(term.contribution for term in terms)

@@ -38,6 +38,7 @@ _EVENT = msgspec.json.Decoder(Event)
 _TOO_DEEP = "The body is nested too deeply to be read."
 _FILTER_DEPTH = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_VALUE = 1e12  # its square is far from the end of 32-bit floats, so that no sum of them becomes infinite
 _MAX_TIMESTAMP = 253_402_300_799_999  # 9999-12-31, the last instant that ISO-8601 with four digits can name
 
 
@@ -139,6 +140,8 @@ def check_event(event: Event, limits: Limits) -> None:
         _check_subject(event.user, event.session, limits)
         if event.value is not None:
             _check_number(event.value, "value")
+            if abs(event.value) > _MAX_VALUE:
+                raise InvalidInput(f"value is {event.value:g}; it must lie between -1e+12 and 1e+12.", "value")
         if event.text is not None:
             check_text(event.text, "text", limits)
         if event.ranking is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from palate.config import Settings
 from palate.state.state import Stamped, subject_of, tie_key
 from palate.store import Record, Store
-from palate.types import I32, I64, Event, Impression, Interaction
+from palate.types import I32, I64, Event, Impression, Interaction, User
 
 _DECODER = msgspec.msgpack.Decoder(Event)
 Progress = Callable[[str, int, int], None]
@@ -45,11 +45,12 @@ def stamped(records: list[Record]) -> Iterator[Stamped]:
 
 
 def read_history(store: Store, settings: Settings, progress: Progress | None = None) -> History:
-    """Read the whole log. Memory: about 300 bytes an interaction."""
+    """Read the whole log, without what users did before they were deleted. Memory: about 300 bytes an interaction."""
     slack = int(settings.state.future_seconds * 1000)
     content: list[Stamped] = []
     events: list[Stamped] = []
     keys: list[tuple[int, int]] = []
+    erased: dict[str, tuple[int, int]] = {}
     total, done, seq = store.seq, 0, 0
     for records in store.read():
         for ts, received, event in stamped(records):
@@ -59,12 +60,15 @@ def read_history(store: Store, settings: Settings, progress: Progress | None = N
                 events.append((when, received, event))
             else:
                 content.append((ts, received, event))
+                if isinstance(event, User) and event.deleted:
+                    stamp = (when, tie_key(event.id or ""))
+                    erased[event.user] = max(stamp, erased.get(event.user, stamp))
         done += len(records)
         seq = records[-1].seq
         if progress is not None:
             progress("read", done, total)
     order = sorted(range(len(events)), key=keys.__getitem__)
-    events = [events[place] for place in order]
+    events = [events[place] for place in order if not (erased and _is_erased(events[place][2], keys[place], erased))]
     chosen: list[int] = []
     codes: dict[str, int] = {}
     users: list[int] = []
@@ -76,3 +80,9 @@ def read_history(store: Store, settings: Settings, progress: Progress | None = N
             users.append(codes.setdefault(name, len(codes)))
             items.append(event.item)
     return History(content, events, np.array(chosen, np.int64), np.array(users, np.int32), items, seq)
+
+
+def _is_erased(event: Event, key: tuple[int, int], erased: dict[str, tuple[int, int]]) -> bool:
+    """Whether the event's user was deleted after it."""
+    user = event.user if isinstance(event, Interaction | Impression) else None
+    return user is not None and user in erased and key < erased[user]
