@@ -109,7 +109,7 @@ def test_item_to_item_strengths_are_the_sums_of_their_definitions(world: Engine)
     counts = state.item("count")
     newest = next(q for q, weight in enumerate(subject.weights) if weight > 0)
     for target in range(0, state.n_items, 5):
-        by_hand = np.zeros(8)
+        by_hand = dict.fromkeys((one.name for one in FEATURES if one.group == "item_to_item"), 0.0)
         done: set[int] = set()
         for q, (h, w) in enumerate(zip(subject.items.tolist(), subject.weights.tolist(), strict=True)):
             keys, columns = state.pairs.entries_of(h)
@@ -118,21 +118,26 @@ def test_item_to_item_strengths_are_the_sums_of_their_definitions(world: Engine)
                     continue
                 root = np.sqrt((counts[h] + KAPPA) * (counts[j] + KAPPA))
                 f, c = forward / 1000, both / root
-                by_hand[0] += f / (counts[h] + KAPPA) if q == newest else 0
-                by_hand[1] += w * 0.7**q * f / (counts[h] + KAPPA) if q < 5 else 0
-                by_hand[2] += w * 0.7**q * f / root if q < 5 else 0
-                by_hand[3] += w * 0.9**q * c if q < 20 else 0
-                by_hand[4] += w * c / np.sqrt(len(subject.items))
-                by_hand[5] = max(by_hand[5], c if w > 0 else 0)
+                by_hand["next_1"] += f / (counts[h] + KAPPA) if q == newest else 0
+                by_hand["next_5"] += w * 0.7**q * f / (counts[h] + KAPPA) if q < 5 else 0
+                by_hand["next_cos"] += w * 0.7**q * f / root if q < 5 else 0
+                by_hand["near_last"] += w * 0.5**q * c if q < 20 else 0
+                by_hand["near_20"] += w * 0.9**q * c if q < 20 else 0
+                by_hand["near_all"] += w * c / np.sqrt(len(subject.items))
+                by_hand["near_max"] = max(by_hand["near_max"], c if w > 0 else 0)
             for at in range(ease.indptr[h], ease.indptr[h + 1]):
                 if ease.indices[at] == target:
-                    by_hand[6] += 0 if h in done else w * ease.values[at]
-                    by_hand[7] += w * 0.9**q * ease.values[at]
+                    by_hand["ease"] += 0 if h in done else w * ease.values[at]
+                    by_hand["ease_recent"] += w * 0.9**q * ease.values[at]
+                    by_hand["ease_last"] += w * 0.5**q * ease.values[at]
             done.add(h)
-        np.testing.assert_allclose(strengths[target], by_hand, rtol=1e-6, atol=1e-9)
+        expected = np.array(list(by_hand.values()))
+        np.testing.assert_allclose(strengths[target], expected, rtol=1e-6, atol=1e-9, err_msg=str(list(by_hand)))
         parts = computer.parts(subject, target, ease)
-        np.testing.assert_allclose(np.delete(parts.sum(axis=1), 5), np.delete(by_hand, 5), rtol=1e-6, atol=1e-9)
-        assert parts[5].max() == pytest.approx(by_hand[5])
+        summed = parts.sum(axis=1)
+        largest = list(by_hand).index("near_max")
+        summed[largest] = parts[largest].max()
+        np.testing.assert_allclose(summed, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_again_columns_count_what_this_person_had(world: Engine) -> None:
