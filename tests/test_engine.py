@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,33 @@ def test_other_bounds_rebuild_the_state(tmp_path: Path, caplog: pytest.LogCaptur
     assert "other [state] or [weights] settings" in caplog.text
 
 
+def test_snapshots_from_several_threads_and_a_rebuild_meanwhile(tmp_path: Path) -> None:
+    with at(tmp_path / "e.palate") as engine:
+        failures: list[BaseException] = []
+
+        def work(worker: int) -> None:
+            try:
+                for number in range(6):
+                    engine.ingest([did(worker * 100 + number, f"u{worker}", f"i{number}")])
+                    engine.snapshot()
+                    if worker == 0:
+                        assert engine.rebuild()["equal"]
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert engine.counts().seq == 24
+        assert digest(engine) == replayed(engine)
+        before = digest(engine)
+    with at(tmp_path / "e.palate") as engine:
+        assert digest(engine) == before
+
+
 def test_closing_twice_is_fine_and_nothing_is_taken_afterwards(tmp_path: Path) -> None:
     engine = at(tmp_path / "e.palate")
     assert engine.ready
@@ -252,8 +280,12 @@ def test_opened_until_a_position_it_ranks_as_it_did_then(tmp_path: Path) -> None
                 assert [(one.id, one.score) for one in again.items] == [(one.id, one.score) for one in old.items]
                 assert [(one.id, one.score) for one in again.items] != [(one.id, one.score) for one in new.items]
                 assert (again.as_of, again.model) == (seq, old.model)
-            with pytest.raises(Conflict, match="opened with until=…, for reading"):
-                then.ingest([did(1, "u", "a")])
+            for write in (
+                lambda: then.ingest([did(1, "u", "a")]), then.train, then.train_in_background, then.rollback,
+                lambda: then.activate("v0001"), then.snapshot,
+            ):  # fmt: skip
+                with pytest.raises(Conflict, match="opened with until=…, for reading"):
+                    write()
         with palate.open(tmp_path / "e.palate", until=0, language=HASHING) as nothing:
             assert nothing.counts().events == 0
         with palate.open(tmp_path / "e.palate", until=10**9, language=HASHING) as everything:

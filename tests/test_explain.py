@@ -140,6 +140,24 @@ def test_an_explanation_never_names_an_event_after_the_decision() -> None:
         assert set(moments) == {START + 50 * 60_000}
 
 
+def test_neither_reasons_nor_sources_know_what_came_after_the_decision() -> None:
+    """Nor what happened before it and arrived after it."""
+    guide = [did(100 + n, f"traveller{n // 2}", ("guide", "novel")[n % 2]) for n in range(20)]
+    with filled([*HAND, *guide, item("guide", title="guide"), did(150, "me", "book")]) as engine:
+        ranking = engine.rank("me", ["stove", "novel"], explain=True)
+        told = [engine.explain(ranking.ranking, "novel")]
+        engine.ingest([did(200 + n, "me", "guide", when=(10**6 + n) * 60_000) for n in range(3)])
+        told.append(engine.explain(ranking.ranking, "novel"))
+        engine.ingest([did(140, "me", "guide")])
+        told.append(engine.explain(ranking.ranking, "novel"))
+        for one in told:
+            assert one.contributions == told[0].contributions
+            assert one.reasons == told[0].reasons
+            assert one.reasons[0].items == ["book"]
+        assert {source.id for term in told[0].contributions for source in term.sources} == {"did-000150"}
+        assert engine.rank("me", ["stove", "novel"]).items[0].reasons[0].items[0] == "guide"
+
+
 def test_a_session_has_sources_too() -> None:
     walk = Interaction(id="walk", timestamp=START + 3_600_000, session="s1", item="tent")
     with filled([*HAND, walk]) as engine:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.errors import NotFound
 from palate.explain import Explainer, evidence
-from palate.features import PRIOR, ItemSide
+from palate.features import PRIOR, ItemSide, Subject
 from palate.line import Line, Model, Scored
 from palate.policy import Similarity
 from palate.store import Store
@@ -189,7 +190,7 @@ def explain_decision(
         )
     row = line.state.items.get(item)
     user = -1 if decision.subject is None else line.state.users.get(decision.subject)
-    subject = line.computer.subject(user, catalogue.side())
+    subject, event_ids = _as_of(line, store, decision, line.computer.subject(user, catalogue.side()))
     explainer = Explainer(line.computer, catalogue, subject, model)
     if row < 0 or (position is not None and score is None):
         return Explanation(
@@ -209,15 +210,35 @@ def explain_decision(
     weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
     reasons = explainer.reasons(row, weight, x)
     for term in terms:
-        term.sources = [source for source in term.sources if source.timestamp <= decision.timestamp]
         for source in term.sources:
-            found = store.find(decision.subject or "", source.item, source.timestamp)
-            if not found:  # the log keeps the time that the sender named; the history its arrival, if too far ahead
-                late = store.find(decision.subject or "", source.item, None)
-                found = [record for record in late if record.received == source.timestamp]
-            source.id = next((r.id for r in found if isinstance(event_of(r), Interaction)), None)
+            source.id = event_ids.get((source.item, source.timestamp))
     if score is None:
         score = base + sum(term.contribution for term in terms)
     if position is not None and shown.explored[position - 1]:
         terms.append(Contribution("policy.exploration", float(position), 0.0))
     return Explanation(decision.ranking, item, decision.model, decision.as_of, position, score, base, terms, reasons)
+
+
+def _as_of(
+    line: Line, store: Store, decision: Decision, subject: Subject
+) -> tuple[Subject, dict[tuple[str, int], str]]:
+    """The subject without what the log took after the decision, and event ids by item and time. O(history)."""
+    ids: dict[tuple[str, int], str] = {}
+    kept = np.ones(len(subject.items), np.bool_)
+    names, types = line.state.items.ids, line.state.types.ids
+    for place in range(len(subject.items)):
+        row, ts, kind = int(subject.items[place]), int(subject.ts[place]), int(subject.kinds[place])
+        found = store.find(decision.subject or "", names[row], ts)
+        if not found:  # the log keeps the time that the sender named; the history its arrival, if too far ahead
+            late = store.find(decision.subject or "", names[row], None)
+            found = [record for record in late if record.received == ts]
+        for record in found:
+            event = event_of(record)
+            if isinstance(event, Interaction) and event.type == types[kind]:
+                ids.setdefault((names[row], ts), record.id)
+                kept[place] = record.seq <= decision.as_of
+                break
+    if kept.all():
+        return subject, ids
+    parts = {name: getattr(subject, name)[kept] for name in ("items", "ts", "kinds", "weights", "interest_of")}
+    return replace(subject, **parts), ids

@@ -60,6 +60,7 @@ class Engine:
         self.settings = settings
         self._lock = threading.RLock()
         self._swapping = threading.Lock()
+        self._writing = threading.Lock()
         self.parts = parts = opening.open_parts(path, settings, until)
         self.path: Path | None = parts.path
         self.state: State = parts.state
@@ -109,8 +110,8 @@ class Engine:
 
     def submit_checked(self, good: Sequence[tuple[int, Event]], bad: list[Rejected]) -> Future[IngestResult]:
         """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
-        if self._committer is None:
-            raise Conflict("This engine was opened with until=…, for reading; open the directory without it to write.")
+        self._check_writable()
+        assert self._committer is not None
         slack = int(self.settings.state.future_seconds * 1000)
         records, assigned, clamped = records_of(good, slack)
         answer: Future[IngestResult] = Future()
@@ -143,6 +144,10 @@ class Engine:
         if after and self.state.totals[1] - self.shelf.trained_on >= after and self.training != "running":
             self.shelf.trained_on = int(self.state.totals[1])
             self.train_in_background()
+
+    def _check_writable(self) -> None:
+        if self._committer is None:
+            raise Conflict("This engine was opened with until=…, for reading; open the directory without it to write.")
 
     def wait_encoded(self, timeout: float = 600.0) -> bool:
         """Wait until no text is pending; False when ``timeout`` seconds were not enough."""
@@ -281,6 +286,7 @@ class Engine:
 
         Requests go on meanwhile. Errors: ``InvalidInput`` where there is too little to learn from.
         """
+        self._check_writable()
         report = self.shelf.train(self.parts, self.settings, progress)
         with self._lock:
             self.catalogue.encode_now()
@@ -292,6 +298,7 @@ class Engine:
 
     def train_in_background(self) -> None:
         """Train in a process of its own and swap the result in; ``training`` says how it stands."""
+        self._check_writable()
         with self._lock:
             if self._training is not None and self._training.is_alive():
                 return
@@ -319,6 +326,7 @@ class Engine:
         return self._swap(self.shelf.rollback)
 
     def _swap(self, choose: Callable[[], Model]) -> ModelInfo:
+        self._check_writable()
         with self._swapping:  # reading an artefact takes a while: one swap at a time, and no request waits for it
             model = choose()
             warm_up(model)
@@ -346,12 +354,14 @@ class Engine:
 
     def snapshot(self) -> Path:
         """Write the state beside the log: the next start needs only the tail. Errors: ``Conflict`` in memory."""
+        self._check_writable()
         if self.path is None:
             raise Conflict("An engine in memory has no directory to write a snapshot to.")
-        with self._lock:
-            files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
-        self._at_snapshot = seq
-        return snapshot.write(self.path / "snapshots", seq, files)
+        with self._writing:
+            with self._lock:
+                files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
+            self._at_snapshot = seq
+            return snapshot.write(self.path / "snapshots", seq, files)
 
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
         """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
