@@ -7,7 +7,8 @@ Deleting a user empties their history as it is then, and what is older than the 
 late it arrives; what they gave to the counts of items stays (it names nobody).
 
 Bounds per user: ``state.history`` newest interactions, ``state.seen_per_user`` items seen. Per item:
-``state.neighbours`` pairs (a full row keeps its stronger half; exactness of late corrections ends there).
+``state.neighbours`` pairs (a full row keeps its stronger half; exactness of late corrections ends there, as it does
+for the pairs of an event so late that the entries around it have left the history).
 """
 
 from __future__ import annotations

@@ -179,6 +179,18 @@ class StateContract(ABC):
         random.shuffle(shuffled)
         assert_lawful(self.fold([events], settings), self.fold([shuffled], settings))
 
+    @given(event_lists(users=1, items=30), st.randoms(use_true_random=False), st.integers(1, 12))
+    @_EXAMPLES
+    def test_a_full_history_keeps_the_newest_in_any_order(self, events: list[Stamped], random: Any, bound: int) -> None:
+        settings = Settings(state=StateSettings(history=bound, window=1))
+        shuffled = list(events)
+        random.shuffle(shuffled)
+        one, other = facts(self.fold([events], settings)), facts(self.fold([shuffled], settings))
+        for name in ("people", "histories", "seen", "catalogue", "totals", "numbers"):
+            assert one[name] == other[name], name
+        whole = facts(self.fold([events], Settings()))["histories"]
+        assert one["histories"] == {user: entries[-bound:] for user, entries in whole.items()}
+
     def test_memory_of_a_user_is_bounded(self) -> None:
         bounds = StateSettings(history=10, window=3, seen_per_user=16, neighbours=8)
         events: list[Stamped] = [
