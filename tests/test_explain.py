@@ -264,3 +264,25 @@ def test_an_unshown_item_can_be_explained_where_its_features_were_kept(tmp_path:
         told = engine.explain(ranking.ranking, names[5])
         assert told.position is None
         assert told.score == pytest.approx(scores[5], rel=1e-6)
+
+
+def test_a_score_does_not_depend_on_company(trained: dict[str, Engine]) -> None:
+    """Alone, among others, in another order, among unknown ones: bit for bit the same score."""
+    names = list(WORLD.genre_of)
+    for kind, engine in trained.items():
+        for query in (None, "rocket"):
+            request = {"query": query, "context": {"hour": 9}}
+            now = WORLD.end
+            answer = engine.answer
+            whole = answer(wire_request("p0", names, request), now)
+            scores = {one.id: one.score for one in whole.items}
+            for some in (names[::-1], names[3:9], ["unknown", names[5], "other"], names[7:8]):
+                for one in answer(wire_request("p0", some, request), now).items:
+                    assert one.score == scores.get(one.id), (kind, one.id)
+
+
+def wire_request(user: str, items: list[str], options: dict[str, Any]) -> Any:
+    from palate import wire
+    from palate.types import RankRequest
+
+    return wire.read_request(RankRequest, user=user, items=items, **options)
