@@ -57,6 +57,19 @@ def test_equal_texts_are_encoded_once() -> None:
     assert catalogue.encode_now() == 0
 
 
+def test_a_text_that_changed_while_it_was_encoded_does_not_come_back() -> None:
+    catalogue, _ = catalogue_of([item("a", title="old words"), item("b", title="b")])
+    texts = catalogue.take_pending(64)
+    encoded = catalogue.encode(texts)
+    catalogue.update(catalogue.state.apply([(START + 5, 10**13, item("a", 5, title="new words"))]))
+    catalogue.encode_now()
+    catalogue.place(texts, *encoded)
+    side = catalogue.side()
+    np.testing.assert_array_equal(side.vectors[side.text_of[0]], catalogue.cache.get(["new words"])[0])
+    np.testing.assert_array_equal(side.vectors[side.text_of[1]], catalogue.cache.get(["b"])[0])
+    assert catalogue.pending == 0
+
+
 def test_tags_follow_the_fields_and_the_settings() -> None:
     catalogue, _ = catalogue_of([item("a", title="t", genres=["Drama", "Crime"], brand="Acme", year=1999)])
     assert set(catalogue.tags_of(0)) == {"genre:Drama", "genre:Crime", "brand:Acme"}

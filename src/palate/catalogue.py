@@ -23,6 +23,8 @@ from palate.state.state import Names
 from palate.types import F32, I32, Bools
 
 TAGS = 8
+_CHECKED = 1000
+"""Batches up to this size come from the background; larger ones are taken and placed under one lock."""
 
 
 class Catalogue:
@@ -139,8 +141,10 @@ class Catalogue:
             for place, row in zip(fresh, self.vectors.add_texts(vectors[fresh]).tolist(), strict=True):
                 self._text_rows[distinct[place]] = row
         text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
-        rows = np.array([row for row, _ in texts], np.int32)
-        self.vectors.set_items(rows, text_row[inverse] if len(rows) else rows)
+        # A text that changed while it was being encoded waits again, or has even been placed by another caller.
+        valid = [place for place, (row, text) in enumerate(texts) if len(texts) > _CHECKED or self.text(row) == text]
+        rows = np.array([texts[place][0] for place in valid], np.int32)
+        self.vectors.set_items(rows, text_row[inverse[valid]] if len(rows) else rows)
         self.version += 1
         with self._lock:
             self._taken -= len(texts)
