@@ -61,7 +61,7 @@ def test_only_the_most_frequent_items_take_part() -> None:
     users, items = log(3000, 200, 60, 3)
     counts = np.bincount(items, minlength=60)
     kept = np.sort(np.argsort(-counts, kind="stable")[:25])
-    found = fit_ease(users, items, 60, limit=25)
+    found = fit_ease(users, items, 60, limit=25, strength=200.0)
     inside = np.isin(items, kept)
     code = np.full(60, -1)
     code[kept] = np.arange(25)
@@ -86,7 +86,7 @@ def test_every_item_keeps_its_strongest_neighbours() -> None:
     ("users", "items", "n"), [([], [], 0), ([], [], 5), ([0], [0], 1), ([0, 1], [3, 3], 5), ([0, 0], [1, 4], 5)]
 )
 def test_hardly_anything(users: list[int], items: list[int], n: int) -> None:
-    found = fit_ease(np.array(users, np.int32), np.array(items, np.int32), n)
+    found = fit_ease(np.array(users, np.int32), np.array(items, np.int32), n, strength=200.0)
     assert len(found.indptr) == n + 1
     assert np.isfinite(found.values).all()
     if len(set(items)) < 2:

@@ -134,8 +134,8 @@ def test_candidates_of_training_are_thinned_and_those_of_validation_are_not() ->
         assert asked.candidates >= len(names)
         if place < window.valid and decision.clicked[0] in names and asked.seen == "keep":
             assert decision.clicked[0] in names
-    assert max(sizes[False]) == 24
-    assert max(sizes[True]) > 24
+    assert 24 <= max(sizes[False]) <= 25, "the chosen one may come on top"
+    assert max(sizes[True]) > 25
 
 
 def test_thinning_never_loses_the_chosen_candidate() -> None:
