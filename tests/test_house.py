@@ -27,6 +27,7 @@ LAYERS: list[set[str]] = [
     {"features"},
     STAGES | {"filters"},
     {"catalogue"},
+    {"sourcing"},
     {"line"},
     {"explain"},
     {"train"},

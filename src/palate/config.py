@@ -76,7 +76,7 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     lexical: int = 200
     vector: int = 100
     item_to_item: int = 200
-    again: int = 100
+    again: int = 150
     candidates: int = 400
     rrf: float = 60.0
 
@@ -104,8 +104,8 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never)."""
 
-    decisions: int = 5000
-    candidates: int = 80
+    decisions: int = 7000
+    candidates: int = 120
     valid_share: float = 0.25
     window_share: float = 0.2
     trees: int = 300
@@ -159,6 +159,11 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     serve: ServeSettings = ServeSettings()
     durability: Literal["durable", "fast"] = "durable"
     seen: Literal["auto", "drop", "keep"] = "auto"
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, weight in self.weights.items():
+            _check_range(f"weights.{name}", weight, -1000.0, 1000.0)
 
     def weight(self, kind: str) -> float:
         """Weight of interaction type ``kind``."""

@@ -22,7 +22,7 @@ from palate import opening, wire
 from palate.answer import build_answer, explain_decision, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder
 from palate.config import Settings
-from palate.errors import Conflict, NotFound
+from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
 from palate.intake import pour, records_of, stamped_records
 from palate.line import Line, Model, warm_up
@@ -328,6 +328,8 @@ class Engine:
     def _swap(self, choose: Callable[[], Model]) -> ModelInfo:
         self._check_writable()
         with self._swapping:  # reading an artefact takes a while: one swap at a time, and no request waits for it
+            if self._closed:
+                raise Unavailable("Palate is closing: the model stays on the shelf, to be activated when it is open.")
             model = choose()
             warm_up(model)
             with self._lock:
@@ -384,7 +386,8 @@ class Engine:
             return
         if self._committer is not None:
             self._committer.close()
-        self._closed = True
+        with self._swapping:
+            self._closed = True
         self._encoder.close()
         try:
             if self.path is not None and self._committer is not None and self.state.seq > self._at_snapshot:

@@ -59,6 +59,13 @@ def _again(
         out[m, 4] = np.log1p(days * 24.0)
 
 
+def _within(value: FieldValue | None, high: float, default: float) -> float:
+    """A number of the context in [0, high], or ``default`` where it isn't one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
+        return default
+    return float(value)
+
+
 class Computer:
     """Computes subjects and features over one state. Holds scratch memory: one per engine, under its lock."""
 
@@ -115,11 +122,11 @@ class Computer:
         return self._touched[: self._n]
 
     def strengths(self, rows: I32) -> F64:
-        """(m, 8) item-to-item strengths of rows, after ``reach``; columns as in ``neighbours``."""
+        """(m, 10) item-to-item strengths of rows, after ``reach``; columns as in ``neighbours``."""
         return self._scratch[rows]
 
     def parts(self, subject: Subject, row: int, ease: Neighbours = NO_EASE) -> F64:
-        """(8, h): what each history entry gives to one item."""
+        """(10, h): what each history entry gives to one item."""
         pairs = self.state.pairs
         return neighbours.parts(
             row, subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
@@ -215,6 +222,5 @@ class Computer:
         if len(subject.ts):
             x[:, column("user_idle")] = np.log1p(max(0, now - int(subject.ts[0])) / HOUR_MS)
             x[:, column("session_length")] = np.log1p(np.count_nonzero(subject.ts > now - HOUR_MS / 2))
-        hour, weekday = context.get("hour"), context.get("weekday")
-        x[:, column("hour")] = hour if isinstance(hour, int | float) else now // 3_600_000 % 24
-        x[:, column("weekday")] = weekday if isinstance(weekday, int | float) else (now // 86_400_000 + 3) % 7
+        x[:, column("hour")] = _within(context.get("hour"), 24.0, now // 3_600_000 % 24)
+        x[:, column("weekday")] = _within(context.get("weekday"), 7.0, (now // 86_400_000 + 3) % 7)

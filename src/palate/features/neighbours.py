@@ -7,11 +7,13 @@ For the history entry at recency q (0 is the newest) with item h and weight w, a
 next_1       fwd / (1000 (n_h + κ)), newest positive entry only
 next_5       Σ_{q<5} w .7^q fwd / (1000 (n_h + κ))
 next_cos     Σ_{q<5} w .7^q fwd / (1000 √((n_h + κ)(n_j + κ)))
+near_last    Σ_{q<20} w .5^q co / √((n_h + κ)(n_j + κ))
 near_20      Σ_{q<20} w .9^q co / √((n_h + κ)(n_j + κ))
 near_all     Σ w co / √((n_h + κ)(n_j + κ)) / √(entries)
 near_max     max of the cosine, w > 0
 ease         Σ w B[h, j] over the distinct items
 ease_recent  Σ w .9^q B[h, j]
+ease_last    Σ w .5^q B[h, j]
 ===========  =====================================================================
 
 Cost: O(history × neighbours), about 100 µs for 100 entries.
@@ -27,8 +29,8 @@ from palate.kernels import kernel
 from palate.state.rows import EMPTY, find
 from palate.types import F32, F64, I32, I64
 
-CHANNELS = 8
-NEXT_1, NEXT_5, NEXT_COS, NEAR_20, NEAR_ALL, NEAR_MAX, EASE, EASE_RECENT = range(CHANNELS)
+CHANNELS = 10
+NEXT_1, NEXT_5, NEXT_COS, NEAR_LAST, NEAR_20, NEAR_ALL, NEAR_MAX, EASE, EASE_RECENT, EASE_LAST = range(CHANNELS)
 KAPPA = 5.0
 
 
@@ -50,7 +52,7 @@ def accumulate(
     e_indptr: I64, e_indices: I32, e_values: F32,
     scratch: F64, touched: I32, mark: I32,
 ) -> int:  # fmt: skip
-    """Fill ``scratch`` (n, 8) for every reached item; ``touched`` lists them. Returns how many.
+    """Fill ``scratch`` (n, 10) for every reached item; ``touched`` lists them. Returns how many.
 
     items (h,) newest first, weights (h,) signed. ``scratch`` and ``mark`` (n,) must be zero; ``clear`` resets them.
     """
@@ -65,6 +67,7 @@ def accumulate(
     for q in range(len(items)):
         h, w = items[q], weights[q]
         near = 0.9**q
+        half = 0.5**q
         follow = 0.7**q
         n_h = counts[h] + KAPPA
         if h < len(starts):
@@ -86,6 +89,7 @@ def accumulate(
                     scratch[j, NEXT_COS] += w * follow * f / root
                 if q < 20:
                     scratch[j, NEAR_20] += w * near * c
+                    scratch[j, NEAR_LAST] += w * half * c
                 scratch[j, NEAR_ALL] += w * c * scale
                 if w > 0 and c > scratch[j, NEAR_MAX]:
                     scratch[j, NEAR_MAX] = c
@@ -106,6 +110,7 @@ def accumulate(
                 if not repeated:
                     scratch[j, EASE] += w * e_values[at]
                 scratch[j, EASE_RECENT] += w * near * e_values[at]
+                scratch[j, EASE_LAST] += w * half * e_values[at]
     return n
 
 
@@ -125,7 +130,7 @@ def parts(
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
     e_indptr: I64, e_indices: I32, e_values: F32,
 ) -> F64:  # fmt: skip
-    """What each history entry gives to one item: (8, h), summing to ``accumulate``'s row (near_max: the maximum)."""
+    """What each history entry gives to one item: (10, h), summing to ``accumulate``'s row (near_max: the maximum)."""
     out = np.zeros((CHANNELS, len(items)), np.float64)
     scale = 1.0 / np.sqrt(max(1, len(items)))
     newest = -1
@@ -134,7 +139,7 @@ def parts(
         h, w = items[q], weights[q]
         if newest < 0 and w > 0:
             newest = q
-        near, follow, n_h = 0.9**q, 0.7**q, counts[h] + KAPPA
+        near, half, follow, n_h = 0.9**q, 0.5**q, 0.7**q, counts[h] + KAPPA
         slot = find(keys, int(starts[h]), int(caps[h]), target) if h < len(starts) else -1
         if slot >= 0:
             root = np.sqrt(n_h * (counts[target] + KAPPA))
@@ -146,6 +151,7 @@ def parts(
                 out[NEXT_COS, q] = w * follow * f / root
             if q < 20:
                 out[NEAR_20, q] = w * near * c
+                out[NEAR_LAST, q] = w * half * c
             out[NEAR_ALL, q] = w * c * scale
             if w > 0 and c > best:
                 best, best_at = c, q
@@ -159,6 +165,7 @@ def parts(
                     if not repeated:
                         out[EASE, q] = w * e_values[at]
                     out[EASE_RECENT, q] = w * near * e_values[at]
+                    out[EASE_LAST, q] = w * half * e_values[at]
     if best_at >= 0:
         out[NEAR_MAX, best_at] = best
     return out

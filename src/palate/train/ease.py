@@ -18,7 +18,7 @@ from palate.types import F32, I32
 NEIGHBOURS = 100
 
 
-def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = 200.0) -> Neighbours:
+def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = 500.0) -> Neighbours:
     """EASE over the ``limit`` most frequent of ``n_items`` items; each keeps its ``NEIGHBOURS`` largest |weights|.
 
     users, items: (n,) codes of interactions, in any order. strength: λ. Cost: O(limit³), about 10 s for 6,000 on two

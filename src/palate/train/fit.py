@@ -161,16 +161,14 @@ def judge(scorer: Scorer, examples: Examples) -> float:
 
 
 def _thinned(examples: Examples, settings: TrainSettings) -> Examples:
-    """Groups cut to ``train.candidates`` rows (they come strongest first), the chosen ones kept."""
+    """Groups cut to about ``train.candidates`` rows, drawn evenly, the chosen ones kept."""
     out = Examples()
+    rng = np.random.default_rng(settings.seed)
     for x, chosen in zip(examples.x, examples.chosen, strict=True):
         if len(x) <= settings.candidates:
-            out.x.append(x)
-            out.chosen.append(chosen)
-            continue
-        half = settings.candidates // 2
-        stride: I64 = np.linspace(half, len(x) - 1, settings.candidates - half).astype(np.int64)
-        keep = np.unique(np.concatenate([np.arange(half), stride, chosen]))
+            keep: I64 = np.arange(len(x))
+        else:
+            keep = np.union1d(rng.permutation(len(x))[: settings.candidates], chosen)
         rows: F32 = x[keep]
         out.x.append(rows)
         out.chosen.append(np.searchsorted(keep, chosen).astype(np.int64))

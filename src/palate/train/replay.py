@@ -58,7 +58,7 @@ def replay(
     """Yield (interaction, decision) for every sampled interaction of the window, oldest first.
 
     ``state`` must be folded up to the window's begin and is moved on. Candidates of training decisions are thinned to
-    ``train.candidates``: the chosen one, the strongest half, the rest at random; validation keeps all.
+    ``train.candidates``, drawn evenly, the chosen one always among them; validation keeps all.
     An item the user had before is judged among everything; a new one half the time among new items only.
     """
     settings = state.settings
@@ -98,13 +98,10 @@ def _decision(
     ids = scored.candidates.ids
     order = np.argsort(-np.nan_to_num(scored.scores, nan=-np.inf), kind="stable")
     if limit is not None and len(order) > limit:
-        strong = order[: limit // 2]
-        rest = rng.permutation(order[limit // 2 :])[: limit - len(strong)]
-        target = [
-            place for place in np.flatnonzero([name == event.item for name in ids]).tolist() if place not in strong
-        ]
-        rest = np.concatenate([np.array(target, np.int64), rest[rest != target[0]] if target else rest])
-        order = np.concatenate([strong, rest])[:limit]
+        # Evenly, never by strength: negatives picked for a high score teach that what makes it high is bad.
+        drawn = rng.permutation(len(order))[:limit]
+        target = [place for place, name in enumerate(ids) if name == event.item]
+        order = order[np.sort(np.union1d(drawn, np.flatnonzero(np.isin(order, target))))]
     top, others = order[:SHOWN], order[SHOWN:]
     return Decision(
         timestamp=ts,
