@@ -17,14 +17,12 @@ from palate.content.text import tokens
 from palate.features import NAMES, NO_EASE, PRIOR, Computer, Neighbours, Query, Subject, column
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
-from palate.sourcing import Sourcing
+from palate.sourcing import REPEATS, Sourcing
 from palate.state import State
 from palate.state.state import subject_of
 from palate.types import F32, F64, I32, Candidates, FieldValue, RankRequest, RecommendRequest, Stage
 
 QUERY_COLUMNS = (column("query_words"), column("query_meaning"))
-REPEATS = 0.05
-"""Repeat rate of the log from which ``seen: auto`` keeps items that the user had before."""
 _MASKS = 64
 _LARGEST = 1e18
 """Numbers of a context are cut to this, so that no product of theirs is infinite."""

@@ -19,6 +19,8 @@ from palate.state import State
 from palate.types import F32, F64, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
 
 _MASKS = 64
+REPEATS = 0.05
+"""Repeat rate of the log from which people here come back to items that they had before."""
 
 
 class Sourcing:
@@ -63,6 +65,8 @@ class Sourcing:
         else:
             fresh = allowed.copy()
             fresh[subject.seen[subject.seen_count > 0]] = False
+            before = allowed & ~fresh
+            repeats = self.state.repeat_rate >= REPEATS and bool(before.any())
             decayed = self.state.decayed(now)
             for place, label in ((0, "trending"), (2, "popular")):
                 lists[label] = RecentPopular(decayed[:, place])(sizes.popular, fresh)[0]
@@ -73,6 +77,8 @@ class Sourcing:
                 ("ease", strengths[:, EASE_RECENT] + strengths[:, EASE_LAST]),
             ):
                 lists[label] = ItemToItem(reached, value)(sizes.item_to_item // 2, fresh)[0]
+                if repeats:
+                    lists[f"{label}_again"] = ItemToItem(reached, value)(sizes.item_to_item // 4, before)[0]
             if seen == "keep" and len(subject.seen):
                 worth = np.log1p(subject.seen_count) + 2.0 ** ((subject.seen_last - now) / (30 * 86_400_000.0))
                 lists["again"] = ItemToItem(subject.seen, worth)(sizes.again, allowed)[0]
