@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import palate
+from palate.background import BackgroundEncoder
 from palate.engine import Engine
 from palate.errors import Conflict, InvalidInput, Locked, Unavailable
 from palate.opening import replay_state
@@ -207,6 +208,19 @@ def test_snapshots_from_several_threads_and_a_rebuild_meanwhile(tmp_path: Path) 
         before = digest(engine)
     with at(tmp_path / "e.palate") as engine:
         assert digest(engine) == before
+
+
+def test_closing_at_once_never_hangs() -> None:
+    def often() -> None:
+        for _ in range(300):
+            BackgroundEncoder(lock, lambda: engine.catalogue, lambda: None).close()
+
+    with memory() as engine:
+        lock = threading.RLock()
+        thread = threading.Thread(target=often, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_closing_twice_is_fine_and_nothing_is_taken_afterwards(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class BackgroundEncoder:
                 texts = catalogue.take_pending(_BATCH)
                 if not texts:
                     self._work.clear()
+                    if self._closed:  # said before the line above, or else the event is set again after it
+                        return
                     continue
             try:
                 encoded = catalogue.encode(texts)

@@ -306,3 +306,18 @@ def test_training_in_the_background_says_why_it_failed(tmp_path: Path) -> None:
         assert engine.training.startswith("failed: ")
         assert "training needs at least 50" in engine.training
         assert engine.model == "prior"
+
+
+def test_closing_while_training_runs_leaves_the_directory_as_it_was(copy: Path) -> None:
+    engine = at(copy)
+    engine.train_in_background()
+    engine.close()
+    with at(copy) as other:
+        end = time.monotonic() + 120
+        while engine.training == "running" and time.monotonic() < end:
+            time.sleep(0.02)
+        assert "Palate is closing" in engine.training
+        assert other.model == "v0002"
+    with at(copy) as other:
+        assert other.model == "v0002", "the pointer did not move"
+        assert other.activate("v0003").active

@@ -50,6 +50,8 @@ class DirectoryLock:
         """Let go. Releasing twice is fine."""
         fd, self._fd = self._fd, None
         if fd is not None:
+            # Said aloud: a child between fork and exec still has the descriptor, and would go on holding the lock.
+            fcntl.flock(fd, fcntl.LOCK_UN)
             os.close(fd)
 
     def __enter__(self) -> DirectoryLock:
