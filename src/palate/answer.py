@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.errors import NotFound
+from palate.errors import Gone, NotFound
 from palate.explain import Explainer, evidence
 from palate.features import PRIOR, ItemSide, Subject
 from palate.line import Line, Model, Scored
@@ -129,7 +129,7 @@ def build_answer(
         seen="drop" if scored.seen == "drop" else "keep",
         policy=policy,
     )
-    left = [place for place in range(len(ids)) if place not in set(shown)] if sampled else []
+    left: list[int] = np.setdiff1d(np.arange(len(ids)), shown).tolist() if sampled else []
     decision = Decision(
         timestamp=now,
         as_of=as_of,
@@ -172,9 +172,12 @@ def explain_decision(
     """The explanation of one item of a logged decision; under the engine's lock.
 
     Contributions are exact for the logged features; their sources are the user's history up to the decision.
-    Errors: ``NotFound`` when the item wasn't in the ranking, or its features weren't kept.
+    Errors: ``NotFound`` when the item wasn't in the ranking, or its features weren't kept; ``Gone`` when they are those
+    of another version.
     """
     shown, unshown = decision.shown, decision.unshown
+    if decision.features != feature_key():
+        raise Gone(f"The ranking {decision.ranking} was made with the features of another version of Palate.")
     position, score = None, None
     if item in shown.ids:
         place = shown.ids.index(item)
@@ -192,7 +195,8 @@ def explain_decision(
     user = -1 if decision.subject is None else line.state.users.get(decision.subject)
     subject, event_ids = _as_of(line, store, decision, line.computer.subject(user, catalogue.side()))
     explainer = Explainer(line.computer, catalogue, subject, model)
-    if row < 0 or (position is not None and score is None):
+    # Unshown candidates are logged without scores: no features at all means that it was not in the catalogue then.
+    if row < 0 or (score is None and (position is not None or not x.any())):
         return Explanation(
             decision.ranking,
             item,
@@ -216,6 +220,8 @@ def explain_decision(
         score = base + sum(term.contribution for term in terms)
     if position is not None and shown.explored[position - 1]:
         terms.append(Contribution("policy.exploration", float(position), 0.0))
+    if position is not None and decision.policy != "greedy":
+        terms.append(Contribution(f"policy.{decision.policy}", float(position), 0.0))
     return Explanation(decision.ranking, item, decision.model, decision.as_of, position, score, base, terms, reasons)
 
 
@@ -242,3 +248,12 @@ def _as_of(
         return subject, ids
     parts = {name: getattr(subject, name)[kept] for name in ("items", "ts", "kinds", "weights", "interest_of")}
     return replace(subject, **parts), ids
+
+
+def rehearse(line: Line, catalogue: Catalogue, model: Model, user: str | None, now: int) -> None:
+    """Run what a request runs, explanation included, and log nothing: seconds now rather than in somebody's request."""
+    for query in (None, "warm"):
+        found = line.run(RecommendRequest(user=user, query=query), now, model)
+        if len(found.candidates):
+            explainer = Explainer(line.computer, catalogue, found.subject, model)
+            explainer.contributions(int(found.candidates.rows[0]), found.x[0], query is not None)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from palate import opening, wire
-from palate.answer import build_answer, explain_decision, seeded, similarity, stage_since
+from palate.answer import build_answer, explain_decision, rehearse, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder
 from palate.config import Settings
 from palate.errors import Conflict, NotFound, Unavailable
@@ -105,15 +105,13 @@ class Engine:
 
         Errors: ``Overloaded`` when the queue is full; ``Unavailable`` when closing; of the future ``Unavailable``.
         """
-        good, bad = wire.read_events(events, self.settings.limits)
-        return self.submit_checked(good, bad)
+        return self.submit_checked(*wire.read_events(events, self.settings.limits))
 
     def submit_checked(self, good: Sequence[tuple[int, Event]], bad: list[Rejected]) -> Future[IngestResult]:
         """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
         self._check_writable()
         assert self._committer is not None
-        slack = int(self.settings.state.future_seconds * 1000)
-        records, assigned, clamped = records_of(good, slack)
+        records, assigned, clamped = records_of(good, int(self.settings.state.future_seconds * 1000))
         answer: Future[IngestResult] = Future()
         answer.set_running_or_notify_cancel()
         if not records:
@@ -205,6 +203,12 @@ class Engine:
         if self.settings.decisions.enabled:
             self.parts.decisions.append(ranking, decision)
         return answer
+
+    def warm(self) -> None:
+        """Rank once for the most active user, with and without a query: kernels compile and weights load now."""
+        user = next((name for name, _ in self.users(limit=1)), None)
+        with self._lock:
+            rehearse(self.line, self.catalogue, self._model, user, self.clock())
 
     def scored(self, request: RecommendRequest, now: int) -> tuple[list[str], F64]:
         """Every candidate considered, ids and scores, best first, before any policy; nothing is logged."""

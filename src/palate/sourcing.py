@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -140,7 +141,7 @@ class Sourcing:
 
     def _passing(self, expression: dict[str, Any]) -> Bools:
         """(n_items,) items that a request's filter lets through; kept until an item changes."""
-        key = msgspec.json.encode(expression)
+        key = hashlib.blake2b(msgspec.json.encode(expression), digest_size=16).digest()
         version, n = self.catalogue.version, self.state.n_items
         cached = self._masks.get(key)
         if cached is None or cached[:2] != (version, n):

@@ -55,6 +55,7 @@ def serve(
         contextlib.closing(bind(known.serve)) as listener,
         Engine(path, known) as engine,
     ):
+        engine.warm()
         run(engine, known, listener, announce)
 
 
@@ -64,6 +65,7 @@ def serve_engine(
     """Serve an engine that is open already; leaves it open. Otherwise as ``serve``."""
     known = _located(engine.settings, host, port)
     with contextlib.closing(bind(known.serve)) as listener:
+        engine.warm()
         run(engine, known, listener, announce)
 
 

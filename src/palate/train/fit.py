@@ -113,8 +113,12 @@ def fit(
     context: tuple[str, ...],
     settings: TrainSettings,
     progress: Progress | None = None,
+    late: Examples | None = None,
 ) -> Fitted:
-    """Fit all, compare on ``valid``, refit the winner on both."""
+    """Fit all on ``train``, compare on ``valid``, refit the winner on both and on ``late``.
+
+    late: examples of the validation window that may not be judged on; they only join the refit.
+    """
     names = NAMES + context
     say = progress or _silent
     prior: Scorer = LinearScorer(names, np.concatenate([PRIOR, np.zeros(len(context))]))
@@ -138,7 +142,8 @@ def fit(
     order = list(scorers)
     best = max(order, key=lambda name: (metrics[name], -order.index(name)))
     say("fit", 3, 4)
-    both = Examples(train.x + valid.x, train.chosen + valid.chosen)
+    late = late or Examples()
+    both = Examples(train.x + late.x + valid.x, train.chosen + late.chosen + valid.chosen)
     scorer = prior
     if best != "prior":
         thin = _thinned(both, settings)

@@ -95,14 +95,17 @@ def train(
             progress("fold", stop, begin)
     watch.lap("fold")
     early = fit_ease(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train.ease_items)
+    n = len(history.interactions)
     model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
     watch.lap("ease")
 
     logged = _labelled(list(live), history)
     context = context_fields(logged)
-    fresh, valid = Examples(), Examples()
+    fresh, valid, late = Examples(), Examples(), Examples()
+    # A live decision of the validation window must not teach what that window then asks.
+    judged = history.events[int(history.interactions[window.valid])][0] if window.valid < n else 1 << 62
     for decision in logged:
-        fresh.add(decision, context)
+        (late if decision.timestamp >= judged else fresh).add(decision, context)
     log = _replay_log(decisions_dir, settings)
     n_replayed = 0
     for place, decision in replay(state, catalogue, history, window, model, progress):
@@ -115,7 +118,7 @@ def train(
     if log is not None:
         log.close()
     watch.lap("replay")
-    fitted = fit(fresh, valid, context, settings.train, progress)
+    fitted = fit(fresh, valid, context, settings.train, progress, late)
     watch.lap("fit")
     whole = fit_ease(history.users, item_codes, len(ids), settings.train.ease_items)
     watch.lap("ease_all")
