@@ -175,3 +175,12 @@ def test_opposites_are_opposites(fields: dict[str, Any], name: str, value: Any, 
 )
 def test_availability(fields: dict[str, Any], expected: bool) -> None:
     assert available(fields) is expected
+
+
+def test_a_filter_that_would_hold_up_everybody_is_refused() -> None:
+    """Each comparison is asked of every item; the values of a list are not."""
+    many: dict[str, Any] = {"or": [{"price": {"eq": n}} for n in range(300)]}
+    with pytest.raises(InvalidInput, match=r"filter has 601 objects; at most 500 are allowed.*'in'"):
+        compile_filter(many)
+    assert compile_filter({"price": {"in": list(range(5000))}})(FIELDS)
+    assert compile_filter({"or": many["or"][:240]})(FIELDS)

@@ -64,11 +64,17 @@ class BackgroundEncoder:
                     continue
             try:
                 encoded = catalogue.encode(texts)
-            except PalateError as error:  # the disk refuses: ranking goes on without these vectors, and says so
-                _log.error("%d texts could not be encoded. %s", len(texts), error.message)
+                with self._lock:
+                    catalogue.place(texts, *encoded)
+                    self._placed()
+            # The disk refuses, or an encoder fails on some text: ranking goes on without these vectors, and says so;
+            # without this thread no other text would ever have one.
+            except Exception as error:
+                _log.error(
+                    "%d texts could not be encoded; they are tried again. %s",
+                    len(texts),
+                    error,
+                    exc_info=None if isinstance(error, PalateError) else error,
+                )
                 catalogue.give_back(texts)
                 time.sleep(_PAUSE)
-                continue
-            with self._lock:
-                catalogue.place(texts, *encoded)
-                self._placed()

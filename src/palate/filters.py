@@ -16,6 +16,8 @@ from palate.types import FieldValue
 Fields = Mapping[str, FieldValue]
 Predicate = Callable[[Fields], bool]
 _DEPTH = 16
+_SIZE = 500
+"""Objects in a filter: each is asked of every item, while everybody waits. Lists of values count as nothing."""
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "lt": lambda a, b: a < b,
     "lte": lambda a, b: a <= b,
@@ -29,6 +31,11 @@ def compile_filter(expression: Mapping[str, Any], where: str = "filter", depth: 
     """A predicate over item fields. Errors: ``InvalidInput`` naming the place for anything it doesn't understand."""
     if depth > _DEPTH:
         raise InvalidInput(f"{where} is nested more than {_DEPTH} deep.", where)
+    if depth == 0 and (size := _size(expression)) > _SIZE:
+        raise InvalidInput(
+            f"{where} has {size} objects; at most {_SIZE} are allowed. Put the values of one field into one 'in'.",
+            where,
+        )
     tests: list[Predicate] = []
     for key, value in expression.items():
         here = f"{where}.{key}"
@@ -42,6 +49,13 @@ def compile_filter(expression: Mapping[str, Any], where: str = "filter", depth: 
         else:
             tests.append(_field(key, value, here))
     return _all(tests)
+
+
+def _size(expression: Any) -> int:
+    """How many objects a filter consists of. It is not deep: the wire has seen to that."""
+    if isinstance(expression, list | tuple):
+        return sum(_size(part) for part in expression)  # pyright: ignore[reportUnknownVariableType]
+    return 1 + sum(map(_size, expression.values())) if isinstance(expression, Mapping) else 0  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def _nested(value: object, where: str, depth: int) -> Predicate:

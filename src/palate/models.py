@@ -16,7 +16,8 @@ import msgspec
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.errors import Conflict, CorruptArtefact, PalateError
+from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError
+from palate.features import NAMES
 from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
 from palate.score import load_scorer
@@ -58,6 +59,11 @@ class ModelShelf:
         scorer = load_scorer(scorer_arrays, extra.get("scorer", {}))
         if list(scorer.features) != manifest.features:
             raise CorruptArtefact(f"The model {manifest.version} scores other features than its manifest names.")
+        if manifest.features != [*NAMES, *extra.get("context", ())]:
+            raise Conflict(
+                f"The model {manifest.version} was trained on other features than this version of Palate computes: "
+                "install the version that trained it, or train again."
+            )
         self.trained_on = max(self.trained_on, int(manifest.extra.get("interactions", 0)))
         return Model(
             manifest.version,
@@ -68,14 +74,20 @@ class ModelShelf:
         )
 
     def version(self, version: str, serving: Model) -> Model:
-        """The model ``version`` for explaining what it once did. Errors: ``NotFound`` when it was pruned."""
+        """The model ``version`` for explaining what it once did. Errors: ``Gone`` when it was pruned."""
         if version == serving.version:
             return serving
         if version == "prior":
             return prior_model()
         found = self._loaded.get(version)
         if found is None:
-            found = artefact.load(self.directory / version)
+            try:
+                found = artefact.load(self.directory / version)
+            except NotFound:
+                raise Gone(
+                    f"The model {version} that made this ranking has been removed, so it can't be explained any more: "
+                    "the newest ten models are kept."
+                ) from None
             self._loaded[version] = found
             if len(self._loaded) > _LOADED:
                 self._loaded.popitem(last=False)
@@ -112,9 +124,15 @@ class ModelShelf:
         return model
 
     def rollback(self) -> Model:
-        """Go back to the version before. Errors: ``Conflict`` when there is none."""
+        """Go back to the version before. Errors: ``Conflict`` when there is none, or it doesn't fit this directory."""
+        before = artefact.active(self.directory)
         artefact.rollback(self.directory)
-        return self.active()
+        try:
+            return self.active()
+        except PalateError:
+            if before is not None:  # the pointer must name what serves, or the next start would refuse
+                artefact.activate(self.directory, before)
+            raise
 
     # --------------------------------------------------------------------------- training
 

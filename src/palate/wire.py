@@ -175,13 +175,15 @@ def _check_subject(user: str | None, session: str | None, limits: Limits) -> Non
 
 def read_event(raw: object, limits: Limits) -> Event:
     """One event from a struct or a mapping, checked. Errors: ``InvalidInput``."""
-    if isinstance(raw, Item | User | Impression | Interaction):
-        event: Event = msgspec.structs.replace(raw)
-    else:
-        try:
-            event = msgspec.convert(raw, Event)
-        except msgspec.ValidationError as error:
-            raise InvalidInput(_sentence(error)) from None
+    try:
+        # A struct made in Python may hold anything and shares its lists with the caller: what goes on is what the log
+        # will hold of it, checked as a body is.
+        is_struct = isinstance(raw, Item | User | Impression | Interaction)
+        event: Event = _STORED.decode(_ENCODER.encode(raw)) if is_struct else msgspec.convert(raw, Event)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(_sentence(error)) from None
+    except (TypeError, ValueError, OverflowError) as error:  # no value of the wire: a lone surrogate, a huge number
+        raise InvalidInput(f"The event can't be stored: {error}.") from None
     check_event(event, limits)
     return event
 
@@ -386,6 +388,7 @@ def read_request(kind: type[T], **options: Any) -> T:
 
 
 _ENCODER = msgspec.msgpack.Encoder()
+_STORED = msgspec.msgpack.Decoder(Event)
 
 
 def encode_event(event: Event) -> bytes:

@@ -89,7 +89,7 @@ class Hot:
             result.rejected.sort(key=_index)
         else:
             _check_utf8(body)
-            result = IngestResult(0, 0, bad, self.engine.counts().seq)
+            result = IngestResult(0, 0, bad, self.engine.state.seq)
         self.metrics.ingested(result)
         self.metrics.latency["events"].observe(perf_counter() - start)
         if result.accepted or result.duplicates:

@@ -48,8 +48,9 @@ def bind_neighbours(arrays: Arrays, names: Names) -> Neighbours:
     owner = np.repeat(row_of, np.diff(indptr))
     target = row_of[indices]
     known = (owner >= 0) & (target >= 0)
+    n = len(names)  # once: items may be added meanwhile
     owner, target, weight = owner[known], target[known], values[known]
     order = np.argsort(owner, kind="stable")
-    bound = np.zeros(len(names) + 1, np.int64)
-    np.cumsum(np.bincount(owner, minlength=len(names)), out=bound[1:])
+    bound = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(owner, minlength=n), out=bound[1:])
     return Neighbours(bound, target[order].astype(np.int32), weight[order].astype(np.float32))
