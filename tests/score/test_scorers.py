@@ -56,7 +56,7 @@ def test_arrays_that_make_no_linear_scorer(change: dict[str, Any], message: str)
 @pytest.mark.parametrize(
     ("meta", "message"),
     [
-        ({"kind": "oracle"}, "of kind 'oracle'; this version knows linear, trees."),
+        ({"kind": "oracle"}, "of kind 'oracle'; this version knows linear, trees, blend."),
         ({"kind": None}, "of kind None"),
         ({"features": None}, "no list of feature names"),
         ({"features": "abc"}, "no list of feature names"),
