@@ -14,7 +14,7 @@ from palate.explain import Explainer, evidence
 from palate.features import PRIOR, ItemSide, Subject
 from palate.line import Line, Model, Scored
 from palate.policy import Similarity
-from palate.store import Store
+from palate.store import Record, Store
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.history import event_of
 from palate.train.replay import feature_key
@@ -231,16 +231,21 @@ def _as_of(
     """The subject without what the log took after the decision, and event ids by item and time. O(history)."""
     ids: dict[tuple[str, int], str] = {}
     kept = np.ones(len(subject.items), np.bool_)
+    clamped: dict[int, list[Record]] | None = None
     names, types = line.state.items.ids, line.state.types.ids
     for place in range(len(subject.items)):
         row, ts, kind = int(subject.items[place]), int(subject.ts[place]), int(subject.kinds[place])
         found = store.find(decision.subject or "", names[row], ts)
         if not found:  # the log keeps the time that the sender named; the history its arrival, if too far ahead
-            late = store.find(decision.subject or "", names[row], None)
-            found = [record for record in late if record.received == ts]
+            if clamped is None:  # once, not for every entry: the subject may have any number of events
+                clamped = {}
+                for record in store.find(decision.subject or "", None, None):
+                    if record.timestamp > record.received:
+                        clamped.setdefault(record.received, []).append(record)
+            found = clamped.get(ts, [])
         for record in found:
             event = event_of(record)
-            if isinstance(event, Interaction) and event.type == types[kind]:
+            if isinstance(event, Interaction) and (event.item, event.type) == (names[row], types[kind]):
                 ids.setdefault((names[row], ts), record.id)
                 kept[place] = record.seq <= decision.as_of
                 break

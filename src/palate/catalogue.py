@@ -82,20 +82,27 @@ class Catalogue:
         self._room(self.state.n_items)
         return bool((self.state.item_columns["alive"][rows] & self._available[rows]).all())
 
-    def update(self, rows: Iterable[int]) -> None:
-        """Items changed: new tags at once; words when next asked for; vectors when next encoded."""
+    def update(self, rows: Iterable[int]) -> bool:
+        """Items changed: new tags at once; words when next asked for; vectors when next encoded.
+
+        Returns whether an item changed its tags: whoever had it has another profile then.
+        """
         self._room(self.state.n_items)
+        retagged = False
         for row in rows:
             fields = self.state.item_fields.get(row)
             if not fields:
                 continue
             self._available[row] = available(fields)
             codes = [self.tags.row(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
-            self._tags[row] = codes + [-1] * (TAGS - len(codes))
+            before = self._tags[row].tolist()
+            self._tags[row] = after = codes + [-1] * (TAGS - len(codes))
+            retagged |= after != before
             self._unread.add(row)
             with self._lock:
                 self._pending[row] = None
             self.version += 1
+        return retagged
 
     def _room(self, n: int) -> None:
         if len(self._tags) < n:

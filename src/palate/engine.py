@@ -28,7 +28,7 @@ from palate.intake import pour, records_of, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
 from palate.policy import make_policy
-from palate.portrait import draw_profile
+from palate.portrait import draw_counts, draw_profile, known_users, own_fields
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
 from palate.store.commit import GroupCommitter
@@ -77,6 +77,7 @@ class Engine:
         self.non_finite = 0
         self._at_snapshot = self.state.seq
         self._closed = False
+        self._missed = 0
         self._training: threading.Thread | None = None
         self.training = "idle"
         self._committer = (
@@ -132,10 +133,15 @@ class Engine:
 
     def _fold(self, records: list[Record], _: list[AppendResult]) -> None:
         """Committed records into state and catalogue, in log order; the committer acknowledges afterwards."""
-        for start in range(0, len(records), _FOLD):
-            part = records[start : start + _FOLD]
-            with self._lock:
-                self.catalogue.update(self.state.apply(stamped_records(part), part[-1].seq))
+        try:
+            for start in range(0, len(records), _FOLD):
+                part = records[start : start + _FOLD]
+                with self._lock:
+                    if self.catalogue.update(self.state.apply(stamped_records(part), part[-1].seq)):
+                        self.line.computer.forget()
+        except BaseException:
+            self._missed = records[-1].seq  # in the log and not in the state: ``rebuild`` mends it, or the next start
+            raise
         if self.catalogue.pending:
             self._encoder.wake()
         after = self.settings.train.auto_events
@@ -175,6 +181,7 @@ class Engine:
             moment = self.clock() if now is None else now
             model = self._model
             scored = self.line.run(request, moment, model)
+            scored.degraded += ["state_behind"] if self._missed else []
             chosen = self.settings.policy
             name = request.policy or (chosen.rank if given else chosen.recommend)
             explore = chosen.explore and request.policy is None and not given
@@ -246,7 +253,7 @@ class Engine:
             row = self.state.items.get(item)
             if row < 0 or not self.state.alive[row]:
                 raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
-            return dict(self.state.item_fields.get(row, {}))
+            return own_fields(self.state.item_fields.get(row, {}))
 
     def title(self, item: str) -> str:
         """The item's title, or its id where it has none."""
@@ -257,31 +264,13 @@ class Engine:
     def users(self, prefix: str = "", limit: int = 50) -> list[tuple[str, int]]:
         """Users whose id begins with ``prefix``, and their interactions, most active first. O(users)."""
         with self._lock:
-            counts = self.state.user_columns["count"]
-            found = [
-                (name, int(counts[row]) if row < len(counts) else 0)
-                for row, name in enumerate(self.state.users.ids)
-                if name.startswith(prefix) and not name.startswith("\0")
-            ]
+            found = known_users(self.state, prefix)
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     def counts(self) -> Counts:
         """Live counts."""
         with self._lock:
-            state = self.state
-            return Counts(
-                users=sum(1 for name in state.users.ids if not name.startswith("\0")),
-                items=int(state.alive.sum()),
-                events=state.events,
-                interactions=int(state.totals[0]),
-                impressions=state.impressions,
-                rankings=self.rankings,
-                clamped=state.clamped,
-                seq=state.seq,
-                repeat_rate=round(state.repeat_rate, 6),
-                non_finite=self.non_finite,
-                pending_texts=self.catalogue.pending,
-            )
+            return draw_counts(self.state, self.rankings, self.non_finite, self.catalogue.pending)
 
     # ---------------------------------------------------------------------------- models
 
@@ -363,6 +352,8 @@ class Engine:
         self._check_writable()
         if self.path is None:
             raise Conflict("An engine in memory has no directory to write a snapshot to.")
+        if self._missed:
+            raise Conflict("Events of the log are missing from the state (the log file says why): rebuild it first.")
         with self._writing:
             with self._lock:
                 files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
@@ -373,7 +364,8 @@ class Engine:
         """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
         with self._lock:
             started = time.perf_counter()
-            fresh = opening.replay_state(self.parts.store, self.settings, self.state.seq, progress)
+            until = max(self.state.seq, self._missed)
+            fresh = opening.replay_state(self.parts.store, self.settings, until, progress)
             seconds = time.perf_counter() - started
             equal = snapshot.digest(fresh) == snapshot.digest(self.state)
             self.parts.state = self.state = fresh
@@ -381,6 +373,7 @@ class Engine:
             self.line = Line(fresh, self.catalogue, self.settings)
             self.shelf.catalogue = self.catalogue
             self._model = self.shelf.active()
+            self._missed = 0
         self._encoder.wake()
         return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
 
@@ -394,7 +387,8 @@ class Engine:
             self._closed = True
         self._encoder.close()
         try:
-            if self.path is not None and self._committer is not None and self.state.seq > self._at_snapshot:
+            behind = self.path is None or self._committer is None or self._missed
+            if not behind and self.state.seq > self._at_snapshot:
                 self.snapshot()
         finally:
             self.parts.close()

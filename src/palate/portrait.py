@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.features import Computer
 from palate.state import State
-from palate.types import F32, HistoryEntry, TagWeight, UserProfile
+from palate.types import F32, Counts, FieldValue, HistoryEntry, TagWeight, UserProfile
 
 TAGS = 12
+
+
+def own_fields(fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
+    """A copy that shares nothing with the state, lists included."""
+    return {name: list(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def known_users(state: State, prefix: str = "") -> list[tuple[str, int]]:
+    """Users whose id begins with ``prefix`` and their interactions, without sessions and those deleted. O(users)."""
+    counts = state.user_columns["count"]
+    return [
+        (name, int(counts[row]) if row < len(counts) else 0)
+        for row, name in enumerate(state.users.ids)
+        if name.startswith(prefix) and not name.startswith("\0") and not state.is_deleted(row)
+    ]
+
+
+def draw_counts(state: State, rankings: int, non_finite: int, pending: int) -> Counts:
+    """Live counts. O(users)."""
+    return Counts(
+        users=len(known_users(state)),
+        items=int(state.alive.sum()),
+        events=state.events,
+        interactions=int(state.totals[0]),
+        impressions=state.impressions,
+        rankings=rankings,
+        clamped=state.clamped,
+        seq=state.seq,
+        repeat_rate=round(state.repeat_rate, 6),
+        non_finite=non_finite,
+        pending_texts=pending,
+    )
 
 
 def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: str) -> UserProfile:
@@ -37,7 +71,7 @@ def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: s
     return UserProfile(
         user=user,
         known=subject.count > 0 or row in state.user_fields,
-        fields=dict(state.user_fields.get(row, {})),
+        fields=own_fields(state.user_fields.get(row, {})),
         interactions=subject.count,
         history=history,
         long_term=_tags(subject.tags_long, catalogue),

@@ -275,6 +275,13 @@ class State:
             for column in self.user_columns.values():
                 column[row] = 0
 
+    def is_deleted(self, user: int) -> bool:
+        """Whether the user was deleted, and nothing is known of them since."""
+        if _DELETED not in self.user_stamps.get(user, {}):
+            return False
+        counts = self.user_columns["count"]
+        return user not in self.user_fields and not (user < len(counts) and counts[user])
+
     def _erased(self, user: int, stamp: tuple[int, int]) -> bool:
         """Whether the user was deleted after ``stamp``."""
         deleted = self.user_stamps.get(user, {}).get(_DELETED)
