@@ -127,8 +127,16 @@ def _restore(directory: Path, store: Store, settings: Settings, until: int | Non
         except CorruptArtefact as error:
             notes.append(f"{error.message} The state is rebuilt from the log instead.")
             continue
+        if state.last != _id_at(store, state.seq):
+            notes.append(f"The snapshot {path} belongs to another log: the state is rebuilt from this one instead.")
+            continue
         return _tail(state, store, last, None)
     return _tail(State(settings), store, last, None)
+
+
+def _id_at(store: Store, seq: int) -> str:
+    """The id of the event at a position of the log, '' where there is none."""
+    return next((records[0].id for records in store.read(seq - 1, seq)), "") if seq else ""
 
 
 def replay_state(store: Store, settings: Settings, until: int, progress: Progress | None = None) -> State:

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import palate
 from palate.config import Settings, StateSettings
 from palate.errors import CorruptArtefact
 from palate.state import State, snapshot
 from palate.testing.world import make_world
-from palate.types import Event, User
+from palate.types import Event, Interaction, User
 
 
 def world_state(settings: Settings | None = None, n: int = 400) -> State:
@@ -122,3 +123,28 @@ def test_the_newest_are_kept_and_what_was_half_written_is_no_snapshot(tmp_path: 
     assert snapshot.available(tmp_path / "absent") == []
     shutil.rmtree(tmp_path / "000000000100")
     assert [int(path.name) for path in snapshot.available(tmp_path)] == [20]
+
+
+def test_a_snapshot_of_another_log_is_not_used(tmp_path: Path) -> None:
+    """A log that lost its end (a power loss, a backup) and went on: the same positions hold other events."""
+    language, path = {"encoder": "hashing"}, tmp_path / "e.palate"
+
+    def take(letter: str, n: int, keep: bool) -> None:
+        with palate.open(path, language=language) as engine:
+            engine.ingest([Interaction(id=f"{letter}{number}", user=letter, item="x") for number in range(n)])
+        if not keep:  # as after kill -9
+            for one in snapshot.available(path / "snapshots")[-1:]:
+                shutil.rmtree(one)
+
+    take("a", 5, True)
+    shutil.copy(path / "events.db", tmp_path / "backup.db")
+    take("b", 5, True)
+    shutil.copy(tmp_path / "backup.db", path / "events.db")
+    take("c", 8, False)
+    assert [int(one.name) for one in snapshot.available(path / "snapshots")] == [10]
+    (path / "snapshots" / ".000000000099.123").mkdir()
+    with palate.open(path, language=language) as engine:
+        assert (engine.user("b").known, engine.user("c").interactions) == (False, 8)
+        assert engine.rebuild()["equal"]
+        engine.snapshot()
+    assert not list((path / "snapshots").glob(".*")), "what a killed process left is swept out"

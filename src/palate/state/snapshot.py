@@ -1,7 +1,7 @@
 """Snapshots: a directory that holds the state at one log position; written aside, checked on reading, never half there.
 
-``state.safetensors`` holds the arrays, ``names.msgpack`` ids and fields, ``manifest.json`` position, bounds and
-SHA-256 checksums, its own too. A snapshot that fails a check is refused with ``CorruptArtefact``; the log can always
+``state.safetensors`` holds the arrays, ``names.msgpack`` ids and fields, ``manifest.json`` position, the id of the
+event there (so that it is never taken for one of another log), bounds and SHA-256 checksums, its own too. A snapshot that fails a check is refused with ``CorruptArtefact``; the log can always
 rebuild it.
 """
 
@@ -28,6 +28,7 @@ from palate.types import FieldValue
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     format: int
     seq: int
+    last: str
     encoder: str
     bounds: StateSettings
     weights: dict[str, float]
@@ -112,6 +113,7 @@ def freeze(state: State, encoder: str) -> dict[str, bytes]:
     manifest = _Manifest(
         format=State.FORMAT,
         seq=state.seq,
+        last=state.last,
         encoder=encoder,
         bounds=state.settings.state,
         weights=state.settings.weights,
@@ -126,7 +128,8 @@ def write(directory: Path, seq: int, files: dict[str, bytes], keep: int = 2) -> 
     """Write a frozen snapshot under ``directory``, atomically; keep the ``keep`` newest."""
     final = directory / f"{seq:0{_DIGITS}d}"
     aside = directory / f".{final.name}.{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in directory.glob(".[0-9]*.[0-9]*"):  # by a process that was killed while it wrote; one writes at a time
+        shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
     for name, data in files.items():
         with (aside / name).open("wb") as file:
@@ -185,6 +188,7 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
 
 def _thaw(settings: Settings, manifest: _Manifest, arrays: dict[str, npt.NDArray[Any]], names: _Names) -> State:
     state = State(settings)
+    state.last = manifest.last
     state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
     state.item_fields, state.user_fields = names.item_fields, names.user_fields
     state.item_stamps, state.user_stamps = names.item_stamps, names.user_stamps

@@ -78,7 +78,7 @@ class Names:
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 1
+    FORMAT = 2
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
@@ -115,6 +115,7 @@ class State:
         self.item_stamps: dict[int, dict[str, tuple[int, int]]] = {}
         self.user_stamps: dict[int, dict[str, tuple[int, int]]] = {}
         self.seq = 0
+        self.last = ""
         self.events = 0
         self.impressions = 0
         self.clamped = 0
@@ -203,6 +204,7 @@ class State:
         values: list[float] = []
         for ts, received, event in events:
             self.events += 1
+            self.last = event.id or ""
             if ts > received + slack:
                 ts = received
                 self.clamped += 1
