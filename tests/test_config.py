@@ -138,3 +138,8 @@ def test_weights_of_interaction_types() -> None:
     settings = Settings(weights={"purchase": 9.0, "wink": 0.0})
     assert [settings.weight(name) for name in ("purchase", "wink", "hide", "whatever")] == [9.0, 0.0, -2.0, 1.0]
     assert {name for name, weight in DEFAULT_WEIGHTS.items() if weight < 0} == {"hide", "dislike"}
+
+
+def test_opening_takes_settings_or_overrides_and_ignores_neither() -> None:
+    with pytest.raises(ConfigError, match="settings are used as they are, and scene, train would be ignored"):
+        palate.open(":memory:", "video", Settings(), train={"trees": 3})

@@ -58,6 +58,9 @@ def open(  # noqa: A001
     whose state is the log up to and including it (what was known then).
     Errors: ``Locked``, ``ConfigError``, ``CorruptArtefact``, ``Unavailable``.
     """
+    if settings is not None and (scene is not None or overrides):
+        names = ", ".join([*(["scene"] if scene is not None else []), *overrides])
+        raise ConfigError(f"settings are used as they are, and {names} would be ignored: give one or the other.")
     if settings is None:
         if scene is not None:
             overrides["scene"] = scene

@@ -1,8 +1,8 @@
 """Snapshots: a directory that holds the state at one log position; written aside, checked on reading, never half there.
 
 ``state.safetensors`` holds the arrays, ``names.msgpack`` ids and fields, ``manifest.json`` position, the id of the
-event there (so that it is never taken for one of another log), bounds and SHA-256 checksums, its own too. A snapshot that fails a check is refused with ``CorruptArtefact``; the log can always
-rebuild it.
+event there (so that a snapshot is never taken for one of another log), bounds and SHA-256 checksums, its own too. A
+snapshot that fails a check is refused with ``CorruptArtefact``; the log can always rebuild it.
 """
 
 from __future__ import annotations
