@@ -252,8 +252,9 @@ def test_a_second_engine_is_locked_out_and_told_why(tmp_path: Path) -> None:
 def test_an_engine_that_failed_to_open_leaves_no_lock(tmp_path: Path) -> None:
     with at(tmp_path / "e.palate") as engine:
         engine.ingest([did(1, "u", "a")])
-    (tmp_path / "e.palate" / "models").mkdir(exist_ok=True)
-    (tmp_path / "e.palate" / "models" / "ACTIVE").write_text("v0001\n")
+    for name in ("events.db-wal", "events.db-shm"):
+        (tmp_path / "e.palate" / name).unlink(missing_ok=True)
+    (tmp_path / "e.palate" / "events.db").write_text("This is no database.\n" * 500)
     errors: list[BaseException] = []
     for _ in range(2):
         try:

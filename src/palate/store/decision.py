@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -23,6 +23,8 @@ class Asked(msgspec.Struct, omit_defaults=True):
     context: dict[str, FieldValue] = {}
     seen: str = "auto"
     candidates: int = 0
+    filter: dict[str, Any] | None = None
+    exclude: list[str] = []
 
 
 def pack(features: F32) -> bytes:

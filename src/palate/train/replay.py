@@ -14,7 +14,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import NAMES
+from palate.features import NAMES, PRIOR
 from palate.line import Line, Model, Scored
 from palate.state import State
 from palate.state.state import subject_of
@@ -125,5 +125,5 @@ def _decision(
 
 
 def feature_key() -> str:
-    """Names the feature list of a decision, so that training never mixes columns."""
-    return f"{zlib.crc32(','.join(NAMES).encode()):08x}"
+    """Names the feature list of a decision (and its prior weights), so that training never mixes columns."""
+    return f"{zlib.crc32(','.join(NAMES).encode() + PRIOR.tobytes()):08x}"

@@ -132,7 +132,7 @@ export const catalogue = {
   "models.rolled_back": {"en": "Rolled back: {version} is active.", "zh": "已回滚：{version} 使用中。"},
   "models.empty": {"en": "No trained model yet: the built-in blend ranks. Train one with:", "zh": "还没有训练过的模型，目前由内置混合排序。训练命令："},
   "models.train": {"en": "Train a new version", "zh": "训练新版本"},
-  "models.train_started": {"en": "Training has started; the new version is swapped in when it wins.", "zh": "训练已开始；新版本胜出后会自动切换。"},
+  "models.train_started": {"en": "Training has started; the best blend on the validation window is swapped in.", "zh": "训练已开始；在验证窗口上最好的混合模型会自动切换上线。"},
   "login.title": {"en": "Sign in with an API key", "zh": "使用 API 密钥登录"},
   "login.text": {"en": "The key is traded for a cookie that scripts cannot read. Make a key with:", "zh": "密钥会换成脚本无法读取的 cookie。生成密钥："},
   "login.key": {"en": "API key", "zh": "API 密钥"},
