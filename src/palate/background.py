@@ -1,4 +1,4 @@
-"""Encoding of new texts in a thread of its own, off every request's path."""
+"""What goes on in threads of its own, off every request's path: encoding new texts, and snapshots while serving."""
 
 from __future__ import annotations
 
@@ -78,3 +78,39 @@ class BackgroundEncoder:
                 )
                 catalogue.give_back(texts)
                 time.sleep(_PAUSE)
+
+
+class BackgroundSnapshot:
+    """Calls ``save`` in a thread of its own, at most one at a time, every ``seconds`` in which ``events`` arrived.
+
+    A process that is killed so replays minutes of its log at the next start, not all since its last clean stop.
+    """
+
+    def __init__(self, save: Callable[[], object], seconds: float = 300.0, events: int = 10_000) -> None:
+        self._save = save
+        self._seconds = seconds
+        self._events = events
+        self._seq: int | None = None
+        self._at = time.monotonic()
+        self._thread: threading.Thread | None = None
+
+    def tick(self, seq: int) -> None:
+        """The log is at ``seq`` now. Costs nothing unless a snapshot is due."""
+        if self._seq is None:
+            self._seq = seq
+        due = seq - self._seq >= self._events and time.monotonic() - self._at >= self._seconds
+        if due and (self._thread is None or not self._thread.is_alive()):
+            self._seq, self._at = seq, time.monotonic()
+            self._thread = threading.Thread(target=self._run, name="palate-snapshot", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the snapshot in hand."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._save()
+        except (PalateError, OSError) as error:  # the log is whole; the next one is tried when it is due
+            _log.error("The state could not be written beside the log: %s", error)

@@ -20,7 +20,7 @@ import numpy as np
 
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, seeded, similarity, stage_since
-from palate.background import BackgroundEncoder
+from palate.background import BackgroundEncoder, BackgroundSnapshot
 from palate.config import Settings
 from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
@@ -83,6 +83,7 @@ class Engine:
         self._committer = (
             None if until is not None else GroupCommitter(parts.store, self._fold, settings.serve.queue_events)
         )
+        self._saver = BackgroundSnapshot(self.snapshot)
         self._encoder = BackgroundEncoder(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
 
     def __enter__(self) -> Engine:
@@ -112,7 +113,7 @@ class Engine:
         """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
         self._check_writable()
         assert self._committer is not None
-        records, assigned, clamped = records_of(good, int(self.settings.state.future_seconds * 1000))
+        records, assigned, clamped = records_of(good, int(self.settings.state.future_seconds * 1000), self.clock())
         answer: Future[IngestResult] = Future()
         answer.set_running_or_notify_cancel()
         if not records:
@@ -144,6 +145,8 @@ class Engine:
             raise
         if self.catalogue.pending:
             self._encoder.wake()
+        if self.path is not None:
+            self._saver.tick(self.state.seq)
         after = self.settings.train.auto_events
         if after and self.state.totals[1] - self.shelf.trained_on >= after and self.training != "running":
             self.shelf.trained_on = int(self.state.totals[1])
@@ -385,6 +388,8 @@ class Engine:
             self._committer.close()
         with self._swapping:
             self._closed = True
+        self.shelf.stop_training()
+        self._saver.close()
         self._encoder.close()
         try:
             behind = self.path is None or self._committer is None or self._missed

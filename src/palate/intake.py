@@ -39,9 +39,10 @@ def each(events: object) -> Iterable[object]:
     )
 
 
-def records_of(good: Sequence[tuple[int, Event]], slack_ms: int) -> tuple[list[Record], list[Assigned], int]:
+def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> tuple[list[Record], list[Assigned], int]:
     """Log records of checked events, the ids and times given where they lacked one, and how many lie too far ahead.
 
+    An event without a time gets ``now``, event time in ms: on a history of years ago, its own present.
     The log keeps the time that the sender named; the fold clamps it (``State.apply``).
     """
     received = wire.now_ms()
@@ -51,7 +52,7 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int) -> tuple[list[R
     for index, event in good:
         if event.id is None or event.timestamp is None:
             event.id = event.id or wire.new_id()
-            event.timestamp = received if event.timestamp is None else event.timestamp
+            event.timestamp = now if event.timestamp is None else event.timestamp
             assigned.append(Assigned(index, event.id, int(event.timestamp)))
         if isinstance(event, Interaction | Impression):
             subject = subject_of(event.user, event.session)

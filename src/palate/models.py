@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import shutil
@@ -28,6 +29,8 @@ from palate.train.neighbours import bind_neighbours
 from palate.types import ModelInfo, TrainReport
 
 _LOADED = 3
+_PATIENCE = 5.0
+"""Seconds that a training process has to end when told to."""
 _log = logging.getLogger("palate")
 
 
@@ -41,6 +44,8 @@ class ModelShelf:
         self.catalogue = catalogue
         self.trained_on = 0
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
+        self._worker: subprocess.Popen[str] | None = None
+        self._stopped = False
 
     def active(self) -> Model:
         """The active model, or the prior blend where none was trained. Errors: ``CorruptArtefact``."""
@@ -150,21 +155,17 @@ class ModelShelf:
 
     def train(self, parts: Parts, settings: Settings, progress: Progress | None) -> TrainReport:
         """Train in this process and put the artefact on the shelf, not active yet."""
-        from palate.train.run import train
+        from palate.train.run import train, training_lock
 
         log = parts.decisions.log
         if log is not None:
             log.flush()
-        trained = train(
-            parts.store,
-            settings,
-            parts.cache,
-            log.read() if log is not None else (),
-            None if parts.path is None else parts.path / "replay",
-            progress,
-        )
-        manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
-        artefact.prune(self.directory)
+        replayed = None if parts.path is None else parts.path / "replay"
+        live = log.read() if log is not None else ()
+        with training_lock(self.directory):
+            trained = train(parts.store, settings, parts.cache, live, replayed, progress)
+            manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
+            artefact.prune(self.directory)
         return TrainReport(
             version=manifest.version,
             kind=manifest.kind,
@@ -184,13 +185,27 @@ class ModelShelf:
             return self.train(parts, settings, None).version
         if parts.decisions.log is not None:
             parts.decisions.log.flush()
-        done = subprocess.run(
-            [sys.executable, "-m", "palate.train.worker", str(parts.path)],
-            input=msgspec.json.encode(settings).decode(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise PalateError(f"Training failed: {done.stderr.strip()[-500:] or f'exit code {done.returncode}'}")
-        return done.stdout.strip().splitlines()[-1]
+        command = [sys.executable, "-m", "palate.train.worker", str(parts.path)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as worker:
+            self._worker = worker
+            if self._stopped:
+                worker.terminate()
+            out, said = worker.communicate(msgspec.json.encode(settings).decode())
+            self._worker = None
+        if worker.returncode != 0:
+            raise PalateError(f"Training failed: {said.strip()[-500:] or f'exit code {worker.returncode}'}")
+        return out.strip().splitlines()[-1]
+
+    def stop_training(self) -> None:
+        """End a training process, and start no more: it must not outlive the lock on its directory."""
+        self._stopped = True
+        worker = self._worker
+        if worker is None:
+            return
+        worker.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            worker.wait(_PATIENCE)
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,19 +189,37 @@ def test_make_policy() -> None:
     assert plain.explore is None
 
 
+def test_an_unknown_policy_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="policy 'thompson' is unknown; use 'greedy' or 'plackett_luce'"):
+        make_policy("thompson", PolicySettings())
+
+
 @pytest.mark.parametrize(
-    ("name", "wanted", "message"),
+    ("make", "message"),
     [
-        ("thompson", PolicySettings(), "policy 'thompson' is unknown; use 'greedy' or 'plackett_luce'."),
-        ("greedy", PolicySettings(diversity=1.0), "policy.diversity is 1.0; it must be at least 0"),
-        ("plackett_luce", PolicySettings(diversity=float("nan")), "policy.diversity is nan"),
-        ("plackett_luce", PolicySettings(temperature=0.0), "policy.temperature is 0.0; it must be positive"),
-        ("plackett_luce", PolicySettings(temperature=float("inf")), "policy.temperature is inf"),
+        (lambda: Greedy(None, 1.0), "policy.diversity is 1.0; it must be at least 0"),
+        (lambda: PlackettLuce(1.0, float("nan")), "policy.diversity is nan"),
+        (lambda: PlackettLuce(0.0), "policy.temperature is 0.0; it must be positive"),
+        (lambda: PlackettLuce(float("inf")), "policy.temperature is inf"),
     ],
 )
-def test_settings_that_make_no_policy(name: str, wanted: PolicySettings, message: str) -> None:
+def test_policies_out_of_range_are_errors(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        make_policy(name, wanted)
+        make()
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rank": "thompson"}, "policy.rank is 'thompson'; use 'greedy' or 'plackett_luce'"),
+        ({"diversity": 1.0}, "policy.diversity is 1"),
+        ({"temperature": 0.0}, "policy.temperature is 0"),
+    ],
+)
+def test_settings_out_of_range_are_errors(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        PolicySettings(**values)
     assert message in str(caught.value)
 
 

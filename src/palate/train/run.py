@@ -13,7 +13,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.errors import InvalidInput
+from palate.errors import Conflict, InvalidInput, Locked
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.score.linear import LinearScorer
@@ -21,6 +21,7 @@ from palate.state import State
 from palate.store import Store
 from palate.store.decision import Decision
 from palate.store.decisions import DecisionLog
+from palate.store.lock import DirectoryLock
 from palate.train.ease import fit_ease
 from palate.train.examples import Examples, context_fields
 from palate.train.fit import fit
@@ -45,6 +46,15 @@ class Trained:
     decisions: int
     rows: int
     seconds: dict[str, float]
+
+
+def training_lock(models: Path) -> DirectoryLock:
+    """Held while a training runs: two would write the same replayed decisions. Errors: ``Conflict`` while one does."""
+    models.mkdir(parents=True, exist_ok=True)
+    try:
+        return DirectoryLock(models)
+    except Locked:
+        raise Conflict("A training is running in this directory already: wait until it has ended.") from None
 
 
 class _Watch:

@@ -17,7 +17,7 @@ from palate.language.cache import VectorCache
 from palate.store import open_store
 from palate.store.decisions import DecisionLog
 from palate.train import artefact
-from palate.train.run import train
+from palate.train.run import train, training_lock
 
 
 def main(directory: Path) -> int:
@@ -28,9 +28,10 @@ def main(directory: Path) -> int:
         store = open_store(directory / "events.db", read_only=True)
         cache = VectorCache(directory / "vectors", make_encoder(settings.language.encoder, settings.language.threads))
         live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
-        trained = train(store, settings, cache, live.read(), directory / "replay")
-        manifest = artefact.save(directory / "models", trained.arrays, trained.manifest)
-        artefact.prune(directory / "models")
+        with training_lock(directory / "models"):
+            trained = train(store, settings, cache, live.read(), directory / "replay")
+            manifest = artefact.save(directory / "models", trained.arrays, trained.manifest)
+            artefact.prune(directory / "models")
     except PalateError as error:
         sys.stderr.write(error.message + "\n")
         return 1
