@@ -193,6 +193,8 @@ class ModelShelf:
                 worker.terminate()
             out, said = worker.communicate(msgspec.json.encode(settings).decode())
             self._worker = None
+        if self._stopped:
+            raise PalateError("Palate is closing: the training was stopped. Train again once the directory is open.")
         if worker.returncode != 0:
             raise PalateError(f"Training failed: {said.strip()[-500:] or f'exit code {worker.returncode}'}")
         return out.strip().splitlines()[-1]

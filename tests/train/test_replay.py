@@ -33,7 +33,7 @@ WORLD = make_world(people=12, per_genre=8, interactions=400, follow=0.3)
 
 def history_of(events: list[Event], settings: Settings = SETTINGS) -> History:
     store = MemoryStore()
-    store.append(records_of(list(enumerate(map(msgspec.structs.replace, events))), SLACK)[0])
+    store.append(records_of(list(enumerate(map(msgspec.structs.replace, events))), SLACK, 0)[0])
     return read_history(store, settings)
 
 
@@ -175,7 +175,7 @@ def test_history_sorts_by_time_then_id_clamps_and_leaves_out_what_is_negative() 
 
     store = MemoryStore()
     events: list[Event] = [walk(3, 30), walk(10, 10), walk(9, 10), walk(4, 40, type="hide"), walk(5, 10**15)]
-    records = records_of(list(enumerate(events)), SLACK)[0]
+    records = records_of(list(enumerate(events)), SLACK, 0)[0]
     store.append(records)
     history = read_history(store, SETTINGS)
     assert [event.id for _, _, event in history.events] == ["e9", "e10", "e3", "e4", "e5"]
