@@ -1,4 +1,4 @@
-"""What goes on in threads of its own, off every request's path: encoding new texts, and snapshots while serving."""
+"""What goes on in threads of its own, off every request's path: encoding, training, snapshots."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from palate.catalogue import Catalogue
-from palate.errors import PalateError
+from palate.errors import Conflict, PalateError
 
 _BATCH = 64
 _PAUSE = 1.0
@@ -78,6 +78,44 @@ class BackgroundEncoder:
                 )
                 catalogue.give_back(texts)
                 time.sleep(_PAUSE)
+
+
+class BackgroundTraining:
+    """One training at a time. ``state`` is ``idle``, ``running`` or ``failed: …``. work: trains and swaps in."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.state = "idle"
+
+    def start(self) -> None:
+        """Begin, unless one is running."""
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            self.state = "running"
+            self._thread = threading.Thread(target=self._run, name="palate-train", daemon=True)
+            self._thread.start()
+
+    def check_idle(self) -> None:
+        """Errors: ``Conflict`` while one is running."""
+        if self.state == "running":
+            raise Conflict("A training is running in the background: wait until it has finished, then train again.")
+
+    def join(self) -> None:
+        """Wait for the one that runs, if any."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+            self.state = "idle"
+        except Exception as error:  # reported through ``state``; serving goes on with the old model
+            self.state = f"failed: {error}"
 
 
 class BackgroundSnapshot:

@@ -20,7 +20,7 @@ import numpy as np
 
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, seeded, similarity, stage_since
-from palate.background import BackgroundEncoder, BackgroundSnapshot
+from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.config import Settings
 from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
@@ -78,8 +78,7 @@ class Engine:
         self._at_snapshot = self.state.seq
         self._closed = False
         self._missed = 0
-        self._training: threading.Thread | None = None
-        self.training = "idle"
+        self._training = BackgroundTraining(lambda: self.activate(self.shelf.train_apart(parts, settings)))
         self._committer = (
             None if until is not None else GroupCommitter(parts.store, self._fold, settings.serve.queue_events)
         )
@@ -280,9 +279,10 @@ class Engine:
     def train(self, progress: Progress | None = None, activate: bool = True) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
-        Requests go on meanwhile. Errors: ``InvalidInput`` where there is too little to learn from.
+        Requests go on. Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
         """
         self._check_writable()
+        self._training.check_idle()
         report = self.shelf.train(self.parts, self.settings, progress)
         with self._lock:
             self.catalogue.encode_now()
@@ -295,19 +295,12 @@ class Engine:
     def train_in_background(self) -> None:
         """Train in a process of its own and swap the result in; ``training`` says how it stands."""
         self._check_writable()
-        with self._lock:
-            if self._training is not None and self._training.is_alive():
-                return
-            self.training = "running"
-            self._training = threading.Thread(target=self._train_apart, name="palate-train", daemon=True)
-            self._training.start()
+        self._training.start()
 
-    def _train_apart(self) -> None:
-        try:
-            self.activate(self.shelf.train_apart(self.parts, self.settings))
-            self.training = "idle"
-        except Exception as error:  # reported through ``training``; serving goes on with the old model
-            self.training = f"failed: {error}"
+    @property
+    def training(self) -> str:
+        """``idle``, ``running`` or ``failed: …``, of training in the background."""
+        return self._training.state
 
     def models(self) -> list[ModelInfo]:
         """Every ranking artefact, newest first."""
@@ -360,8 +353,9 @@ class Engine:
         with self._writing:
             with self._lock:
                 files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
+            written = snapshot.write(self.path / "snapshots", seq, files)
             self._at_snapshot = seq
-            return snapshot.write(self.path / "snapshots", seq, files)
+            return written
 
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
         """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
@@ -389,6 +383,8 @@ class Engine:
         with self._swapping:
             self._closed = True
         self.shelf.stop_training()
+        if self.path is not None:  # in memory training can't be stopped, and has no directory to leave
+            self._training.join()
         self._saver.close()
         self._encoder.close()
         try:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import weakref
 from collections import OrderedDict
 from pathlib import Path
@@ -18,7 +19,7 @@ import msgspec
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError
+from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError, Unavailable
 from palate.features import NAMES
 from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
@@ -45,6 +46,7 @@ class ModelShelf:
         self.trained_on = 0
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
         self._worker: subprocess.Popen[str] | None = None
+        self._starting = threading.Lock()
         self._stopped = False
 
     def active(self) -> Model:
@@ -179,7 +181,8 @@ class ModelShelf:
     def train_apart(self, parts: Parts, settings: Settings) -> str:
         """Train in a process of its own, so that requests keep their core; returns the new version.
 
-        Errors: ``PalateError`` with what the process said. In memory it trains in this process.
+        Errors: ``PalateError`` with what the process said, ``Unavailable`` after ``stop_training``. In memory it
+        trains in this process.
         """
         if parts.path is None:
             return self.train(parts, settings, None).version
@@ -187,22 +190,31 @@ class ModelShelf:
             parts.decisions.log.flush()
         command = [sys.executable, "-m", "palate.train.worker", str(parts.path)]
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as worker:
-            self._worker = worker
-            if self._stopped:
-                worker.terminate()
-            out, said = worker.communicate(msgspec.json.encode(settings).decode())
-            self._worker = None
-        if self._stopped:
-            raise PalateError("Palate is closing: the training was stopped. Train again once the directory is open.")
+        with self._starting:  # never after ``stop_training`` has looked
+            self._check_open()
+            self._worker = worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        # Not left to ``communicate``, which would close it: the worker ends when this end is closed, and the kernel
+        # closes it even when this process is killed.
+        line, worker.stdin = worker.stdin, None
+        assert line is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
+                line.write(msgspec.json.encode(settings).decode() + "\n")
+                line.flush()
+            out, said = worker.communicate()
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                line.close()
         if worker.returncode != 0:
+            self._check_open()
             raise PalateError(f"Training failed: {said.strip()[-500:] or f'exit code {worker.returncode}'}")
         return out.strip().splitlines()[-1]
 
     def stop_training(self) -> None:
         """End a training process, and start no more: it must not outlive the lock on its directory."""
-        self._stopped = True
-        worker = self._worker
+        with self._starting:
+            self._stopped = True
+            worker = self._worker
         if worker is None:
             return
         worker.terminate()
@@ -211,3 +223,7 @@ class ModelShelf:
         if worker.poll() is None:
             worker.kill()
             worker.wait()
+
+    def _check_open(self) -> None:
+        if self._stopped:
+            raise Unavailable("Palate is closing: the training was stopped. Train again once the directory is open.")

@@ -1,11 +1,13 @@
 """Training as a process of its own: ``python -m palate.train.worker DIRECTORY`` reads the log, writes an artefact, and
-prints its version. Settings come as JSON on standard input. It takes no lock; of what the serving process writes it
-shares only the vector cache, which several processes may append to."""
+prints its version. Settings come as one line of JSON on standard input, which stays open: when it closes, the process
+that asked is gone, and this one ends. It takes the lock of training, not the writer's; of what the serving process
+writes it shares only the vector cache, which several processes may append to."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -24,7 +26,8 @@ def main(directory: Path) -> int:
     """Train on ``directory``; 0 and the version on standard output, or 1 and a sentence on standard error."""
     os.nice(5)
     try:
-        settings = msgspec.json.decode(sys.stdin.buffer.read(), type=Settings)
+        settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
+        threading.Thread(target=_leave_with_parent, daemon=True).start()
         store = open_store(directory / "events.db", read_only=True)
         cache = VectorCache(directory / "vectors", make_encoder(settings.language.encoder, settings.language.threads))
         live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
@@ -37,6 +40,13 @@ def main(directory: Path) -> int:
         return 1
     sys.stdout.write(manifest.version + "\n")
     return 0
+
+
+def _leave_with_parent() -> None:
+    """End this process once nobody holds the other end of standard input."""
+    while os.read(0, 4096):  # the descriptor, not ``sys.stdin``, whose lock would be held when Python shuts down
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":
