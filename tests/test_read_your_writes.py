@@ -10,7 +10,7 @@ import pytest
 
 from palate.engine import Engine
 from palate.testing.world import make_world
-from palate.types import Impression, User
+from palate.types import Impression, RecommendRequest, User
 from tests.engines import SMALL, did, filled, ids, item
 
 WORLD = make_world(people=15, interactions=600, follow=0.3)
@@ -115,3 +115,15 @@ def test_eight_threads_read_what_they_wrote(engine: Engine) -> None:
         thread.join()
     assert failures == []
     assert engine.rebuild()["equal"]
+
+
+def test_an_undated_event_on_an_old_history_is_of_that_history() -> None:
+    """A click in a demo on films of years ago must not throw everything else years into the past."""
+    with filled(WORLD.events) as engine:
+        request = RecommendRequest(session="new", k=10, policy="greedy")
+        before = [one.id for one in engine.answer(request).items]
+        result = engine.ingest({"event": "interaction", "user": "p0", "item": WORLD.items[0].item, "type": "like"})
+        newest = max(int(event.timestamp or 0) for event in WORLD.interactions)
+        assert newest <= result.assigned[0].timestamp < newest + 3_600_000
+        after = [one.id for one in engine.answer(request).items]
+        assert len(set(before) & set(after)) >= 8

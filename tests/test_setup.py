@@ -90,7 +90,8 @@ def test_a_newer_python_is_found_beside_an_old_one_and_a_broken_shim(machine: Pa
     (machine / "bin" / "python3.13").write_text("#!/bin/sh\necho 'no such version' >&2\nexit 127\n")
     (machine / "bin" / "python3.13").chmod(0o755)
     done = setup(machine)
-    assert done.stdout == "[1/3] Making .venv with Python 3.12.1 (python3.12)\n"
+    assert done.stdout == "", "what make prints of the set-up must not stand before the JSON of a command"
+    assert "[1/3] Making .venv with Python 3.12.1 (python3.12)\n" in done.stderr
     assert "could not make a virtual environment" in done.stderr
 
 

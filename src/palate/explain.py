@@ -19,6 +19,7 @@ from palate.types import F32, F64, I64, Contribution, Reason, Source
 
 _FIRST_CHANNEL = column("next_1")
 _SHORT = column("pop_short")
+_ALL = column("pop_all")
 _SMALLEST = 1e-12
 _NEW = np.log1p(30.0)
 """log days up to which an item is called new."""
@@ -53,18 +54,24 @@ class Explainer:
                     self.model.scorer.features[place],
                     value if np.isfinite(value) else None,
                     float(terms[0, place]),
-                    self.sources(place, row) if full and place < len(NAMES) else [],
+                    self.sources(place, row, float(terms[0, place])) if full and place < len(NAMES) else [],
                 )
             )
         return out, float(base[0])
 
-    def sources(self, place: int, row: int) -> list[Source]:
-        """History entries that feature ``place`` of item ``row`` comes from, strongest first, at most ``SOURCES``."""
+    def sources(self, place: int, row: int, contribution: float) -> list[Source]:
+        """History entries that feature ``place`` of item ``row`` comes from, strongest first, at most ``SOURCES``.
+
+        Of a positive ``contribution`` only entries that speak for the item: what was hidden never did, it made the
+        contribution smaller.
+        """
         if row < 0 or not len(self.subject.items):
             return []
         shares = self._shares(place, row)
         if shares is None:
             return []
+        if contribution > 0:
+            shares = np.maximum(0.0, -shares if NAMES[place] == "dislike" else shares)
         total = float(np.abs(shares).sum())
         if total <= 0:
             return []
@@ -146,6 +153,8 @@ class Explainer:
             holds = x[place] < _NEW if code == "new" else x[place] > 0
             if code == "trending":
                 holds = x[_SHORT] > 0
+            elif code == "popular":
+                holds = holds and x[_ALL] > 0
             if code and holds and code not in by_code:
                 by_code[code] = (float(weights[place]), place)
         out: list[Reason] = []

@@ -14,6 +14,7 @@ import typer
 
 from palate.cli.console import Bars, JsonOption, LangOption, Out, peak_memory_mb
 from palate.cli.target import DEFAULT_DIR, DirOption, engine_of
+from palate.errors import InvalidInput
 
 if TYPE_CHECKING:
     from palate.datasets import Dataset
@@ -101,6 +102,8 @@ def export(
     palate export | head
     """
     out = Out(json_)
+    if file is not None and (file.is_dir() or not file.name):
+        raise InvalidInput(f"--out {file} is a folder: name the file to write, such as events.ndjson.", "out")
     with engine_of(directory) as engine:
         total = engine.counts().events
         encoder = msgspec.json.Encoder()
