@@ -70,6 +70,38 @@ def test_a_text_that_changed_while_it_was_encoded_does_not_come_back() -> None:
     assert catalogue.pending == 0
 
 
+def test_texts_that_no_item_has_any_more_leave_nothing_behind() -> None:
+    catalogue, _ = catalogue_of([item("a", title="0"), item("b", title="still"), item("c", title="still")])
+    catalogue.encode_now()
+    for day in range(1, 200):
+        catalogue.update(catalogue.state.apply([(START + day, 10**13, item("a", day, title=f"price {day}"))]))
+        catalogue.encode_now()
+    side = catalogue.side()
+    assert len(side.vectors) <= 3
+    assert len(catalogue._text_rows) == len(catalogue._texts) == 2
+    assert side.text_of[1] == side.text_of[2]
+    for row, text in enumerate(["price 199", "still", "still"]):
+        np.testing.assert_array_equal(side.vectors[side.text_of[row]], catalogue.cache.get([text])[0])
+
+
+def test_a_text_row_that_is_used_again_gives_people_another_taste() -> None:
+    with filled([item("a", title="red shoes"), item("b", title="b"), did(1, "u", "a")]) as engine:
+
+        def retitle(day: int) -> F32:
+            """The taste after a change of text that nobody has told the cache of: no call of ``forget``."""
+            engine.catalogue.update(engine.state.apply([(START + day, 10**13, item("a", day, title=f"blue {day}"))]))
+            engine.catalogue.encode_now()
+            return engine.line.computer.subject(0, engine.catalogue.side()).tastes[0]
+
+        before = retitle(2)
+        texts = len(engine.catalogue.vectors.vectors)
+        after = retitle(3)
+        side = engine.catalogue.side()
+        assert len(side.vectors) == texts
+        np.testing.assert_allclose(after, side.vectors[side.text_of[0]], atol=1e-6)
+        assert not np.allclose(before, after)
+
+
 def test_tags_follow_the_fields_and_the_settings() -> None:
     catalogue, _ = catalogue_of([item("a", title="t", genres=["Drama", "Crime"], brand="Acme", year=1999)])
     assert set(catalogue.tags_of(0)) == {"genre:Drama", "genre:Crime", "brand:Acme"}

@@ -41,6 +41,7 @@ class Catalogue:
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
         self._available: Bools = np.zeros(0, np.bool_)
         self._text_rows: dict[str, int] = {}
+        self._texts: dict[int, str] = {}
         self._unread: set[int] = set()
         self._pending: dict[int, None] = {}
         self._taken = 0
@@ -66,7 +67,10 @@ class Catalogue:
         self._room(n)
         if len(self.vectors.text_of) < n:
             self.vectors.set_items(np.array([n - 1]), np.array([-1]))
-        return ItemSide(self.vectors.vectors, self.vectors.text_of, self._tags[:n], len(self.tags), self.version)
+        vectors = self.vectors
+        return ItemSide(
+            vectors.vectors, vectors.text_of, self._tags[:n], len(self.tags), self.version, vectors.changes
+        )  # fmt: skip
 
     def tags_of(self, row: int) -> list[str]:
         """The item's tags (``genre:Drama``)."""
@@ -142,16 +146,21 @@ class Catalogue:
         return distinct, vectors, inverse
 
     def place(self, texts: list[tuple[int, str]], distinct: list[str], vectors: F32, inverse: I32) -> None:
-        """Put encoded vectors in place; under the engine's lock."""
-        fresh = [place for place, text in enumerate(distinct) if text and text not in self._text_rows]
-        if fresh:
-            for place, row in zip(fresh, self.vectors.add_texts(vectors[fresh]).tolist(), strict=True):
-                self._text_rows[distinct[place]] = row
-        text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
+        """Put encoded vectors in place; under the engine's lock. Texts that no item has any more are freed."""
         # A text that changed while it was being encoded waits again, or has even been placed by another caller.
         valid = [place for place, (row, text) in enumerate(texts) if len(texts) > _CHECKED or self.text(row) == text]
         rows = np.array([texts[place][0] for place in valid], np.int32)
-        self.vectors.set_items(rows, text_row[inverse[valid]] if len(rows) else rows)
+        used = inverse[valid] if len(valid) else np.zeros(0, np.int32)
+        fresh = [n for n in np.unique(used).tolist() if distinct[n] and distinct[n] not in self._text_rows]
+        if fresh:
+            for n, row in zip(fresh, self.vectors.add_texts(vectors[fresh]).tolist(), strict=True):
+                self._text_rows[distinct[n]] = row
+                self._texts[row] = distinct[n]
+        text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
+        freed = self.vectors.set_items(rows, text_row[used])
+        self.vectors.free_texts(freed)
+        for row in freed.tolist():
+            del self._text_rows[self._texts.pop(row)]
         self.version += 1
         with self._lock:
             self._taken -= len(texts)

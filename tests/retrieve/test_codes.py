@@ -27,7 +27,7 @@ def test_bounds_hold(seed: int, n: int, dim: int, stretch: float, spikes: bool) 
     queries = random.normal(size=(3, dim)).astype(np.float32)
     queries[2] = 0.0
     coded = Coded.empty(n, dim)
-    coded.put(0, vectors)
+    coded.put(slice(None), vectors)
     lower, upper = coded.bounds(queries)
     exact = queries.astype(np.float64) @ vectors.T.astype(np.float64)
     assert (lower <= exact).all()
@@ -37,7 +37,7 @@ def test_bounds_hold(seed: int, n: int, dim: int, stretch: float, spikes: bool) 
 @pytest.mark.parametrize("dim", [8192, 20_000])
 def test_wide_vectors_do_not_overflow(dim: int) -> None:
     coded = Coded.empty(2, dim)
-    coded.put(0, np.vstack([np.ones(dim, np.float32), -np.ones(dim, np.float32)]))
+    coded.put(slice(None), np.vstack([np.ones(dim, np.float32), -np.ones(dim, np.float32)]))
     lower, upper = coded.bounds(np.ones((1, dim), np.float32))
     assert lower[0, 0] <= dim <= upper[0, 0]
     assert lower[0, 1] <= -dim <= upper[0, 1]
@@ -48,6 +48,6 @@ def test_bounds_of_unit_rows_are_tight() -> None:
     rows = random.normal(size=(50, 512)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     coded = Coded.empty(50, 512)
-    coded.put(0, rows)
+    coded.put(slice(None), rows)
     lower, upper = coded.bounds(rows)
     assert (upper - lower).max() < 0.03

@@ -106,6 +106,55 @@ def test_many_texts_through_changes_equal_brute_force() -> None:
             np.testing.assert_allclose(scores, np.sort(cosine)[::-1][:50], atol=1e-6)
 
 
+def test_rows_of_freed_texts_are_reused_and_search_stays_exact() -> None:
+    random = np.random.default_rng(13)
+    index = VectorIndex(16)
+    held: dict[int, F32] = {}  # by item, the vector it must be found by
+    for step in range(400):
+        items = random.integers(0, 60, random.integers(1, 8))
+        fresh = units(random, len(items))
+        rows = index.add_texts(fresh)
+        index.free_texts(index.set_items(items, rows))
+        unused = np.setdiff1d(rows, index.text_of)  # of an item drawn twice the last text counts
+        index.free_texts(unused)
+        held.update(zip(items.tolist(), fresh, strict=True))
+        if step % 7 == 0:
+            gone = int(random.integers(0, 60))
+            index.free_texts(index.set_items(np.array([gone]), np.array([-1])))
+            held.pop(gone, None)
+        if step % 150 == 149:  # more changes than are looked through one by one
+            index.set_items(np.arange(len(index.text_of)).repeat(20), index.text_of.repeat(20))
+        query = units(random, 1)[0] if step % 3 else fresh[0]
+        names = np.array(sorted(held))
+        cosine = np.einsum("d,td->t", query, np.array([held[name] for name in names.tolist()]))
+        best = names[np.lexsort((names, -cosine))[:10]]
+        ((found, scores),) = index.search(query[None, :], 10)
+        assert found.tolist() == best.tolist()
+        np.testing.assert_allclose(scores, np.sort(cosine)[::-1][:10], atol=1e-6)
+        np.testing.assert_allclose(index.score(query, names), cosine, atol=1e-6)
+    assert len(index.vectors) <= 60 + 8
+
+
+def test_a_freed_text_is_zero_and_must_have_no_items() -> None:
+    index = VectorIndex(2)
+    index.add_texts([[1.0, 0.0], [0.0, 1.0]])
+    assert index.set_items(np.array([0, 1]), np.array([0, 0])).tolist() == []
+    assert index.set_items(np.array([0]), np.array([1])).tolist() == []
+    with pytest.raises(InvalidInput, match="has items"):
+        index.free_texts(np.array([0]))
+    changes = index.changes
+    assert index.set_items(np.array([1]), np.array([1])).tolist() == [0]
+    index.free_texts(np.array([0]))
+    assert index.vectors[0].tolist() == [0.0, 0.0]
+    for free in (np.array([0]), np.array([2]), np.array([-1])):
+        with pytest.raises(InvalidInput, match="free already"):
+            index.free_texts(free)
+    with pytest.raises(InvalidInput, match="not among"):
+        index.set_item(0, 0)
+    assert index.add_text([0.6, 0.8]) == 0
+    assert index.changes == changes + 1
+
+
 def test_vectors_survive_growth() -> None:
     random = np.random.default_rng(1)
     index = VectorIndex(8)

@@ -25,13 +25,15 @@ _CACHE = 2048
 @dataclass(slots=True)
 class ItemSide:
     """What is known of the items' content: vectors (t, d) unit rows of distinct texts, text_of (n,) text row or −1,
-    tags (n, w) codes or −1, n_tags how many codes there are. version: changes whenever any of these does."""
+    tags (n, w) codes or −1, n_tags how many codes there are. version: changes whenever any of these does; placed: only
+    when an item has another vector."""
 
     vectors: F32
     text_of: I32
     tags: I32
     n_tags: int
     version: int = 0
+    placed: int = 0
 
 
 @dataclass(slots=True)
@@ -43,15 +45,16 @@ class Query:
 
 
 @kernel
-def _again(
-    rows: I32, keys: I32, count: I32, last: I64, neg: I64, start: int, cap: int, total: float, now: int, out: F32
-) -> None:
-    """Columns again_count, again_share, again_day, again_month, again_gap of every candidate. out: (m, 5)."""
+def _again(rows: I32, keys: I32, count: I32, ages: I64, start: int, cap: int, total: float, out: F32) -> None:
+    """Columns again_count, again_share, again_day, again_month, again_gap of every candidate. out: (m, 5).
+
+    ages: (cap,) ms since the last time, of the entries of the row.
+    """
     for m in range(len(rows)):
         slot = find(keys, start, cap, rows[m])
         if slot < 0 or count[slot] <= 0:
             continue
-        days = max(0.0, (now - last[slot]) / 86_400_000.0)
+        days = ages[slot - start] / 86_400_000.0
         out[m, 0] = np.log1p(count[slot])
         out[m, 1] = count[slot] / max(1.0, total)
         out[m, 2] = 2.0 ** (-days)
@@ -87,7 +90,7 @@ class Computer:
         rated = float(state.totals[4]) if state.user_columns["ratings"][user] else 0.0
         raters = int(state.totals[3]) if state.user_columns["ratings"][user] else 0
         version = (
-            int(state.user_columns["count"][user]), stop - start, newest, raters, rated, len(side.vectors), side.n_tags,
+            int(state.user_columns["count"][user]), stop - start, newest, raters, rated, side.placed, side.n_tags,
         )  # fmt: skip
         cached = self._subjects.get(user)
         if cached is not None and cached[0] == version:
@@ -164,7 +167,8 @@ class Computer:
         counts = state.item_columns["count"][rows]
         mean = state.totals[1] / n
         x[:, column("pop_all")] = np.log((counts + 0.5) / (mean + 0.5))
-        days = np.maximum(0, now - state.item_columns["decayed_ts"][rows]) / DAY_MS
+        since = state.silences.since
+        days = np.maximum(0, state.silences.live(now) - state.item_columns["decayed_ts"][rows]) / DAY_MS
         decayed = state.item_columns["decayed"][rows] * np.exp2(-days[:, None] / state.half_lives)
         means = state.decayed_totals(now) / n
         first = column("pop_short")
@@ -174,9 +178,9 @@ class Computer:
         seen_first = state.item_columns["first"][rows]
         created = state.item_columns["created"][rows]
         born = np.where(seen_first > 0, np.where(created > 0, np.minimum(created, seen_first), seen_first), created)
-        x[:, column("age")] = np.log1p(np.maximum(0, now - np.where(born > 0, born, now)) / DAY_MS)
+        x[:, column("age")] = np.log1p(since(np.where(born > 0, born, now), now) / DAY_MS)
         last = state.item_columns["last"][rows]
-        x[:, column("idle")] = np.where(last > 0, np.log1p(np.maximum(0, now - last) / DAY_MS), 9.0)
+        x[:, column("idle")] = np.where(last > 0, np.log1p(since(last, now) / DAY_MS), 9.0)
         shown = state.item_columns["shown"][rows]
         x[:, column("click_rate")] = np.where(shown > 0, np.log((counts + 1.0) / (shown + 10.0)), 0.0)
         bucket = bucket_of(now)
@@ -210,9 +214,10 @@ class Computer:
             return
         seen = self.state.seen
         first = column("again_count")
+        start, cap = int(seen.start[subject.row]), int(seen.cap[subject.row])
+        ages = self.state.silences.since(seen.columns["last"][start : start + cap], now)
         _again(
-            rows, seen.keys, seen.columns["count"], seen.columns["last"], seen.columns["neg"],
-            seen.start[subject.row], seen.cap[subject.row], float(subject.seen_count.sum()), now,
+            rows, seen.keys, seen.columns["count"], ages, start, cap, float(subject.seen_count.sum()),
             x[:, first : first + 5],
         )  # fmt: skip
 
@@ -220,7 +225,7 @@ class Computer:
         x[:, column("user_count")] = np.log1p(subject.count)
         x[:, column("user_repeats")] = subject.repeats
         if len(subject.ts):
-            x[:, column("user_idle")] = np.log1p(max(0, now - int(subject.ts[0])) / HOUR_MS)
+            x[:, column("user_idle")] = np.log1p(self.state.silences.since(subject.ts[:1], now)[0] / HOUR_MS)
             x[:, column("session_length")] = np.log1p(np.count_nonzero(subject.ts > now - HOUR_MS / 2))
         x[:, column("hour")] = _within(context.get("hour"), 24.0, now // 3_600_000 % 24)
         x[:, column("weekday")] = _within(context.get("weekday"), 7.0, (now // 86_400_000 + 3) % 7)

@@ -44,17 +44,16 @@ class Coded:
             np.zeros(n, np.float32),
         )
 
-    def put(self, start: int, vectors: F32) -> None:
-        """Sets the rows from ``start`` on."""
-        end = start + len(vectors)
+    def put(self, rows: slice | I32, vectors: F32) -> None:
+        """Sets ``rows`` to (n, dim) ``vectors``."""
         scale = np.abs(vectors).max(axis=1, initial=0.0) / np.float32(_LEVELS)
         codes = np.rint(vectors / np.where(scale > 0.0, scale, np.float32(1.0))[:, None])
         rounded = codes * scale[:, None]
-        self.vectors[start:end] = vectors
-        self.codes[start:end] = codes
-        self.scale[start:end] = scale
-        self.error[start:end] = np.linalg.norm(vectors - rounded, axis=1)
-        self.reach[start:end] = np.linalg.norm(rounded, axis=1)
+        self.vectors[rows] = vectors
+        self.codes[rows] = codes
+        self.scale[rows] = scale
+        self.error[rows] = np.linalg.norm(vectors - rounded, axis=1)
+        self.reach[rows] = np.linalg.norm(rounded, axis=1)
 
     def first(self, n: int) -> Coded:
         """The first ``n`` rows, as views."""

@@ -22,6 +22,7 @@ from palate.types import F32, I32, I64, Bools
 Rows = npt.NDArray[np.integer[Any]]
 
 _CHANGED = 1024
+_FREED = -1
 
 
 @dataclass(slots=True)
@@ -53,10 +54,12 @@ class _Groups:
 
 
 class VectorIndex:
-    """Text vectors, and which of them each item has. One writer at a time (locked); readers never wait.
+    """Text vectors, and which of them each item has. Safe for several threads: one at a time reads or writes.
 
     dim: components of a vector. Memory: 5·dim bytes a text, at most double that after growth, and 4 bytes an item.
-    A text row that no item uses any more stays until the index is built anew.
+    ``set_items`` names the text rows that no item has any more; once freed (``free_texts``), new texts take their
+    place, so that memory follows the most texts that items ever had at one time. ``changes`` counts the calls that
+    gave an item another text.
     """
 
     def __init__(self, dim: int) -> None:
@@ -64,15 +67,18 @@ class VectorIndex:
         self._lock = threading.Lock()
         self._coded = Coded.empty(0, dim)
         self._texts = 0
+        self._uses: I32 = np.zeros(0, np.int32)  # items of each text row, _FREED where it waits for another text
+        self._free: list[int] = []
         self._text_of: I32 = np.zeros(0, np.int32)
         self._items = 0
+        self.changes = 0
         self._starts: I64 | None = None
         self._members: I32 | None = None
         self._changed: list[int] = []
 
     @property
     def vectors(self) -> F32:
-        """(texts, dim) float32, a view: not to be written to."""
+        """(texts, dim) float32, zero where a row was freed; a view: not to be written to, good until the next text."""
         return self._coded.vectors[: self._texts]
 
     @property
@@ -96,37 +102,69 @@ class VectorIndex:
         if not np.isfinite(block).all():
             raise InvalidInput("A text vector holds NaN or infinity; the encoder must give finite unit rows.")
         with self._lock:
-            start = self._texts
+            reused = [self._free.pop() for _ in range(min(len(self._free), len(block)))]
+            start, fresh = self._texts, len(block) - len(reused)
             room = len(self._coded.scale)
-            if start + len(block) > room:
-                self._coded = self._coded.grown(max(start + len(block), 2 * room, 64), start)
-            self._coded.put(start, block)
-            self._texts = start + len(block)
-        return np.arange(start, start + len(block), dtype=np.int32)
+            if start + fresh > room:
+                self._coded = self._coded.grown(max(start + fresh, 2 * room, 64), start)
+                self._uses = np.concatenate([self._uses, np.zeros(len(self._coded.scale) - room, np.int32)])
+            rows = np.concatenate([np.array(reused, np.int32), np.arange(start, start + fresh, dtype=np.int32)])
+            self._coded.put(slice(start, start + fresh) if not reused else rows, block)
+            self._uses[rows] = 0
+            self._texts = start + fresh
+        return rows
+
+    def free_texts(self, text_rows: Rows) -> None:
+        """Forgets the texts of (n,) rows; ``add_texts`` uses the rows again. Errors: ``InvalidInput`` if in use."""
+        with self._lock:
+            rows = np.unique(text_rows).astype(np.int32)
+            if not len(rows):
+                return
+            if int(rows[0]) < 0 or int(rows[-1]) >= self._texts or self._uses[rows].any():
+                raise InvalidInput("A text row to be freed is not in this index, is free already, or has items.")
+            self._coded.put(rows, np.zeros((len(rows), self.dim), np.float32))
+            self._uses[rows] = _FREED
+            self._free.extend(rows.tolist())
 
     def set_item(self, item_row: int, text_row: int) -> None:
         """Gives item ``item_row`` the text ``text_row``; −1 takes its text away."""
         self.set_items(np.array([item_row]), np.array([text_row]))
 
-    def set_items(self, item_rows: Rows, text_rows: Rows) -> None:
-        """``set_item`` for many: two (n,) arrays. Errors: ``InvalidInput`` for a text row that doesn't exist."""
+    def set_items(self, item_rows: Rows, text_rows: Rows) -> I32:
+        """``set_item`` for many: two (n,) arrays. Returns the text rows that no item has any more, ascending.
+
+        Errors: ``InvalidInput`` for a text row that doesn't exist."""
         if not len(item_rows):
-            return
-        if int(item_rows.min()) < 0 or int(text_rows.min()) < -1 or int(text_rows.max()) >= self._texts:
-            raise InvalidInput(f"An item row is negative, or a text row is not among the {self._texts} of this index.")
+            return np.empty(0, np.int32)
         with self._lock:
+            if int(item_rows.min()) < 0 or int(text_rows.min()) < -1 or not self._exist(text_rows):
+                raise InvalidInput(
+                    f"An item row is negative, or a text row is not among the {self._texts} of this index."
+                )
             needed = int(item_rows.max()) + 1
             if needed > len(self._text_of):
                 grown = np.full(max(needed, 2 * len(self._text_of), 64), -1, np.int32)
                 grown[: self._items] = self._text_of[: self._items]
                 self._text_of = grown
-            self._text_of[item_rows] = text_rows
+            rows, last = np.unique(item_rows[::-1], return_index=True)  # of an item named twice the last text counts
+            texts = text_rows[::-1][last]
+            before = self._text_of[rows]
+            self._text_of[rows] = texts
+            np.add.at(self._uses, texts[texts >= 0], 1)
+            left = before[before >= 0]
+            np.subtract.at(self._uses, left, 1)
             if self._starts is not None:
                 if len(self._changed) + len(item_rows) > _CHANGED:
                     self._starts = None
                 else:
                     self._changed.extend(item_rows.tolist())
             self._items = max(self._items, needed)
+            self.changes += bool((before != texts).any())
+            left = np.unique(left)
+            return left[self._uses[left] == 0]
+
+    def _exist(self, text_rows: Rows) -> bool:
+        return int(text_rows.max()) < self._texts and bool((self._uses[text_rows[text_rows >= 0]] != _FREED).all())
 
     def search(self, queries: npt.ArrayLike, k: int, alive: Bools | None = None) -> list[tuple[I32, F32]]:
         """For each of (q, dim) ``queries``: the ``k`` nearest items' rows and cosines, best first, ties by row. Exact.
@@ -138,11 +176,11 @@ class VectorIndex:
         block = self._queries(queries)
         with self._lock:
             groups = self._grouped()
-        coded = groups.coded
-        if k <= 0 or not len(coded.scale):
-            return [(np.empty(0, np.int32), np.empty(0, np.float32)) for _ in block]
-        lower, upper = coded.bounds(block)
-        return [_nearest(groups, query, k, alive, lower[q], upper[q]) for q, query in enumerate(block)]
+            coded = groups.coded
+            if k <= 0 or not len(coded.scale):
+                return [(np.empty(0, np.int32), np.empty(0, np.float32)) for _ in block]
+            lower, upper = coded.bounds(block)
+            return [_nearest(groups, query, k, alive, lower[q], upper[q]) for q, query in enumerate(block)]
 
     def _grouped(self) -> _Groups:
         """The items by text. Sorting all of them anew after each change would cost milliseconds: up to 1,024 changed
@@ -163,14 +201,15 @@ class VectorIndex:
     def scores(self, queries: npt.ArrayLike, rows: Rows) -> F32:
         """``score`` for (q, dim) ``queries`` at once: (q, n)."""
         block = self._queries(queries)
-        text_of = self.text_of
         out = np.zeros((len(block), len(rows)), np.float32)
-        known = (rows >= 0) & (rows < len(text_of))
-        texts = np.where(known, text_of[np.where(known, rows, 0)], -1) if len(text_of) else np.full(len(rows), -1)
-        have = np.flatnonzero(texts >= 0)
-        if len(have):
-            distinct, inverse = np.unique(texts[have], return_inverse=True)
-            out[:, have] = _dots(block, self.vectors[distinct])[:, inverse]
+        with self._lock:
+            text_of = self.text_of
+            known = (rows >= 0) & (rows < len(text_of))
+            texts = np.where(known, text_of[np.where(known, rows, 0)], -1) if len(text_of) else np.full(len(rows), -1)
+            have = np.flatnonzero(texts >= 0)
+            if len(have):
+                distinct, inverse = np.unique(texts[have], return_inverse=True)
+                out[:, have] = _dots(block, self.vectors[distinct])[:, inverse]
         return out
 
     def _queries(self, queries: npt.ArrayLike) -> F32:
