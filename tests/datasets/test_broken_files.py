@@ -101,6 +101,7 @@ WIRE_CASES: list[tuple[str, bytes, str]] = [
     ("deletion without a time", b'{"event":"item","item":"a","deleted":true}',
      "A deletion needs a timestamp here: without one it has no place in the history."),
     ("broken UTF-8", b'{"event":"item","item":"\xff"}', "The row is not valid UTF-8."),
+    ("array", b"[1,2]", "The row is not a JSON object."),
 ]  # fmt: skip
 
 

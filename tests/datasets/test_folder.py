@@ -245,6 +245,21 @@ def test_wire_events_pass_through(tmp_path: Path) -> None:
     assert len({event.id for event in streamed}) == 7
 
 
+def test_a_log_describes_its_items_with_dated_events(tmp_path: Path) -> None:
+    events = [
+        Item(item="a", fields={"title": "One"}, timestamp=5),
+        Item(item="b", fields={"price": 2}, timestamp=5),
+        Item(item="c", fields={"title": "Three"}, timestamp=5),
+        Interaction(user="u", item="a", type="click", timestamp=6),
+        Interaction(user="u", item="d", type="click", timestamp=6),
+        Item(item="a", fields={"price": 3}, timestamp=7),
+        Item(item="c", deleted=True, timestamp=8),
+    ]
+    (tmp_path / "log.ndjson").write_bytes(b"\n".join(map(msgspec.json.encode, events)))
+    report = load(tmp_path / "log.ndjson").report
+    assert (report.items, report.catalogue, report.missing_text) == (4, 3, 2)
+
+
 def test_a_headerless_file_with_a_mapping_file(tmp_path: Path) -> None:
     (tmp_path / "mapping.toml").write_text(
         'ignore = ["*.bak.csv"]\n[files."ratings.dat"]\ndelimiter = "::"\nencoding = "latin-1"\n'

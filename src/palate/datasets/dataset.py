@@ -349,14 +349,18 @@ def _digest(name: str, fields: dict[str, Any]) -> str:
 
 
 def measure(report: DataReport, events: Events, items: Sequence[Item]) -> DataReport:
-    """Fill in what can be told from the events and the catalogue; returns the same report."""
+    """Fill in what can be told from the events and the catalogue; returns the same report.
+
+    items: what describes items, an item perhaps several times; it counts once, and has text where one of them has.
+    """
     subject, names = events.subjects()
     report.events = len(events)
     report.types = count_types(events.type, events.types)
     report.users = int(np.count_nonzero(np.bincount(subject, minlength=len(names))))
-    report.catalogue = len(items)
+    described = {item.item for item in items if not item.deleted}
+    report.catalogue = len(described)
     worded = {item.item for item in items if any(_is_text(value) for value in item.fields.values())}
-    known = {item.item for item in items} | set(events.items)
+    known = described | set(events.items)
     report.items = len(known)
     report.missing_text = len(known - worded)
     report.duplicates = equal_events(subject, events.item, events.type, events.timestamp, events.value)

@@ -87,7 +87,7 @@ class _Reader:
         events = self._columns.finish(self._dropped)
         prefix = self._prefix(self._path)
         items, users = describe(report.name, events, self._items.fields.items(), self._users.fields.items(), prefix)
-        measure(report, events, items)
+        measure(report, events, [*items, *(event for event in self._others if isinstance(event, Item))])
         return Dataset(report.name, report.source, events, items, users, report, prefix, self._others)
 
     def _prefix(self, path: Path) -> str:
@@ -310,6 +310,9 @@ class _EventReader:
 
 
 def _decode(line: str) -> tuple[list[Event], list[str]]:
+    """The event of a line, or the sentence that refuses it. A line is one row: the wire's arrays are no lines."""
+    if line.lstrip()[:1] == "[":
+        return [], ["The row is not a JSON object."]
     try:
         events, rejected, _ = decode_events(line.encode(), LIMITS)
     except InvalidInput as error:
