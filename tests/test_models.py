@@ -11,7 +11,7 @@ import pytest
 
 import palate
 from palate.engine import Engine
-from palate.errors import Conflict, Gone
+from palate.errors import Conflict, Gone, NotFound
 from palate.features import Neighbours
 from palate.state.state import Names
 from palate.testing.world import make_world
@@ -54,6 +54,20 @@ def test_a_model_on_other_features_is_refused_and_never_scores_the_wrong_columns
             engine.activate(other)
         assert engine.recommend("p0", 3).model == "v0001"
     assert artefact.active(path / "models") == "v0001"
+
+
+@pytest.mark.parametrize("name", ["../../etc", "../v0001", "v0001/../v0001", "/etc", "", "v1"])
+def test_a_version_is_a_name_and_never_a_path(path: Path, name: str) -> None:
+    elsewhere = path / "v0001"
+    elsewhere.symlink_to(path / "models" / "v0001")
+    with at(path) as engine:
+        with pytest.raises(NotFound) as caught:
+            engine.activate(name)
+        assert caught.value.message == (
+            f"There is no model {name!r} in {path / 'models'}: versions are called v0001, v0002, …; list the models to "
+            "see those there."
+        )
+        assert engine.recommend("p0", 3).model == "v0001"
 
 
 def test_a_roll_back_to_a_model_that_does_not_fit_leaves_the_pointer_where_it_was(path: Path) -> None:

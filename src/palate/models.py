@@ -52,7 +52,9 @@ class ModelShelf:
     def active(self) -> Model:
         """The active model, or the prior blend where none was trained. Errors: ``CorruptArtefact``."""
         version = artefact.active(self.directory)
-        return prior_model() if version is None else self._model(artefact.load(self.directory / version))
+        return (
+            prior_model() if version is None else self._model(artefact.load(artefact.locate(self.directory, version)))
+        )
 
     def usable(self) -> Model:
         """The active model; where it can't be used, the prior blend, and every answer then says ``model_unusable``.
@@ -101,7 +103,7 @@ class ModelShelf:
         found = self._loaded.get(version)
         if found is None:
             try:
-                found = artefact.load(self.directory / version)
+                found = artefact.load(artefact.locate(self.directory, version))
             except NotFound:
                 raise Gone(
                     f"The model {version} that made this ranking has been removed, so it can't be explained any more: "
@@ -138,7 +140,7 @@ class ModelShelf:
 
     def activate(self, version: str) -> Model:
         """Make ``version`` active, loaded whole before anything changes. Errors: ``NotFound``, ``CorruptArtefact``."""
-        model = self._model(artefact.load(self.directory / version))
+        model = self._model(artefact.load(artefact.locate(self.directory, version)))
         artefact.activate(self.directory, version)
         return model
 

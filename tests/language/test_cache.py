@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palate.errors import CorruptArtefact, Unavailable
-from palate.language.cache import VectorCache
+from palate.errors import Unavailable
+from palate.language.cache import VectorCache, examine
 from palate.language.hashing import HashingEncoder
 from palate.types import F32
 
@@ -131,11 +131,49 @@ def test_a_spoiled_record_is_encoded_anew(tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("content", [b"not a vector file", b"x" * 5000])
-def test_another_file_is_refused_with_a_sentence(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "hashing-256-1.bin").write_bytes(content)
-    with pytest.raises(CorruptArtefact, match=r"not a vector file of the encoder 'hashing-256-1'.*delete it"):
-        VectorCache(tmp_path, HashingEncoder())
-    assert (tmp_path / "hashing-256-1.bin").read_bytes() == content
+def test_a_broken_file_is_set_aside_and_begun_anew(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "hashing-256-1.bin"
+    path.write_bytes(content)
+    kept, sentence = examine(tmp_path, HashingEncoder())
+    assert (kept, sentence.startswith(f"{path} is damaged, or not a vector file of")) == (0, True)
+    assert path.read_bytes() == content, "looking changes nothing"
+    cache = VectorCache(tmp_path, HashingEncoder())
+    assert sentence in caplog.text
+    assert (tmp_path / "hashing-256-1.bin.broken").read_bytes() == content
+    rows = cache.get(TEXTS)
+    cache.close()
+    caplog.clear()
+    encoder = Counting()
+    assert VectorCache(tmp_path, encoder).get(TEXTS).tobytes() == rows.tobytes()
+    assert (encoder.seen, caplog.text) == ([], "")
+    assert examine(tmp_path, encoder) == (len(set(TEXTS)), "")
+
+
+def test_damaged_records_are_named_and_left_out_of_the_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    texts = [f"text {i}" for i in range(20)]
+    cache = VectorCache(tmp_path, HashingEncoder())
+    whole = cache.get(texts)
+    cache.close()
+    path = file_of(tmp_path)
+    content = bytearray(path.read_bytes())
+    size = (len(content) - 64) // 20
+    for record in (3, 7, 19):
+        content[64 + record * size + 30] ^= 1
+    path.write_bytes(bytes(content))
+    assert examine(tmp_path, HashingEncoder()) == (
+        17,
+        f"3 of the 20 vectors in {path} are damaged: their texts are encoded anew.",
+    )
+    again = VectorCache(tmp_path, HashingEncoder())
+    assert "3 of the 20 vectors" in caplog.text
+    assert len(again) == 17
+    assert path.stat().st_size == 64 + 17 * size
+    assert again.get(texts).tobytes() == whole.tobytes()
+    again.close()
+    assert examine(tmp_path, HashingEncoder()) == (20, "")
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_place_that_is_no_directory(tmp_path: Path) -> None:

@@ -274,7 +274,9 @@ def test_unknown_users_and_items_are_no_errors(service: Service) -> None:
     assert service.request("GET", "/v1/users/nobody").json()["known"] is False
     assert service.request("GET", "/v1/items/nothing").status_code == 404
     assert service.request("GET", "/v1/explain/nothing/tea-0").status_code == 404
-    assert service.request("POST", "/v1/models/..%2f..%2fetc/activate").status_code == 404
+    refused = service.request("POST", "/v1/models/..%2f..%2fetc/activate")
+    assert refused.status_code == 404
+    assert refused.json()["error"]["message"].startswith("There is no model '../../etc' in ")
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "%2F", "a?b#c", "茶 🍵", "%zz", " ", "\n", "a;b=c", "x" * 512])

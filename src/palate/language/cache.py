@@ -1,15 +1,18 @@
 """Vectors of texts, kept by content hash: a text is encoded once, however many items and restarts share it.
 
 One file per encoder, ``<directory>/<encoder name>.bin``: a header, then records of fixed size (16-byte digest, float16
-vector, CRC-32 of both), only ever appended. A record that a crash tore or a disk spoiled is ignored and its text
-encoded anew; the file is a cache and may be deleted. Every vector passes through float16, also the first time and
-without a file, so that an answer doesn't change with a restart; it comes back in float32 with unit length
+vector, CRC-32 of both), only ever appended. The file is a cache and may be deleted: a record that a crash tore or a
+disk spoiled is ignored, left out at the next opening, and its text encoded anew; a file that isn't one of Palate's any
+more is kept aside as ``<encoder name>.bin.broken`` and begun anew. Every vector passes through float16, also the first
+time and without a file, so that an answer doesn't change with a restart; it comes back in float32 with unit length
 (each component within 5e-4 of the encoder's).
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import logging
 import os
 import threading
 import zlib
@@ -20,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from palate.errors import CorruptArtefact, Unavailable
+from palate.errors import Unavailable
 from palate.language import Encoder
 from palate.types import F32, I32
 
@@ -28,6 +31,8 @@ _MAGIC = b"PALVEC1\n"
 _HEADER = 64
 _BATCH = 256
 _QUERIES = 1024
+
+_log = logging.getLogger("palate")
 
 F16 = npt.NDArray[np.float16]
 Progress = Callable[[int, int], None]
@@ -38,13 +43,13 @@ class VectorCache:
 
     directory: where the file lives (made when absent), or None to keep vectors in memory only.
     Memory: about 150 bytes a text beside the page cache; without a directory, the vectors too.
-    Errors: ``CorruptArtefact`` when the file is not one of Palate's; ``Unavailable`` when it can't be read or written.
+    Errors: ``Unavailable`` when the file can't be read or written. One that is broken is set aside, with a warning.
     """
 
     def __init__(self, path: Path | None, encoder: Encoder) -> None:
         self.encoder = encoder
         self._prefix = encoder.name.encode() + b"\0"
-        self._record = np.dtype([("digest", "u1", 16), ("vector", "<f2", encoder.dim), ("crc", "<u4")])
+        self._record = _record(encoder)
         self._lock = threading.RLock()
         self._row_of: dict[bytes, int] = {}
         self._queries: dict[str, F32] = {}
@@ -114,33 +119,57 @@ class VectorCache:
     # ------------------------------------------------------------------------- storage
 
     def _open(self, path: Path) -> None:
-        header = _MAGIC + self.encoder.dim.to_bytes(4, "little")
-        header += blake2b(self._prefix, digest_size=16).digest()
-        header = header.ljust(_HEADER, b"\0")
+        header = _header(self.encoder)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            try:
-                found = os.pread(self._file, _HEADER, 0)
-                if len(found) < _HEADER and header.startswith(found):
-                    os.ftruncate(self._file, 0)
-                    _write(self._file, header)
-                    found = header
-                if found != header:
-                    raise CorruptArtefact(
-                        f"{path} is not a vector file of the encoder {self.encoder.name!r} with {self.encoder.dim} "
-                        "components: delete it, and the texts are encoded anew."
-                    )
-                self._refresh()
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-        except CorruptArtefact:
-            self.close()
-            raise
+            while not self._begin(path, header):
+                pass  # another process set the file aside while this one waited for it
         except OSError as error:
             self.close()
             raise Unavailable(f"The vector file {path} can't be opened: {error.strerror}.") from error
+
+    def _begin(self, path: Path, header: bytes) -> bool:
+        """Opens the file, begun anew where it is empty or broken. False when it isn't the one at ``path`` any more."""
+        self._file = file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        usable = False
+        try:
+            found = os.pread(file, _HEADER, 0)
+            if not _same(file, path):
+                pass
+            elif len(found) < _HEADER and header.startswith(found):
+                os.ftruncate(file, 0)
+                _write(file, header)
+                usable = True
+            elif found != header:
+                # Set aside, not emptied: whatever it is, it may be somebody's, and can be looked into.
+                path.replace(path.with_name(path.name + ".broken"))
+                _log.warning("%s It is kept as %s.broken.", _foreign(path, self.encoder), path.name)
+            elif spoiled := self._refresh():
+                _log.warning("%s", _spoiled(path, spoiled, self._rows))
+                self._keep_sound(path, header)
+            else:
+                usable = True
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        if not usable:
+            self.close()
+        return usable
+
+    def _keep_sound(self, path: Path, header: bytes) -> None:
+        """Puts a file of the sound records in the place of this one."""
+        records, sound = self._mapped(), sorted(self._row_of.values())
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(header)
+                for start in range(0, len(sound), 4096):
+                    file.write(records[sound[start : start + 4096]].tobytes())
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+        self._row_of.clear()
+        self._rows = 0
 
     def _mapped(self) -> npt.NDArray[np.void]:
         """The whole records of the file, mapped."""
@@ -151,8 +180,10 @@ class VectorCache:
         with os.fdopen(os.dup(self._file), "rb") as file:
             return np.memmap(file, self._record, "r", _HEADER, (whole,))
 
-    def _refresh(self) -> None:
-        """Learns the records that were appended since, by this process or another; spoiled ones are skipped."""
+    def _refresh(self) -> int:
+        """Learns the records that were appended since, by this process or another; returns how many were spoiled, which
+        are skipped."""
+        spoiled = 0
         records = self._mapped()
         size = self._record.itemsize
         for start in range(self._rows, len(records), 4096):
@@ -161,7 +192,10 @@ class VectorCache:
                 body = raw[i * size : (i + 1) * size - 4]
                 if zlib.crc32(body) == int.from_bytes(raw[(i + 1) * size - 4 : (i + 1) * size], "little"):
                     self._row_of[body[:16]] = start + i
+                else:
+                    spoiled += 1
         self._rows = len(records)
+        return spoiled
 
     def _add(self, digests: list[bytes], rows: F32) -> None:
         with self._lock:
@@ -213,6 +247,51 @@ class VectorCache:
         norm = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
         found /= np.where(norm > 0.0, norm, np.float32(1.0))
         return found
+
+
+def examine(directory: Path, encoder: Encoder) -> tuple[int, str]:
+    """Look at the vector file of ``encoder`` without changing it: the texts kept, and a sentence on what is wrong.
+
+    The sentence is empty where nothing is. Reads all of the file. Errors: ``OSError``.
+    """
+    path = directory / f"{encoder.name}.bin"
+    with path.open("rb") as file:
+        found = file.read(_HEADER)
+        header = _header(encoder)
+        if found != header:
+            return 0, "" if len(found) < _HEADER and header.startswith(found) else _foreign(path, encoder)
+        size, rows, spoiled = _record(encoder).itemsize, 0, 0
+        while len(raw := file.read(size)) == size:
+            rows += 1
+            spoiled += zlib.crc32(raw[:-4]) != int.from_bytes(raw[-4:], "little")
+    return rows - spoiled, _spoiled(path, spoiled, rows) if spoiled else ""
+
+
+def _record(encoder: Encoder) -> np.dtype[np.void]:
+    return np.dtype([("digest", "u1", 16), ("vector", "<f2", encoder.dim), ("crc", "<u4")])
+
+
+def _header(encoder: Encoder) -> bytes:
+    known = _MAGIC + encoder.dim.to_bytes(4, "little") + blake2b(encoder.name.encode() + b"\0", digest_size=16).digest()
+    return known.ljust(_HEADER, b"\0")
+
+
+def _foreign(path: Path, encoder: Encoder) -> str:
+    return (
+        f"{path} is damaged, or not a vector file of the encoder {encoder.name!r} with {encoder.dim} components: "
+        "the texts are encoded anew."
+    )
+
+
+def _spoiled(path: Path, spoiled: int, rows: int) -> str:
+    return f"{spoiled:,} of the {rows:,} vectors in {path} are damaged: their texts are encoded anew."
+
+
+def _same(file: int, path: Path) -> bool:
+    """Whether the open ``file`` is still the one at ``path``."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file), path.stat())
+    return False
 
 
 def _write(file: int, data: bytes) -> None:

@@ -111,9 +111,7 @@ def activate(models_dir: Path | str, version: str) -> Manifest:
     Errors: ``NotFound``; ``CorruptArtefact`` (the active version stays); ``Unavailable`` where the disk refuses.
     """
     models = Path(models_dir)
-    if not _VERSION.fullmatch(version):
-        raise NotFound(f"There is no model {version[:80]!r} in {models}; list the models to see those there.")
-    artefact = load(models / version)
+    artefact = load(locate(models, version))
     with _CHANGE:
         try:
             pointer = _pointer(models)
@@ -175,6 +173,17 @@ def list_versions(models_dir: Path | str) -> list[str]:
         return []
     found = [path.name for path in models.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir()]
     return sorted(found, key=lambda name: int(name[1:]))
+
+
+def locate(models_dir: Path | str, version: str) -> Path:
+    """The directory of ``version``, which may not exist. Errors: ``NotFound`` for what is no version, like ``../x``."""
+    models = Path(models_dir)
+    if not _VERSION.fullmatch(version):
+        raise NotFound(
+            f"There is no model {version[:80]!r} in {models}: versions are called v0001, v0002, …; list the models to "
+            "see those there."
+        )
+    return models / version
 
 
 def active(models_dir: Path | str) -> str | None:
