@@ -81,7 +81,9 @@ class Sourcing:
                 if repeats:
                     lists[f"{label}_again"] = ItemToItem(reached, value)(sizes.item_to_item // 4, before)[0]
             if seen == "keep" and len(subject.seen):
-                worth = np.log1p(subject.seen_count) + 2.0 ** ((subject.seen_last - now) / (30 * 86_400_000.0))
+                worth = np.log1p(subject.seen_count) + 2.0 ** (
+                    self.state.silences.since(subject.seen_last, now) / (-30 * 86_400_000.0)
+                )
                 lists["again"] = ItemToItem(subject.seen, worth)(sizes.again, allowed)[0]
             if len(subject.tastes):
                 # The long-term taste, or the interests that make it up, and what the last events say.

@@ -3,8 +3,9 @@
 For every interaction of subject *u* with item *i* at time *t*:
 
 * the pair (u, i) counts it (``ui_*``): how often, when last, when last hidden;
-* the item's counters take it: all-time count, three exponentially decayed counts (forward in time, so that late
-  events add exactly what they would have added in order), first and last time, time-of-day bucket;
+* the item's counters take it: all-time count, three exponentially decayed counts (forward in live time, see
+  ``silence``, so that late events add exactly what they would have added in order), first and last time, time-of-day
+  bucket;
 * the history of u takes it at its place by (timestamp, id key), and the pairs of neighbouring history entries are
   re-derived: for every earlier entry j at most ``window`` places before i, ``fwd[j → i] += 1000 // lag`` and
   ``co[j, i] += 1``. An entry that arrives late moves later ones one place apart; their pairs are corrected.
@@ -189,7 +190,7 @@ def _history_place(
 @kernel
 def fold(
     # the batch: (n,) each
-    users: I32, targets: I32, when: I64, ties: I64, kinds: I32, values: F32, begin: int,
+    users: I32, targets: I32, when: I64, live: I64, ties: I64, kinds: I32, values: F32, begin: int,
     # per type: sign of its weight (+1, 0, −1) and whether it is a rating
     sign: I32, rating: I32,
     # bounds and half-lives in days (3,)
@@ -252,20 +253,21 @@ def fold(
             i_count[i] += 1
             i_first[i] = t if i_first[i] == 0 else min(i_first[i], t)
             i_last[i] = max(i_last[i], t)
-            days = (t - decayed_ts[i]) / DAY_MS
+            lived = live[e]
+            days = (lived - decayed_ts[i]) / DAY_MS
             for h in range(3):
                 if days >= 0:
                     decayed[i, h] = decayed[i, h] * 2.0 ** (-days / half_lives[h]) + 1.0
                 else:
                     decayed[i, h] += 2.0 ** (days / half_lives[h])
-            decayed_ts[i] = max(decayed_ts[i], t)
-            days = (t - totals[6]) / DAY_MS
+            decayed_ts[i] = max(decayed_ts[i], lived)
+            days = (lived - totals[6]) / DAY_MS
             for h in range(3):
                 if days >= 0:
                     totals[8 + h] = totals[8 + h] * 2.0 ** (-days / half_lives[h]) + 1.0
                 else:
                     totals[8 + h] += 2.0 ** (days / half_lives[h])
-            totals[6] = max(totals[6], t)
+            totals[6] = max(totals[6], lived)
             b = bucket_of(t)
             buckets[i, b] += 1
             bucket_totals[b] += 1

@@ -61,7 +61,7 @@ def arrays_of(state: State) -> dict[str, npt.NDArray[Any]]:
     state._ensure(n_users, n_items)  # pyright: ignore[reportPrivateUsage]
     out: dict[str, npt.NDArray[Any]] = {f"user.{k}": v[:n_users] for k, v in state.user_columns.items()}
     out |= {f"item.{k}": v[:n_items] for k, v in state.item_columns.items()}
-    out |= {"totals": state.totals, "bucket_totals": state.bucket_totals}
+    out |= {"totals": state.totals, "bucket_totals": state.bucket_totals, "silences": state.silences.array()}
     out |= state.seen.arrays("seen", n_users) | state.history.arrays("history", n_users)
     return out | state.pairs.arrays("pairs", n_items)
 
@@ -75,7 +75,7 @@ def digest(state: State) -> str:
     for value in (names.users, names.items, names.types, *(sorted(rows.items()) for rows in fields), numbers):
         total.update(msgspec.msgpack.encode(value, order="deterministic"))
     for name, array in sorted(arrays_of(state).items()):
-        if name.split(".")[0] in ("user", "item", "totals", "bucket_totals"):
+        if name.split(".")[0] in ("user", "item", "totals", "bucket_totals", "silences"):
             total.update(name.encode() + np.ascontiguousarray(array).tobytes())
     for arena, n, hashed in _arenas(state):
         row, at = arena.flat(n, hashed)
@@ -201,6 +201,7 @@ def _thaw(settings: Settings, manifest: _Manifest, arrays: dict[str, npt.NDArray
         state.item_columns[key] = arrays[f"item.{key}"].copy()
     state.totals = arrays["totals"].copy()
     state.bucket_totals = arrays["bucket_totals"].copy()
+    state.silences.restore(arrays["silences"])
     state.seen.restore("seen", arrays)
     state.history.restore("history", arrays)
     state.pairs.restore("pairs", arrays)

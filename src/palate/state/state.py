@@ -4,7 +4,8 @@ Law: the state is a function of the log. The same log order gives the same bits,
 between; events up to 24 hours out of order give equal counts and histories, and decayed counts to 1e-6. Histories
 sort by timestamp, then by ``tie_key`` of the event id. Newest timestamp wins for every field of an item or user.
 Deleting a user empties their history as it is then, and what is older than the deletion never comes back, however
-late it arrives; what they gave to the counts of items stays (it names nobody).
+late it arrives; what they gave to the counts of items stays (it names nobody). A silence of more than a month counts
+as a day wherever something decays (``silence``); decayed counts follow log order for events late across its end.
 
 Bounds per user: ``state.history`` newest interactions, ``state.seen_per_user`` items seen. Per item:
 ``state.neighbours`` pairs (a full row keeps its stronger half; exactness of late corrections ends there, as it does
@@ -25,6 +26,7 @@ from palate.config import Settings
 from palate.state.arena import Arena
 from palate.state.fold import BUCKETS, DAY_MS, MAX_WINDOW, fold
 from palate.state.rows import find
+from palate.state.silence import Silences
 from palate.types import F32, F64, I32, I64, Bools, Event, FieldValue, Impression, Interaction, Item, User
 
 Stamped = tuple[int, int, Event]
@@ -78,7 +80,7 @@ class Names:
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 2
+    FORMAT = 3
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
@@ -121,6 +123,7 @@ class State:
         self.clamped = 0
         self.clock_ts = 0
         self.clock_received = 0
+        self.silences = Silences()
 
     # ---------------------------------------------------------------------- reading
 
@@ -150,12 +153,12 @@ class State:
 
     def decayed(self, now: int) -> F64:
         """(n_items, 3) decayed interaction counts at ``now`` (ms), one column a half-life. O(n_items)."""
-        days = np.maximum(0, now - self.item("decayed_ts")) / DAY_MS
+        days = np.maximum(0, self.silences.live(now) - self.item("decayed_ts")) / DAY_MS
         return self.item("decayed") * np.exp2(-days[:, None] / self.half_lives)
 
     def decayed_totals(self, now: int) -> F64:
         """(3,) the same over all items."""
-        days = max(0.0, now - float(self.totals[6])) / DAY_MS
+        days = max(0.0, self.silences.live(now) - float(self.totals[6])) / DAY_MS
         return self.totals[8:11] * np.exp2(-days / self.half_lives)
 
     def history_of(self, user: int) -> tuple[I32, I64, I32, F32]:
@@ -199,6 +202,7 @@ class State:
         users: list[int] = []
         items: list[int] = []
         times: list[int] = []
+        lives: list[int] = []
         ties: list[int] = []
         kinds: list[int] = []
         values: list[float] = []
@@ -222,6 +226,7 @@ class State:
                 users.append(user)
                 items.append(row)
                 times.append(ts)
+                lives.append(self.silences.heard(ts))
                 ties.append(tie)
                 kinds.append(self.types.row(event.type))
                 values.append(float("nan") if event.value is None else event.value)
@@ -242,9 +247,9 @@ class State:
                     row = self._new_item(name)
                     self.item_columns["shown"][row] += 1
             else:
-                self._fold(users, items, times, ties, kinds, values)
+                self._fold(users, items, times, lives, ties, kinds, values)
                 self._apply_user(event, (ts, tie_key(event.id or "")))
-        self._fold(users, items, times, ties, kinds, values)
+        self._fold(users, items, times, lives, ties, kinds, values)
         if seq is not None:
             self.seq = seq
         return list(changed)
@@ -322,6 +327,7 @@ class State:
         users: list[int],
         items: list[int],
         times: list[int],
+        lives: list[int],
         ties: list[int],
         kinds: list[int],
         values: list[float],
@@ -336,11 +342,12 @@ class State:
             np.array(users, np.int32),
             np.array(items, np.int32),
             np.array(times, np.int64),
+            np.array(lives, np.int64),
             np.array(ties, np.int64),
             np.array(kinds, np.int32),
             np.array(values, np.float32),
         )
-        for column in (users, items, times, ties, kinds, values):
+        for column in (users, items, times, lives, ties, kinds, values):
             column.clear()
         u, i = self.user_columns, self.item_columns
         done, stuck = 0, -1
