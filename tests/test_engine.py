@@ -38,6 +38,11 @@ def replayed(engine: Engine) -> str:
 # ----------------------------------------------------------------------------- intake
 
 
+def test_more_than_the_queue_holds_is_ingested_batch_by_batch() -> None:
+    with memory(serve={"queue_bytes": 1}) as engine:
+        assert engine.ingest(did(n, f"u{n % 50}", f"i{n % 20}") for n in range(20_000)).accepted == 20_000
+
+
 def test_structs_dicts_iterators_and_single_events_are_taken() -> None:
     with memory() as engine:
         assert engine.ingest(did(1, "u", "a")).accepted == 1

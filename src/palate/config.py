@@ -136,7 +136,10 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """keys: SHA-256 of API keys, hex (``palate serve --new-key`` makes one). Without keys: loopback only."""
+    """keys: SHA-256 of API keys, hex (``palate serve --new-key`` makes one). Without keys: loopback only.
+
+    queue_events, queue_bytes: what may wait to be stored, in events and in bytes as stored; more is refused.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8787
@@ -144,6 +147,7 @@ class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     queue_events: int = 200_000
+    queue_bytes: int = 64 * 1024 * 1024
     drain_seconds: float = 10.0
 
 

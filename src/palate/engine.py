@@ -79,9 +79,8 @@ class Engine:
         self._closed = False
         self._missed = 0
         self._training = BackgroundTraining(lambda: self.activate(self.shelf.train_apart(parts, settings)))
-        self._committer = (
-            None if until is not None else GroupCommitter(parts.store, self._fold, settings.serve.queue_events)
-        )
+        queue = settings.serve.queue_events, settings.serve.queue_bytes
+        self._committer = None if until is not None else GroupCommitter(parts.store, self._fold, *queue)
         self._saver = BackgroundSnapshot(self.snapshot)
         self._encoder = BackgroundEncoder(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
 

@@ -10,7 +10,7 @@ from typing import cast
 import msgspec
 
 from palate import wire
-from palate.errors import InvalidInput
+from palate.errors import InvalidInput, Overloaded
 from palate.frames import frame_events, is_frame
 from palate.state.state import Stamped, subject_of
 from palate.store import Record
@@ -107,15 +107,24 @@ def pour(
             if progress is not None:
                 progress(start)
 
+    def send() -> Future[IngestResult]:
+        while True:
+            try:
+                return submit(batch)
+            except Overloaded:  # large events: fewer batches ahead; with none ahead the queue is full of others'
+                if not waiting:
+                    raise
+            settle(len(waiting) - 1)
+
     for raw in frame_events(events) if frame else each(events):
         batch.append(raw)
         if len(batch) == BATCH:
-            waiting.append((submit(batch), done))
+            waiting.append((send(), done))
             done += len(batch)
             batch = []
             settle(AHEAD)
     if batch:
-        waiting.append((submit(batch), done))
+        waiting.append((send(), done))
         done += len(batch)
     settle(0)
     if done and not total.accepted and not total.duplicates:

@@ -107,6 +107,24 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     committer.close()
 
 
+def test_a_queue_full_of_bytes_refuses_too() -> None:
+    gate = Gate()
+    committer = GroupCommitter(gate, max_bytes=1000)
+    committer.submit([record(0)])
+    gate.entered.wait()
+    first = committer.submit([record(1, payload=bytes(400)), record(2, payload=bytes(400))])
+    with pytest.raises(Overloaded, match="800 bytes of events wait to be stored, these have 201, and 1000 may") as full:
+        committer.submit([record(3, payload=bytes(201))])
+    assert full.value.retry_after > 0
+    assert first.cancel()
+    last = committer.submit([record(4, payload=bytes(200))])
+    gate.open.set()
+    assert last.result().seq == 2
+    assert committer.append([record(5, payload=bytes(5000))]).seq == 3, "alone, even more than the queue holds"
+    assert committer.append([record(6, payload=bytes(1000))]).seq == 4, "what was taken no longer counts"
+    committer.close()
+
+
 def test_closing_finishes_what_waits_and_refuses_more() -> None:
     gate = Gate()
     committer = GroupCommitter(gate)
@@ -142,7 +160,7 @@ def test_a_cancelled_submission_is_withdrawn() -> None:
     [
         (lambda: record(1, timestamp=2**70), OverflowError),
         (lambda: record(1, id="\ud800"), UnicodeEncodeError),
-        (lambda: record(1, payload=object()), TypeError),
+        (lambda: record(1, payload=[object()]), TypeError),
     ],
 )
 def test_a_poisoned_submission_spoils_no_other(

@@ -21,6 +21,7 @@ OnCommit = Callable[[list[Record], list[AppendResult]], None]
 class _Submission(NamedTuple):
     records: Sequence[Record]
     future: Future[AppendResult]
+    size: int
 
 
 class GroupCommitter:
@@ -30,21 +31,30 @@ class GroupCommitter:
     that thread, in log order: the accepted records with ``seq`` set, and one result a submission. It must not wait
     for a future of this committer. ``store`` is borrowed: close the committer first, then the store.
 
+    max_records, max_bytes: what may wait, bytes being those of payloads; the transaction in hand comes on top.
+
     A transaction that fails resolves its futures with the error, and the thread goes on to the next. When
     ``on_commit`` fails, the events are in the log all the same: the futures get its exception, and ``unapplied``
     holds the first position that it missed, from which the caller has to rebuild.
     """
 
     def __init__(
-        self, store: Store, on_commit: OnCommit | None = None, max_records: int = 200_000, group: int = 20_000
+        self,
+        store: Store,
+        on_commit: OnCommit | None = None,
+        max_records: int = 200_000,
+        max_bytes: int = 64 * 1024 * 1024,
+        group: int = 20_000,
     ) -> None:
         self._store = store
         self._on_commit = on_commit
         self._max = max_records
+        self._max_bytes = max_bytes
         self._group = group
         self._queue: deque[_Submission] = deque()
         self._condition = threading.Condition()
         self._waiting = 0
+        self._bytes = 0
         self._rate = 20_000.0  # records a second, a running mean that only serves retry_after
         self._closed = False
         self.unapplied = 0
@@ -64,6 +74,7 @@ class GroupCommitter:
         ``Unavailable`` when closed. Of the future: ``Unavailable`` when the disk refuses.
         """
         future: Future[AppendResult] = Future()
+        size = sum(len(one.payload) for one in records)
         with self._condition:
             if self._closed:
                 raise Unavailable("Palate is closing and takes no more events: send them to the next process.")
@@ -72,8 +83,15 @@ class GroupCommitter:
                     f"{self._waiting} events wait to be stored and {self._max} may: send these again in a while.",
                     max(0.1, self._waiting / self._rate),
                 )
-            self._queue.append(_Submission(records, future))
+            if self._waiting and self._bytes + size > self._max_bytes:
+                raise Overloaded(
+                    f"{self._bytes} bytes of events wait to be stored, these have {size}, and {self._max_bytes} may "
+                    "wait: send them again in a while.",
+                    max(0.1, self._waiting / self._rate),
+                )
+            self._queue.append(_Submission(records, future, size))
             self._waiting += len(records)
+            self._bytes += size
             self._condition.notify_all()
         return future
 
@@ -112,6 +130,7 @@ class GroupCommitter:
                 while self._queue and (not taken or size + len(self._queue[0].records) <= self._group):
                     submission = self._queue.popleft()
                     self._waiting -= len(submission.records)
+                    self._bytes -= submission.size
                     if submission.future.set_running_or_notify_cancel():
                         taken.append(submission)
                         size += len(submission.records)
