@@ -33,6 +33,14 @@ def check(done: Done) -> dict[str, Any]:
     for move in story["moved"]:
         for key, names in zip(("from", "to"), rest, strict=True):
             assert move[key] == (names.index(move["id"]) + 1 if move["id"] in names else None)
+        assert move["because"] or move["overtaken_by"], f"{move['id']} moved for no reason"
+        assert move["score_before"] is not None and move["score_after"] is not None
+        place = move["to"] or len(rest[1]) + 1
+        for name in move["overtaken_by"]:
+            assert rest[1].index(name) + 1 < place
+            assert name not in rest[0] or rest[0].index(name) + 1 > move["from"]
+        if move["from"] is not None and (move["to"] or len(rest[1]) + 1) > move["from"]:
+            assert move["overtaken_by"], f"{move['id']} fell, and nothing passed it"
     return story
 
 

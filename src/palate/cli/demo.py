@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ from palate.cli.messages import say
 from palate.cli.ranking import ranking_table
 from palate.cli.target import DirOption
 from palate.errors import Conflict, InvalidInput
-from palate.types import HistoryEntry, Interaction, Ranking, RecommendRequest, TrainReport
+from palate.types import HistoryEntry, Interaction, RankedItem, Ranking, RankRequest, RecommendRequest, TrainReport
 
 if TYPE_CHECKING:
     from palate.datasets import Dataset
@@ -47,13 +48,20 @@ class Source(msgspec.Struct):
 
 
 class Move(msgspec.Struct, rename={"from_": "from"}):
-    """An item whose place among the others changed. ``from`` or ``to`` is null outside the first k."""
+    """An item whose place among the others changed. ``from`` or ``to`` is null outside the first k.
+
+    because: the contributions to its score that come from the event. overtaken_by: ids of the items that stood below
+    it and stand above it now, best first: an item may gain by the event and fall, because others gain more.
+    """
 
     id: str
     title: str
     from_: int | None
     to: int | None
+    score_before: float | None
+    score_after: float | None
     because: list[Source]
+    overtaken_by: list[str]
 
 
 class Place(msgspec.Struct):
@@ -158,10 +166,14 @@ def _tell(dataset: Dataset, directory: Path, out: Out) -> Story:
         event = Interaction(id=f"demo-{user}-{liked}", timestamp=now, user=user, item=liked, type="like")
         result = engine.ingest([event])
         after = engine.answer(request, now=now)
+        first, then = {item.id for item in before.items}, {item.id for item in after.items}
+        fallen = _score(engine, user, sorted(first - then - {liked}), now)
         with palate.open(directory, until=until) as past:
             past.wait_encoded()
             again = past.answer(request, now=now)
-        story = _story(engine, dataset, directory, report, history, before, event, after, again)
+            risen = _score(past, user, sorted(then - first), now)
+        moved = moves([*before.items, *risen], [*after.items, *fallen], event, engine.title, K)
+        story = _story(engine, dataset, directory, report, history, before, event, after, again, moved)
         if not out.json:
             _show(engine, out, story, before, after, interactions, result.seq, until)
         engine.snapshot()
@@ -188,6 +200,7 @@ def _story(
     event: Interaction,
     after: Ranking,
     again: Ranking,
+    moved: list[Move],
 ) -> Story:
     counts = engine.counts()
     return Story(
@@ -201,7 +214,7 @@ def _story(
         before=_places(engine, before),
         event={**msgspec.to_builtins(event), "title": engine.title(event.item)},
         after=_places(engine, after),
-        moved=moves(before, after, event, engine.title),
+        moved=moved,
         reproduced=_same(before, again),
         model=after.model,
         degraded=sorted({*before.degraded, *after.degraded}),
@@ -218,30 +231,47 @@ def _same(one: Ranking, other: Ranking) -> bool:
     return [(item.id, item.score) for item in one.items] == [(item.id, item.score) for item in other.items]
 
 
-def moves(before: Ranking, after: Ranking, event: Interaction, title: Any) -> list[Move]:
+def _score(engine: Engine, user: str, items: list[str], now: int) -> list[RankedItem]:
+    """Score and explain items that a list leaves out, without places of their own."""
+    if not items:
+        return []
+    ranked = engine.answer(RankRequest(user=user, items=[*items], policy="greedy", explain=True), now=now).items
+    return [msgspec.structs.replace(item, position=0) for item in ranked]
+
+
+def moves(
+    before: list[RankedItem], after: list[RankedItem], event: Interaction, title: Callable[[str], str], k: int
+) -> list[Move]:
     """What changed its place for another reason than that the event's own item is gone: places are counted without it.
 
-    ``because`` are the contributions that come from the event, the one that owes it most first.
+    before, after: the first ``k`` in order, then, with position 0, what stands only in the other list, for its score.
     """
-    first = {name: place for place, name in enumerate(_others(before, event.item), 1)}
-    then = {name: place for place, name in enumerate(_others(after, event.item), 1)}
+    first, then = _places_of(before, event.item), _places_of(after, event.item)
+    old, new = {item.id: item for item in before}, {item.id: item for item in after}
     found: list[Move] = []
     for name in [*then, *(name for name in first if name not in then)]:
-        if first.get(name) == then.get(name):
+        was, now = first.get(name), then.get(name)
+        if was == now:
             continue
-        found.append(Move(name, title(name), first.get(name), then.get(name), _because(after, name, event)))
+        passed = [
+            other
+            for other, place in then.items()
+            if was is not None and place < (now or k + 1) and first.get(other, k + 1) > was
+        ]
+        found.append(
+            Move(name, title(name), was, now, old[name].score, new[name].score, _because(new[name], event), passed)
+        )
     return found
 
 
-def _others(ranking: Ranking, own: str) -> list[str]:
-    return [item.id for item in ranking.items if item.id != own]
+def _places_of(items: list[RankedItem], own: str) -> dict[str, int]:
+    listed = [item.id for item in items if item.position and item.id != own]
+    return {name: place for place, name in enumerate(listed, 1)}
 
 
-def _because(after: Ranking, name: str, event: Interaction) -> list[Source]:
+def _because(item: RankedItem, event: Interaction) -> list[Source]:
     named = [
         Source(c.feature, c.contribution, event.id, source.item, source.share)
-        for item in after.items
-        if item.id == name
         for c in item.contributions
         for source in c.sources
         if (source.item, source.type, source.timestamp) == (event.item, event.type, event.timestamp)
@@ -273,7 +303,7 @@ def _show(
     out.say("demo.visible", seq=seq)
     out.show(ranking_table(after, say("title.after"), engine.title, _SHOWN))
     if story.moved:
-        out.show(_moved_table(story.moved))
+        out.show(_moved_table(story.moved, story.after))
     else:
         out.say("demo.still", k=K)
     out.say("demo.reproduced" if story.reproduced else "demo.not_reproduced", seq=until)
@@ -283,11 +313,15 @@ def _plain(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def _moved_table(moved: list[Move]) -> Any:
+def _moved_table(moved: list[Move], after: list[Place]) -> Any:
     made = table(say("title.moved"), say("col.title"), (say("col.move"), "right"), say("col.because"), "")
     largest = max((abs(move.because[0].part) for move in moved if move.because), default=0.0)
     for move in sorted(moved, key=lambda move: move.to or K + 1)[:_SHOWN]:
-        text = ", ".join(f"{source.feature} {source.part:+.3f}" for source in move.because[:3])
-        value = move.because[0].part if move.because else 0.0
+        if move.overtaken_by:
+            titles = {place.id: place.title or place.id for place in after}
+            text = say("demo.overtaken", by=", ".join(titles[name] for name in move.overtaken_by[:3]))
+        else:
+            text = ", ".join(f"{source.feature} {source.part:+.3f}" for source in move.because[:3])
+        value = move.because[0].part if move.because and not move.overtaken_by else 0.0
         row(made, move.title or move.id, f"{move.from_ or '–'} → {move.to or '–'}", text, bar(value, largest))
     return made

@@ -138,6 +138,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "The event is acknowledged at log position {seq}; the very next ranking already knows it.",
         "事件已确认，日志位置 {seq}；紧接着的排序就已经知道它。",
     ),
+    "demo.overtaken": ("overtaken by {by}", "被超过：{by}"),
     "demo.still": ("No other item of these {k} changed its place.", "这 {k} 个物品的其余位置没有变化。"),
     "demo.reproduced": (
         "Ranked again from the log up to {seq}, without the event: exactly the ranking before.",
