@@ -352,6 +352,7 @@ class Engine:
         with self._writing:
             with self._lock:
                 files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
+            self.parts.store.sync()  # a snapshot that outlived the events it holds would say that they are lost
             written = snapshot.write(self.path / "snapshots", seq, files)
             self._at_snapshot = seq
             return written

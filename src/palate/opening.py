@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,50 +14,49 @@ from palate.errors import CorruptArtefact, NotFound
 from palate.language import make_encoder
 from palate.language.cache import VectorCache
 from palate.state import State, snapshot
-from palate.store import Store, open_store
+from palate.store import Decisions as DecisionLog
+from palate.store import Store, open_decisions, open_store
 from palate.store.decision import Decision
-from palate.store.decisions import DecisionLog
 from palate.store.lock import DirectoryLock
 from palate.train.history import stamped
-from palate.wire import new_id
 
 _log = logging.getLogger("palate")
-_KEPT = 1000
-"""Decisions that an engine without a directory remembers."""
+_LEAST_BYTES = 512
+"""SQLite's smallest page. What is shorter it takes for a new database, and writes over it."""
 Progress = Callable[[str, int, int], None]
 
 
 class Decisions:
-    """The decision log of a directory, or, without one to write to, the last decisions in memory."""
+    """The decisions of an engine: of a directory that it may write to in files there, of others in memory.
 
-    def __init__(self, log: DecisionLog | None) -> None:
-        self.log = log
-        self._recent: OrderedDict[str, Decision] = OrderedDict()
+    log: what training reads of them; None in an engine opened for reading, which trains nothing.
+    """
+
+    def __init__(self, kept: DecisionLog, writable: bool = True) -> None:
+        self._kept = kept
+        self.log = kept if writable else None
+
+    @property
+    def dropped(self) -> int:
+        """How many were answered and could not be kept: the disk refused for long."""
+        return self._kept.dropped
 
     def reserve(self) -> str:
-        return new_id() if self.log is None else self.log.reserve()
+        return self._kept.reserve()
 
     def samples(self, ranking: str) -> bool:
         """Whether this decision keeps the features of its unshown candidates."""
-        return self.log is not None and self.log.keeps_unshown(ranking)
+        return self._kept.keeps_unshown(ranking)
 
     def append(self, ranking: str, decision: Decision) -> None:
-        if self.log is not None:
-            self.log.append(ranking, decision)
-            return
-        decision.ranking = ranking
-        self._recent[ranking] = decision
-        if len(self._recent) > _KEPT:
-            self._recent.popitem(last=False)
+        self._kept.append(ranking, decision)
 
     def get(self, ranking: str) -> Decision:
         """Errors: ``NotFound``, ``Gone``."""
-        if self.log is not None:
-            return self.log.get(ranking)
-        found = self._recent.get(ranking)
-        if found is None:
-            raise NotFound(f"There is no ranking {ranking[:80]!r}; its id is in the answer that showed it.", "ranking")
-        return found
+        return self._kept.get(ranking)
+
+    def close(self) -> None:
+        self._kept.close()
 
 
 @dataclass(slots=True)
@@ -76,8 +75,7 @@ class Parts:
 
     def close(self) -> None:
         """Decision log, vectors, log, lock: in this order, so that the lock goes last."""
-        if self.decisions.log is not None:
-            self.decisions.log.close()
+        self.decisions.close()
         self.cache.close()
         self.store.close()
         if self.lock is not None:
@@ -90,36 +88,78 @@ def open_parts(path: Path | str, settings: Settings, until: int | None) -> Parts
     if str(path) == ":memory:":
         cache = VectorCache(None, encoder)
         state = State(settings)
+        decisions = Decisions(open_decisions(None, settings.decisions))
         return Parts(
-            None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), Decisions(None), True
-        )
+            None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), decisions, True
+        )  # fmt: skip
     directory = Path(path)
     writable = until is None
     if writable:
         directory.mkdir(parents=True, exist_ok=True)
     elif not directory.is_dir():
         raise NotFound(f"There is no directory {directory} to read.", "path")
-    lock = DirectoryLock(directory) if writable else None
-    try:
+    with ExitStack() as opened:  # what was opened is closed again where the rest can't be
+        lock = DirectoryLock(directory) if writable else None
+        if lock is not None:
+            opened.callback(lock.release)
+        check_log(directory)
         store = open_store(directory / "events.db", settings.durability, read_only=not writable)
+        opened.callback(store.close)
         notes: list[str] = []
         state = _restore(directory, store, settings, until, notes)
         cache = VectorCache(directory / "vectors" if writable else None, encoder)
-        log = DecisionLog(directory / "decisions", settings.decisions) if writable else None
+        opened.callback(cache.close)
+        log = open_decisions(directory / "decisions" if writable else None, settings.decisions)
+        opened.callback(log.close)
         catalogue = new_catalogue(state, cache, settings)
-    except BaseException:
-        if lock is not None:
-            lock.release()
-        raise
+        opened.pop_all()
     for note in notes:
         _log.warning("%s", note)
-    return Parts(directory, store, cache, state, catalogue, Decisions(log), writable, lock, notes)
+    return Parts(directory, store, cache, state, catalogue, Decisions(log, writable), writable, lock, notes)
+
+
+def check_log(directory: Path) -> None:
+    """Nothing is created in the place of a log that is gone. Reads no events; a new directory passes.
+
+    Errors: ``CorruptArtefact`` where ``events.db`` is missing or empty, and a snapshot or a write-ahead log says that
+    it wasn't.
+    """
+    log, ahead = directory / "events.db", directory / "events.db-wal"
+    size = log.stat().st_size if log.is_file() else -1
+    if size >= _LEAST_BYTES:
+        return
+    what = {-1: "is missing", 0: "is empty"}.get(size, f"is cut to {size} bytes")
+    if snapshot.available(directory / "snapshots"):
+        raise log_lost(directory, what)
+    if size > 0 or (ahead.is_file() and ahead.stat().st_size):
+        raise CorruptArtefact(
+            f"{log} {what}, and is no new log: restore it from a backup, or move events.db* away to begin a new one."
+        )
+
+
+def log_lost(directory: Path, what: str) -> CorruptArtefact:
+    """The error for a log that ends before the newest snapshot; ``what`` is said of it."""
+    newest = snapshot.available(directory / "snapshots")[-1]
+    return CorruptArtefact(
+        f"{directory / 'events.db'} {what}, and the snapshot {newest.name} was taken at position "
+        f"{int(newest.name):,}: events are lost. Restore events.db from a backup; or, to go on from the log as it is, "
+        f"remove {newest.parent}."
+    )
 
 
 def _restore(directory: Path, store: Store, settings: Settings, until: int | None, notes: list[str]) -> State:
-    """The newest usable snapshot plus the tail of the log; the whole log where there is none."""
-    last = store.seq if until is None else min(until, store.seq)
-    for path in reversed(snapshot.available(directory / "snapshots")):
+    """The newest usable snapshot plus the tail of the log; the whole log where there is none.
+
+    Errors: ``CorruptArtefact`` where the log ends before a snapshot's position.
+    """
+    found = snapshot.available(
+        directory / "snapshots"
+    )  # listed before the log is asked: another process may write both
+    known = store.seq
+    if found and int(found[-1].name) > known:
+        raise log_lost(directory, f"ends at position {known:,}")
+    last = known if until is None else min(until, known)
+    for path in reversed(found):
         if int(path.name) > last:
             continue
         try:

@@ -76,6 +76,10 @@ class Store(Protocol):
         """How many records the log holds."""
         ...
 
+    def sync(self) -> None:
+        """Make what was appended durable now; "durable" logs are. Errors: ``Unavailable`` when the disk refuses."""
+        ...
+
     def close(self) -> None:
         """Make everything durable and let go of the files. Closing twice is fine."""
         ...

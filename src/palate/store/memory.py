@@ -86,6 +86,9 @@ class MemoryStore:
         """See ``Store.count``."""
         return len(self._records)
 
+    def sync(self) -> None:
+        """See ``Store.sync``; there is no disk."""
+
     def close(self) -> None:
         """See ``Store.close``."""
         self._closed = True

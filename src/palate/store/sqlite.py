@@ -170,14 +170,20 @@ class SqliteStore:
         try:
             reader = self._connect_reader()
             query = f"SELECT {_COLUMNS} FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+            stop = min(stop, _last(reader))
             while after < stop:
+                due = min(chunk, stop - after)
                 rows = _fetch(reader, query, (after, stop, chunk))
-                if not rows:
-                    return
+                # A damaged page can hide records without SQLite noticing; skipping them would make another state.
+                if len(rows) != due or rows[-1][0] != after + due:
+                    raise CorruptArtefact(
+                        f"{self.path} is damaged (of positions {after + 1:,} to {after + due:,} only {len(rows):,} are "
+                        "there): restore it from a backup."
+                    )
                 records = [Record(*row) for row in rows]
                 after = records[-1].seq
                 yield records
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             raise self._sentence(error, "read") from error
         finally:
             if reader is not None:
@@ -200,6 +206,11 @@ class SqliteStore:
     def count(self) -> int:
         """See ``Store.count``; positions are dense, so it is the last one."""
         return self.seq
+
+    def sync(self) -> None:
+        """See ``Store.sync``."""
+        if self._syncer is not None:
+            self._syncer.now()
 
     def close(self) -> None:
         """See ``Store.close``."""
@@ -224,7 +235,7 @@ class SqliteStore:
                 if self._reader is None:
                     self._reader = self._connect_reader()
                 return _fetch(self._reader, sql, values)
-            except apsw.Error as error:
+            except (apsw.Error, UnicodeDecodeError) as error:
                 raise self._sentence(error, "read") from error
 
     def _check_open(self) -> None:
@@ -278,9 +289,11 @@ class SqliteStore:
         tables = _fetch(connection, "SELECT count(*) FROM sqlite_schema")[0][0]
         if connection.pragma("application_id") != _APPLICATION and (version or tables):
             raise CorruptArtefact(f"{self.path} is a database of another program, not an event log: check the path.")
+        if self.read_only and not tables:
+            raise CorruptArtefact(f"{self.path} holds no event log yet: ingest something first, or restore a backup.")
 
-    def _sentence(self, error: apsw.Error, verb: str) -> PalateError:
-        if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+    def _sentence(self, error: apsw.Error | UnicodeDecodeError, verb: str) -> PalateError:
+        if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeDecodeError):
             return CorruptArtefact(f"{self.path} is damaged or not an event log ({error}): restore it from a backup.")
         if isinstance(error, apsw.FullError):
             return Unavailable(f"The disk of {self.path} is full and nothing was stored: make room, then send again.")
@@ -329,10 +342,30 @@ class _Syncer:
         """Errors: ``Unavailable``, once, when a sync failed since the last append."""
         error, self._error = self._error, None
         if error is not None:
-            raise Unavailable(
-                f"Syncing {self._wal} failed ({error.strerror}); events of the last second may not survive a power "
-                "loss: check the disk, then send them again."
-            )
+            raise self._failed(error)
+
+    def now(self) -> None:
+        """Sync in this thread. Errors: ``Unavailable``."""
+        try:
+            self._sync()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> Unavailable:
+        return Unavailable(
+            f"Syncing {self._wal} failed ({error.strerror}); events of the last second may not survive a power "
+            "loss: check the disk, then send them again."
+        )
+
+    def _sync(self) -> None:
+        try:
+            fd = os.open(self._wal, os.O_RDONLY)
+        except FileNotFoundError:
+            return  # nothing was written since the log was folded into the database, which syncs both
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def close(self) -> None:
         self._stop.set()
@@ -344,13 +377,7 @@ class _Syncer:
             self._wake.wait()
             self._wake.clear()
             try:
-                fd = os.open(self._wal, os.O_RDONLY)
-                try:
-                    os.fsync(fd)
-                finally:
-                    os.close(fd)
-            except FileNotFoundError:
-                pass  # nothing was written since the log was folded into the database, which syncs both
+                self._sync()
             except OSError as error:
                 _log.exception("Syncing %s failed.", self._wal)
                 self._error = error

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from palate.config import Settings
+from palate.errors import CorruptArtefact
 from palate.state.state import Stamped, subject_of, tie_key
 from palate.store import Record, Store
 from palate.types import I32, I64, Event, Impression, Interaction, User
@@ -34,14 +35,19 @@ class History:
 
 
 def event_of(record: Record) -> Event:
-    """The event of a log record."""
-    return _DECODER.decode(record.payload)
+    """The event of a log record. Errors: ``CorruptArtefact`` for one that the disk has spoiled."""
+    try:
+        return _DECODER.decode(record.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        raise CorruptArtefact(
+            f"The event at position {record.seq:,} of the log is damaged ({error}): restore events.db from a backup."
+        ) from None
 
 
 def stamped(records: list[Record]) -> Iterator[Stamped]:
-    """Records as the fold takes them."""
+    """Records as the fold takes them. Errors: as ``event_of``."""
     for record in records:
-        yield record.timestamp, record.received, _DECODER.decode(record.payload)
+        yield record.timestamp, record.received, event_of(record)
 
 
 def read_history(store: Store, settings: Settings, progress: Progress | None = None) -> History:
