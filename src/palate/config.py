@@ -193,6 +193,10 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         found = self.weights.get(kind)
         return found if found is not None else DEFAULT_WEIGHTS.get(kind, 1.0)
 
+    def all_weights(self) -> dict[str, float]:
+        """The weights that hold, defaults included; types that aren't named weigh 1."""
+        return {**DEFAULT_WEIGHTS, **self.weights}
+
 
 def load(
     directory: Path | None = None,

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 import palate
-from palate.config import Settings, StateSettings
+from palate import config
+from palate.config import DEFAULT_WEIGHTS, Settings, StateSettings
 from palate.errors import CorruptArtefact
 from palate.state import State, snapshot
 from palate.testing.world import make_world
@@ -102,6 +103,13 @@ def test_other_bounds_or_weights_are_refused(written: Path) -> None:
     for other in (Settings(state=StateSettings(window=5)), Settings(weights={"click": 2.0})):
         with pytest.raises(CorruptArtefact, match=r"was made with other \[state\] or \[weights\] settings"):
             snapshot.read(written, other)
+
+
+def test_other_default_weights_of_another_version_are_noticed(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot.read(written, Settings(weights={"click": DEFAULT_WEIGHTS["click"]}))
+    monkeypatch.setattr(config, "DEFAULT_WEIGHTS", {**DEFAULT_WEIGHTS, "click": 1.5})
+    with pytest.raises(CorruptArtefact, match=r"was made with other \[state\] or \[weights\] settings"):
+        snapshot.read(written, Settings())
 
 
 def test_a_newer_format_is_refused(written: Path) -> None:

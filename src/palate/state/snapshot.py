@@ -1,7 +1,8 @@
 """Snapshots: a directory that holds the state at one log position; written aside, checked on reading, never half there.
 
 ``state.safetensors`` holds the arrays, ``names.msgpack`` ids and fields, ``manifest.json`` position, the id of the
-event there (so that a snapshot is never taken for one of another log), bounds and SHA-256 checksums, its own too. A
+event there (so that a snapshot is never taken for one of another log), bounds, the weights of event types (defaults
+included, so that other defaults of another version are noticed) and SHA-256 checksums, its own too. A
 snapshot that fails a check is refused with ``CorruptArtefact``; the log can always rebuild it.
 """
 
@@ -116,7 +117,7 @@ def freeze(state: State, encoder: str) -> dict[str, bytes]:
         last=state.last,
         encoder=encoder,
         bounds=state.settings.state,
-        weights=state.settings.weights,
+        weights=state.settings.all_weights(),
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         numbers={name: getattr(state, name) for name in _NUMBERS},
     )
@@ -176,7 +177,7 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
     for name, content in data.items():
         if hashlib.sha256(content).hexdigest() != manifest.files.get(name):
             raise CorruptArtefact(f"{name} of the snapshot {path} doesn't match its checksum.")
-    if manifest.bounds != settings.state or manifest.weights != settings.weights:
+    if manifest.bounds != settings.state or manifest.weights != settings.all_weights():
         raise CorruptArtefact(f"The snapshot {path} was made with other [state] or [weights] settings.")
     try:
         arrays = load_tensors(data["state.safetensors"])
