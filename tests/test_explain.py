@@ -90,7 +90,7 @@ def test_an_explanation_outlives_the_model_that_ranked(trained: dict[str, Engine
 
 def test_what_can_not_be_explained_is_a_sentence(world: Engine) -> None:
     ranking = world.rank("p0", ["space-1", "nobody"])
-    with pytest.raises(NotFound, match="no ranking 'nonsense'"):
+    with pytest.raises(NotFound, match="no decision 'nonsense'"):
         world.explain("nonsense", "space-1")
     with pytest.raises(NotFound, match="'garden-1' was not shown in the ranking"):
         world.explain(ranking.ranking, "garden-1")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from palate.serve.metrics import BOUNDS, Histogram, Latency
+from pathlib import Path
+
+import pytest
+
+import palate
+from palate.serve.metrics import BOUNDS, Histogram, Latency, Metrics
+from palate.store import decisions
 
 
 def test_percentiles_of_known_latencies() -> None:
@@ -29,3 +35,13 @@ def test_only_recent_requests_count_for_percentiles() -> None:
     for _ in range(2048):
         histogram.observe(0.001)
     assert histogram.latency() == Latency(4096, 1.0, 1.0, 1.0)
+
+
+def test_decisions_that_were_dropped_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "MAX_PENDING", 1)
+    keep = {"flush_seconds": 3600.0}
+    with palate.open(tmp_path / "e.palate", language={"encoder": "hashing"}, decisions=keep) as engine:
+        assert "\npalate_decisions_dropped_total 0\n" in Metrics().render(engine)
+        for _ in range(3):
+            engine.rank("u", ["a", "b"])
+        assert "\npalate_decisions_dropped_total 2\n" in Metrics().render(engine)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, NotFound, Unavailable
 from palate.store import decisions, segments
-from palate.store.decisions import DecisionLog
+from palate.store.decisions import DecisionLog, Unshown
 from tests.store.store_helpers import add, decision, full_disk, log_at, timestamps
 
 
@@ -140,6 +140,26 @@ def test_a_full_disk_makes_decisions_wait_and_then_drops_them(tmp_path: Path, mo
         log.flush()
         assert timestamps(log) == list(range(61))
         assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_large_decisions_that_wait_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "MAX_PENDING_BYTES", 10_000)
+    big = Unshown(["c"], bytes(4000))
+    with log_at(tmp_path) as log:
+        ids = [add(log, 0)]
+        log.flush()
+        with full_disk(2000):
+            ids += [add(log, number, unshown=big) for number in range(1, 6)]
+            with pytest.raises(Unavailable):
+                log.flush()
+            assert (log.appended, log.dropped) == (3, 3)
+            assert log.get(ids[2]).timestamp == 2
+        log.flush()
+        assert timestamps(log) == [0, 1, 2]
+        ids = [add(log, number, unshown=Unshown(["c"], bytes(20_000))) for number in (7, 8)]
+        assert log.dropped == 4, "alone, even more than may wait"
+        log.flush()
+        assert timestamps(log) == [0, 1, 2, 7]
 
 
 def test_what_cannot_be_encoded_spoils_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,8 @@ import pytest
 from palate.config import DecisionSettings
 from palate.errors import Gone, NotFound, Unavailable
 from palate.store import Decisions, open_decisions
-from palate.store.decisions import Asked, MemoryDecisionLog, Shown, Unshown, pack
+from palate.store.decisions import Asked, Shown, Unshown, pack
+from palate.store.memory import MemoryDecisionLog
 from palate.types import Stage
 from tests.store.store_helpers import DAY, Clock, add, decision, log_at, timestamps
 

@@ -274,6 +274,16 @@ def test_live_decisions_train_and_their_context_becomes_columns(tmp_path: Path) 
         assert engine._model.context == ("context.device",)
 
 
+def test_an_engine_in_memory_trains_from_its_live_decisions_too() -> None:
+    world = make_world(people=20, interactions=600)
+    with filled(world, train=SMALL, decisions={"sample": 1.0}) as engine:
+        for number in range(20):
+            ranking = engine.recommend(f"p{number}", 10, seen="keep")
+            engine.ingest(did(900_000 + number, f"p{number}", ranking.items[3].id, ranking=ranking.ranking))
+            assert engine.parts.decisions.get(ranking.ranking).unshown is not None
+        assert engine.train().decisions == 120 + 20 + 4  # a fifth of 20 more interactions is replayed too
+
+
 def test_a_click_within_the_hour_labels_a_ranking_that_it_does_not_name(tmp_path: Path) -> None:
     from palate.train.history import read_history
     from palate.train.run import _labelled

@@ -125,6 +125,12 @@ class Metrics:
             ("palate_clamped_total", "counter", "Events whose timestamp lay in the future.", counts.clamped),
             ("palate_non_finite_total", "counter", "Scores that were not finite.", counts.non_finite),
             ("palate_degraded_total", "counter", "Rankings answered with a stage missing.", self.degraded),
+            (
+                "palate_decisions_dropped_total",
+                "counter",
+                "Decisions that were not logged: the disk refused for long.",
+                engine.parts.decisions.dropped,
+            ),
             ("palate_queue_events", "gauge", "Events that wait for the disk.", self.queue),
             ("palate_pending_texts", "gauge", "Texts that wait for their vector.", counts.pending_texts),
             ("palate_ready", "gauge", "1 when the service takes traffic.", int(engine.ready)),

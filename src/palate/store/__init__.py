@@ -108,7 +108,8 @@ class Decisions(Protocol):
 
 def open_decisions(directory: Path | None, settings: DecisionSettings, read_only: bool = False) -> Decisions:
     """The decision log of ``directory`` (created where absent), or in memory for None. Errors: ``Unavailable``."""
-    from palate.store.decisions import DecisionLog, MemoryDecisionLog
+    from palate.store.decisions import DecisionLog
+    from palate.store.memory import MemoryDecisionLog
 
     return MemoryDecisionLog(settings) if directory is None else DecisionLog(directory, settings, read_only)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 import msgspec
@@ -10,6 +11,8 @@ import numpy as np
 from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, Gone, NotFound
 from palate.types import F32, FieldValue, Stage
+
+_log = logging.getLogger("palate.store")
 
 
 class Asked(msgspec.Struct, omit_defaults=True):
@@ -101,6 +104,15 @@ _decoder = msgspec.msgpack.Decoder(Decision)
 def encode(decision: Decision) -> bytes:
     """MessagePack. Errors: ``TypeError``, ``ValueError`` or ``OverflowError`` for values not of the declared types."""
     return _encoder.encode(decision)
+
+
+def try_encode(decision: Decision) -> bytes | None:
+    """``encode``, or None, which the log file reports: a ranking is answered, logged or not."""
+    try:
+        return encode(decision)
+    except (TypeError, ValueError, OverflowError):
+        _log.exception("Decision %s can't be encoded and is dropped.", decision.ranking)
+        return None
 
 
 def decode(body: bytes, where: str) -> Decision:

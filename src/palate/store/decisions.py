@@ -19,16 +19,17 @@ from pathlib import Path
 from palate.config import DecisionSettings
 from palate.errors import Unavailable
 from palate.store import segments
-from palate.store.decision import Asked, Decision, Shown, Unshown, decode, encode, gone, not_found, pack
+from palate.store.decision import Asked, Decision, Shown, Unshown, decode, gone, not_found, pack, try_encode
 from palate.store.segments import Key, Segment
 
-__all__ = ["Asked", "Decision", "DecisionLog", "MemoryDecisionLog", "Shown", "Unshown", "pack"]
+__all__ = ["Asked", "Decision", "DecisionLog", "Shown", "Unshown", "pack"]
 
 _log = logging.getLogger("palate.store")
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 MAX_PENDING = 10_000
-"""Decisions that may wait while the disk refuses; further ones are dropped and counted."""
+MAX_PENDING_BYTES = 64 * 1024 * 1024
+"""Decisions, and their bytes, that may wait while the disk refuses; further ones are dropped and counted."""
 _DAY_MS = 86_400_000
 
 
@@ -58,7 +59,8 @@ class DecisionLog:
         self._lock = threading.Lock()  # guards the plain state
         self._io = threading.RLock()  # guards what is written; taken before _lock
         self._looking = threading.Lock()  # guards _segments, so that a look-up never waits for a sync
-        self._pending: dict[Key, Decision] = {}
+        self._pending: dict[Key, bytes] = {}
+        self._pending_bytes = 0
         self._segments: dict[int, Segment] = {}
         self._ordinal = 0
         self._current = 1
@@ -99,7 +101,8 @@ class DecisionLog:
         """Log ``decision`` under the reserved id ``ranking``; it must not change afterwards. Never waits for the disk.
 
         Errors: ``NotFound`` for an id that no ``reserve`` gave, ``Unavailable`` when closed or opened for reading.
-        While the disk refuses, ``MAX_PENDING`` decisions wait; more are dropped, counted in ``dropped``.
+        While the disk refuses, ``MAX_PENDING`` decisions wait, or those of ``MAX_PENDING_BYTES``; more are dropped,
+        counted in ``dropped``. Cost: about 2 µs, 5 µs with 400 unshown candidates.
         """
         key = segments.parse_key(ranking)
         if key is None:
@@ -107,16 +110,20 @@ class DecisionLog:
         if not self.settings.enabled:
             return
         decision.ranking = ranking
+        body = try_encode(decision)
         with self._lock:
             if self._closed or self._read_only:
                 raise Unavailable(
                     f"The decision log {self.directory} is closed or was opened for reading: open the engine again."
                 )
-            if len(self._pending) >= MAX_PENDING:
+            waiting = len(self._pending)
+            full = waiting >= MAX_PENDING or (waiting and self._pending_bytes + len(body or b"") > MAX_PENDING_BYTES)
+            if body is None or full:
                 self.dropped += 1
                 return
             self.appended += 1
-            self._pending[key] = decision
+            self._pending_bytes += len(body) - len(self._pending.get(key, b""))
+            self._pending[key] = body
         self._wake.set()
 
     def get(self, ranking: str) -> Decision:
@@ -131,7 +138,7 @@ class DecisionLog:
         with self._lock:
             waiting = self._pending.get(key)
         if waiting is not None:
-            return waiting
+            return decode(waiting, "memory")
         with self._looking:
             present = segments.numbers(self.directory)
             # A decision lies in the segment of its reservation, or in a later one when it took its time.
@@ -220,10 +227,10 @@ class DecisionLog:
                 done = self._write(batch)
                 with self._lock:
                     for key, _ in batch[:done]:
-                        self._pending.pop(key, None)
+                        self._pending_bytes -= len(self._pending.pop(key, b""))
             self._expire(0)
 
-    def _write(self, batch: list[tuple[Key, Decision]]) -> int:
+    def _write(self, batch: list[tuple[Key, bytes]]) -> int:
         """Write the head of ``batch`` that fits into the current segment, and sync; returns how many."""
         now = self._now()
         if self._size and (self._size >= self._segment_bytes or now - self._files[self._current][1] > self._turn_ms):
@@ -231,14 +238,8 @@ class DecisionLog:
         pieces: list[bytes] = []
         size = self._size or segments.HEAD_BYTES
         empty = size == segments.HEAD_BYTES
-        for key, decision in batch:
-            try:
-                piece = segments.frame(key, encode(decision))
-            except (TypeError, ValueError, OverflowError):  # not of the declared types: the rest must not suffer
-                _log.exception("Decision %s can't be encoded and is dropped.", key.text())
-                with self._lock:
-                    self.dropped += 1
-                piece = b""
+        for key, body in batch:
+            piece = segments.frame(key, body)
             if size + len(piece) > self._segment_bytes and not (empty and not pieces):
                 break  # only an empty segment takes a record that is larger than a segment should be
             pieces.append(piece)
@@ -322,78 +323,3 @@ def _write_at(fd: int, data: bytes, at: int) -> None:
 
 def _unavailable(directory: Path, error: OSError) -> Unavailable:
     return Unavailable(f"The decision log {directory} fails ({error.strerror}): check the disk and the rights.")
-
-
-class MemoryDecisionLog:
-    """The same for ``:memory:`` engines: the newest ``max_bytes`` (at most 64 MiB), gone with the process."""
-
-    def __init__(self, settings: DecisionSettings) -> None:
-        self.settings = settings
-        self.appended = 0
-        self.dropped = 0
-        self._lock = threading.Lock()
-        self._bodies: dict[Key, bytes] = {}
-        self._bytes = 0
-        self._ordinal = 0
-        self._expired = 0  # the largest ordinal that the cap has deleted
-        self._closed = False
-
-    def reserve(self) -> str:
-        """See ``DecisionLog.reserve``."""
-        with self._lock:
-            self._ordinal += 1
-            return Key(1, self._ordinal, int.from_bytes(os.urandom(8), "little")).text()
-
-    def keeps_unshown(self, ranking: str) -> bool:
-        """See ``DecisionLog.keeps_unshown``."""
-        return segments.sampled(ranking, self.settings.sample)
-
-    def append(self, ranking: str, decision: Decision) -> None:
-        """See ``DecisionLog.append``."""
-        key = segments.parse_key(ranking)
-        if key is None:
-            raise not_found(ranking)
-        if not self.settings.enabled:
-            return
-        decision.ranking = ranking
-        with self._lock:
-            if self._closed:
-                raise Unavailable("The decision log is closed: open the engine again.")
-            try:
-                body = encode(decision)
-            except (TypeError, ValueError, OverflowError):  # as on disk: a ranking is answered, logged or not
-                _log.exception("Decision %s can't be encoded and is dropped.", ranking)
-                self.dropped += 1
-                return
-            self.appended += 1
-            self._bodies[key] = body
-            self._bytes += len(body)
-            while self._bytes > min(self.settings.max_bytes, 64 * 1024 * 1024):
-                oldest = next(iter(self._bodies))
-                self._bytes -= len(self._bodies.pop(oldest))
-                self._expired = max(self._expired, oldest.ordinal)
-
-    def get(self, ranking: str) -> Decision:
-        """See ``DecisionLog.get``."""
-        key = segments.parse_key(ranking)
-        with self._lock:
-            body = self._bodies.get(key) if key is not None else None
-        if body is not None:
-            return decode(body, "memory")
-        if key is not None and key.segment == 1 and 0 < key.ordinal <= self._expired:
-            raise gone(ranking, self.settings)
-        raise not_found(ranking)
-
-    def read(self) -> Iterator[Decision]:
-        """See ``DecisionLog.read``."""
-        with self._lock:
-            bodies = list(self._bodies.values())
-        for body in bodies:
-            yield decode(body, "memory")
-
-    def flush(self) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """See ``DecisionLog.close``."""
-        self._closed = True

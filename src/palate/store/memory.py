@@ -1,14 +1,22 @@
-"""The event log in memory: for ``palate.open(":memory:")``, evaluation and tests. Nothing outlives the process."""
+"""The event and decision logs in memory: for ``palate.open(":memory:")``, evaluation and tests. Nothing outlives the
+process."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, Unavailable
-from palate.store import AppendResult, Record
+from palate.store import AppendResult, Record, segments
+from palate.store.decision import Decision, decode, gone, not_found, try_encode
+from palate.store.segments import Key
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Of decisions in memory, whatever ``decisions.max_bytes`` says."""
 
 
 class _Items(msgspec.Struct):
@@ -96,3 +104,79 @@ class MemoryStore:
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("The event log is closed: open the engine again.")
+
+
+class MemoryDecisionLog:
+    """A ``DecisionLog`` for engines without a directory to write to, gone with the process.
+
+    It keeps the newest ``decisions.max_bytes``, at most ``MAX_BYTES``.
+    """
+
+    def __init__(self, settings: DecisionSettings) -> None:
+        self.settings = settings
+        self.appended = 0
+        self.dropped = 0
+        self._lock = threading.Lock()
+        self._bodies: dict[Key, bytes] = {}
+        self._bytes = 0
+        self._ordinal = 0
+        self._expired = 0  # the largest ordinal that the cap has deleted
+        self._closed = False
+
+    def reserve(self) -> str:
+        """See ``DecisionLog.reserve``."""
+        with self._lock:
+            self._ordinal += 1
+            return Key(1, self._ordinal, int.from_bytes(os.urandom(8), "little")).text()
+
+    def keeps_unshown(self, ranking: str) -> bool:
+        """See ``DecisionLog.keeps_unshown``."""
+        return segments.sampled(ranking, self.settings.sample)
+
+    def append(self, ranking: str, decision: Decision) -> None:
+        """See ``DecisionLog.append``."""
+        key = segments.parse_key(ranking)
+        if key is None:
+            raise not_found(ranking)
+        if not self.settings.enabled:
+            return
+        decision.ranking = ranking
+        body = try_encode(decision)
+        with self._lock:
+            if self._closed:
+                raise Unavailable("The decision log is closed: open the engine again.")
+            if body is None:
+                self.dropped += 1
+                return
+            self.appended += 1
+            self._bodies[key] = body
+            self._bytes += len(body)
+            while self._bytes > min(self.settings.max_bytes, MAX_BYTES):
+                oldest = next(iter(self._bodies))
+                self._bytes -= len(self._bodies.pop(oldest))
+                self._expired = max(self._expired, oldest.ordinal)
+
+    def get(self, ranking: str) -> Decision:
+        """See ``DecisionLog.get``."""
+        key = segments.parse_key(ranking)
+        with self._lock:
+            body = self._bodies.get(key) if key is not None else None
+        if body is not None:
+            return decode(body, "memory")
+        if key is not None and key.segment == 1 and 0 < key.ordinal <= self._expired:
+            raise gone(ranking, self.settings)
+        raise not_found(ranking)
+
+    def read(self) -> Iterator[Decision]:
+        """See ``DecisionLog.read``."""
+        with self._lock:
+            bodies = list(self._bodies.values())
+        for body in bodies:
+            yield decode(body, "memory")
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """See ``DecisionLog.close``."""
+        self._closed = True
