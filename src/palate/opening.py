@@ -152,9 +152,8 @@ def _restore(directory: Path, store: Store, settings: Settings, until: int | Non
 
     Errors: ``CorruptArtefact`` where the log ends before a snapshot's position.
     """
-    found = snapshot.available(
-        directory / "snapshots"
-    )  # listed before the log is asked: another process may write both
+    # Listed before the log is asked for its end: another process may be writing both.
+    found = snapshot.available(directory / "snapshots")
     known = store.seq
     if found and int(found[-1].name) > known:
         raise log_lost(directory, f"ends at position {known:,}")
