@@ -60,28 +60,51 @@ def test_variables_that_are_no_settings(name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ("histroy = 1", "histroy is no setting; did you mean state.history?"),
+        ("history = 1", "history is no setting; did you mean state.history?"),
+        ("[state]\nhistroy = 1", "state.histroy is no setting; did you mean state.history?"),
+        ("[sate]\nhistory = 1", "sate is no setting; did you mean state?"),
+        ("[policy]\nwindow = 1", "policy.window is no setting; did you mean state.window?"),
+        ("[weight]\nclick = 1", "weight is no setting; did you mean weights?"),
         (
-            "histroy = 1",
-            r"palate\.toml: Object contains unknown field `histroy`.*Known sections: scene, weights, limits",
+            "[policy]\nxyzzy = 1",
+            "policy.xyzzy is no setting; known at [policy]: rank, recommend, explore, diversity, temperature.",
         ),
-        ("[state]\nhistroy = 1", r"unknown field `histroy` - at `\$\.state`"),
-        ("[state]\nhistory = 1.5", r"Expected `int`, got `float` - at `\$\.state\.history`"),
-        ('[state]\nhistory = "10"', r"Expected `int`, got `str` - at `\$\.state\.history`"),
-        ("[state]\nhalf_lives = [1.0, 2.0]", r"Expected `array` of length 3, got 2 - at `\$\.state\.half_lives`"),
-        ("[state]\nhistory = 0", r"state\.history is 0; it must lie between 1 and .* - at `\$\.state`"),
-        ("[state]\nwindow = 64", r"state\.window is 64; it must lie between 1 and 63"),
-        ("[state]\nhalf_lives = [0.0, 1.0, 2.0]", r"state\.half_lives is 0; it must lie between"),
-        ("state = 3", r"Expected `object`, got `int` - at `\$\.state`"),
-        ('scene = "zoo"', r"Invalid enum value 'zoo' - at `\$\.scene`"),
-        ('seen = "never"', r"Invalid enum value 'never' - at `\$\.seen`"),
-        ("policy.explore = 1", r"Expected `bool`, got `int` - at `\$\.policy\.explore`"),
-        ('[weights]\nclick = "much"', r"Expected `float`, got `str` - at `\$\.weights\[\.\.\.\]`"),
-        ("state = {", r"palate\.toml is not valid TOML"),
+        ("[state]\nhistory = 1.5", "state.history: expected `int`, got `float`."),
+        ('[state]\nhistory = "10"', "state.history: expected `int`, got `str`."),
+        ("[state]\nhalf_lives = [1.0, 2.0]", "state.half_lives: expected `array` of length 3, got 2."),
+        ('[state]\nhalf_lives = [1.0, 2.0, "x"]', "state.half_lives: expected `float`, got `str`."),
+        ("[state]\nhistory = 0", "state.history is 0; it must lie between 1 and 10000."),
+        ("[state]\nwindow = 64", "state.window is 64; it must lie between 1 and 63."),
+        ("[state]\nhalf_lives = [0.0, 1.0, 2.0]", "state.half_lives is 0; it must lie between 0.001 and 100000."),
+        ("state = 3", "state: expected `object`, got `int`."),
+        ('scene = "zoo"', "scene: invalid enum value 'zoo'; use shop, video, news, social."),
+        ('seen = "never"', "seen: invalid enum value 'never'; use auto, drop, keep."),
+        ("policy.explore = 1", "policy.explore: expected `bool`, got `int`."),
+        ('[weights]\nview = 1\nclick = "much"', "weights.click: expected `float`, got `str`."),
+        ("[weights]\n'a.b' = 2000", "weights.a.b is 2000; it must lie between -1000 and 1000."),
+        ("scene = 3", "scene: expected `str | null`, got `int`; use shop, video, news, social."),
+        ("[weights]\nclick = 2000", "weights.click is 2000; it must lie between -1000 and 1000."),
+        ("weights = 3", "weights: expected `object`, got `int`."),
     ],
 )
 def test_mistakes_in_the_file(tmp_path: Path, text: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
-        load(toml(tmp_path, text), environ={})
+    with pytest.raises(ConfigError) as caught:
+        load(toml(tmp_path, text), environ={"PALATE_SEEN": "auto"} if "seen" not in text else {})
+    assert caught.value.message == f"{tmp_path / 'palate.toml'}: {sentence}"
+
+
+def test_a_file_that_cannot_be_parsed_or_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"palate\.toml is not valid TOML"):
+        load(toml(tmp_path, "state = {"), environ={})
+    (tmp_path / "palate.toml").unlink()
+    (tmp_path / "palate.toml").symlink_to(tmp_path / "gone.toml")
+    with pytest.raises(ConfigError, match=r"palate\.toml can't be read: No such file or directory"):
+        load(tmp_path, environ={})
+    (tmp_path / "palate.toml").unlink()
+    (tmp_path / "palate.toml").mkdir()
+    with pytest.raises(ConfigError, match=r"palate\.toml can't be read: Is a directory"):
+        load(tmp_path, environ={})
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -109,11 +132,11 @@ def test_mistakes_in_the_environment_name_the_variable(name: str, text: str) -> 
 
 
 def test_mistakes_in_arguments_reach_the_caller_of_open() -> None:
-    with pytest.raises(ConfigError, match="unknown field `histroy`"):
+    with pytest.raises(ConfigError, match=r"the arguments: state.histroy is no setting; did you mean state.history\?"):
         palate.open(":memory:", state={"histroy": 3})
-    with pytest.raises(ConfigError, match="unknown field `sate`"):
+    with pytest.raises(ConfigError, match="the arguments: sate is no setting; did you mean state"):
         palate.open(":memory:", sate={})
-    with pytest.raises(ConfigError, match="Invalid enum value 'zoo'"):
+    with pytest.raises(ConfigError, match="scene: invalid enum value 'zoo'"):
         palate.open(":memory:", scene="zoo")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="hashing"):
         palate.open(":memory:", language={"encoder": "gpt"})

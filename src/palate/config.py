@@ -5,11 +5,13 @@ Unknown keys and wrong types are errors that name the key. Every default works w
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
@@ -198,6 +200,13 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return {**DEFAULT_WEIGHTS, **self.weights}
 
 
+_CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("scene",): get_args(Scene),
+    ("durability",): ("durable", "fast"),
+    ("seen",): ("auto", "drop", "keep"),
+}
+
+
 def load(
     directory: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
@@ -205,31 +214,108 @@ def load(
 ) -> Settings:
     """Read the settings of ``directory`` (its ``palate.toml``, if any), the environment and ``overrides``.
 
-    Errors: ``ConfigError`` naming the file and key.
+    Errors: ``ConfigError`` naming the file or variable, the setting, and for an unknown one what may have been meant.
     """
-    merged: dict[str, Any] = {}
-    source = "the arguments"
-    if directory is not None and (directory / "palate.toml").is_file():
-        source = str(directory / "palate.toml")
-        try:
-            _merge(merged, tomllib.loads((directory / "palate.toml").read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{source} is not valid TOML: {error}.") from None
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if directory is not None and os.path.lexists(directory / "palate.toml"):
+        layers.append((str(directory / "palate.toml"), _read(directory / "palate.toml")))
     env = os.environ if environ is None else environ
     for name, text in sorted(env.items()):
-        if not name.startswith("PALATE_") or name in ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL"):
-            continue
-        source = f"{source} or the environment variable {name}"
-        _merge(merged, _nested(name.removeprefix("PALATE_").lower().split("__"), _parse(text)))
-    _merge(merged, dict(overrides or {}))
+        if name.startswith("PALATE_") and name not in ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL"):
+            keys = name.removeprefix("PALATE_").lower().split("__")
+            layers.append((f"the environment variable {name}", _nested(keys, _parse(text))))
+    layers.append(("the arguments", overrides or {}))
+    merged: dict[str, Any] = {}
+    for _, layer in layers:
+        _merge(merged, layer)
+    unknown = _unknown(merged, Settings, ())
+    if unknown is not None:
+        raise ConfigError(f"{_source(layers, unknown)}: {'.'.join(unknown)} is no setting; {_meant(unknown)}")
     try:
         return msgspec.convert(merged, Settings, strict=True)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"Bad setting in {source}: {error}. Known sections: {', '.join(_sections())}.") from None
+        path, sentence = _mistake(str(error), merged)
+        raise ConfigError(f"{_source(layers, path)}: {sentence}.") from None
 
 
-def _sections() -> list[str]:
-    return list(Settings.__struct_fields__)
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}.") from None
+
+
+def _unknown(values: Mapping[str, Any], kind: type[msgspec.Struct], above: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The path of the first key that ``kind`` has no field for."""
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in values.items():
+        path = (*above, str(key))
+        if key not in known:
+            return path
+        section = known[key]
+        if isinstance(section, type) and issubclass(section, msgspec.Struct) and isinstance(value, Mapping):
+            found = _unknown(cast("Mapping[str, Any]", value), section, path)
+            if found is not None:
+                return found
+    return None
+
+
+def _meant(path: tuple[str, ...]) -> str:
+    """What may have been meant by an unknown key, as the end of a sentence."""
+    known = _names(Settings, "")
+    beside = [name for name in known if name.rpartition(".")[0] == ".".join(path[:-1])]
+    near = difflib.get_close_matches(".".join(path), beside, 1, 0.75)
+    near = near or [name for name in known if name.rpartition(".")[2] == path[-1]]
+    near = near or [name for name in known if difflib.get_close_matches(path[-1], [name.rpartition(".")[2]], 1, 0.8)]
+    if near:
+        return f"did you mean {near[0]}?"
+    where = f"[{'.'.join(path[:-1])}]" if path[1:] else "the top"
+    return f"known at {where}: {', '.join(name.rpartition('.')[2] for name in beside)}."
+
+
+def _names(kind: type[msgspec.Struct], above: str) -> list[str]:
+    """Every setting's and section's full name."""
+    found: list[str] = []
+    for field in msgspec.structs.fields(kind):
+        found.append(above + field.name)
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found += _names(field.type, f"{above}{field.name}.")
+    return found
+
+
+def _mistake(error: str, merged: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """The path of the setting that msgspec complains of, and the complaint with that path in front."""
+    said, _, place = error.partition(" - at `$")
+    path = tuple(part for part in re.split(r"[.\[]", place.rstrip("`")) if part and part.rstrip("]").isidentifier())
+    if path == ("weights",) and isinstance(merged["weights"], Mapping):
+        weights = cast("Mapping[str, Any]", merged["weights"])
+        wrong = [
+            name for name, value in weights.items() if isinstance(value, bool) or not isinstance(value, int | float)
+        ]
+        path = (*path, *wrong[:1])
+    named = re.match(r"(\S+) is ", said)  # a section's own check names the setting itself
+    if named is not None and named[1].startswith(".".join(path)):
+        return tuple(named[1].split(".", 1)), said
+    if path in _CHOICES:
+        said = f"{said}; use {', '.join(_CHOICES[path])}"
+    return path, f"{'.'.join(path)}: {said[:1].lower()}{said[1:]}" if path else said
+
+
+def _source(layers: list[tuple[str, Mapping[str, Any]]], path: tuple[str, ...]) -> str:
+    """Which of ``layers`` has the last word on ``path``."""
+    for name, layer in reversed(layers):
+        value: Any = layer
+        for key in path:
+            if not isinstance(value, Mapping):
+                break
+            value = cast("Mapping[str, Any]", value).get(key, layers)
+            if value is layers:
+                break
+        if value is not layers:
+            return name
+    return layers[-1][0]
 
 
 def _nested(path: list[str], value: Any) -> dict[str, Any]:
