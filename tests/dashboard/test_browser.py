@@ -172,6 +172,11 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Any, view: str, sche
     if view == "rank":
         listed(page)
         page.locator("#cards [data-action=why]").first.click()
+        page.locator("#line summary").click()
+        for part in (".breakdown", ".steps"):  # the words of a row have the width of their table, not of a column
+            width = page.locator(part).first.bounding_box()["width"]
+            assert page.locator(f"{part} tbody tr").first.bounding_box()["width"] > width - 2
+            assert page.locator(f"{part} tbody th").first.bounding_box()["width"] > width / 2
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
@@ -195,6 +200,66 @@ def test_the_keyboard_is_enough(visit: Any) -> None:
     page.keyboard.press("Enter")
     page.get_by_text("Event to new ranking").wait_for()
     assert page.evaluate("document.activeElement.dataset.action") == "like"
+
+
+def test_what_takes_the_place_of_a_liked_film_is_not_liked_by_the_next_enter(visit: Any) -> None:
+    page = visit("/?user=p9").page
+    listed(page)
+    page.locator("#seen").select_option("drop")
+    page.get_by_text("seen items left out").wait_for()
+    page.locator("#cards [data-action=like]").nth(3).focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Event to new ranking").wait_for()
+    until(page, "document.activeElement.matches('#cards > li:nth-child(4)')")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('li').matches(':nth-child(4)')")
+
+
+def test_the_focus_follows_the_item(visit: Any) -> None:
+    page = visit("/?user=p7").page
+    listed(page)
+    page.locator("#seen").select_option("keep")
+    page.get_by_text("seen items kept").wait_for()
+    page.locator("#cards [data-action=like]").nth(5).focus()
+    item = page.evaluate("document.activeElement.closest('li').dataset.id")
+    page.keyboard.press("Enter")
+    page.get_by_text("Event to new ranking").wait_for()
+    stays = "id => document.querySelector(`#cards [data-id=${id}]`) !== null"
+    assert page.evaluate(stays, item)
+    now = "[document.activeElement.dataset.action, document.activeElement.closest('li')?.dataset.id]"
+    assert page.evaluate(now) == ["like", item]
+
+
+def test_after_a_click_no_other_film_looks_chosen(visit: Any) -> None:
+    page = visit("/?user=p8").page
+    listed(page)
+    acted(page, "like", 2)
+    # The pointer has not moved, so that what stands under it now is there by chance.
+    colours = (
+        """() => [...document.querySelectorAll('#cards [data-action=like]')].map(b => getComputedStyle(b).color)"""
+    )
+    assert len(set(page.evaluate(colours))) == 1
+    assert page.evaluate("document.getElementById('cards').classList.contains('settling')")
+    page.mouse.move(640, 400)
+    until(page, "!document.getElementById('cards').classList.contains('settling')")
+
+
+def test_the_mark_of_the_active_model_is_one_line(
+    visit: Any, launch: Any, events: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "one.palate"
+    with palate.open(path, language={"encoder": "hashing"}) as engine:
+        engine.ingest(events)
+        engine.train()
+    base = launch(path).url
+    for width in (1280, 360):
+        page = visit("/#models", base=base, viewport={"width": width, "height": 740}).page
+        page.locator("#models .chip.on").wait_for()
+        assert page.locator("#models .chip.on").bounding_box()["height"] < 32
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        box = page.locator("#models .chip.on").bounding_box()
+        assert box["x"] + box["width"] <= width
 
 
 def test_models_are_listed_activated_and_rolled_back(

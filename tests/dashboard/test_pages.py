@@ -105,6 +105,30 @@ def test_an_unknown_file_is_a_sentence(client: httpx.Client, name: str) -> None:
     assert answer.status_code == 404
 
 
+def test_browsers_find_an_icon_on_every_page(client: httpx.Client) -> None:
+    answer = client.get("/favicon.ico")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/svg+xml")
+    assert answer.content.startswith(b"<svg")
+
+
+def test_every_stage_and_what_it_counts_has_words(client: httpx.Client, catalogue: dict[str, dict[str, str]]) -> None:
+    questions: list[tuple[str, dict[str, Any]]] = [
+        ("recommend", {"user": "p1"}),
+        ("recommend", {"user": "p1", "seen": "keep"}),
+        ("recommend", {"user": "p1", "query": "space", "exclude": ["f1"], "filter": {"year": {"lt": 2000}}}),
+        ("rank", {"user": "p1", "items": ["f1", "f2"], "seen": "drop"}),
+    ]
+    used: set[str] = set()
+    for route, body in questions:
+        for stage in client.post(f"/v1/{route}", json=body).json()["stages"]:
+            used.add(f"stage.{stage['name']}".replace(" ", "_"))
+            used |= {f"amount.{name}" for name in stage.get("counts", {})}
+            if stage.get("reason"):
+                used.add(f"because.{re.sub(r'[^a-z ]', '', stage['reason'])}".replace(" ", "_"))
+    assert len(used) > 20
+    assert used - set(catalogue) == set()
+
+
 def test_plots_are_optional(client: httpx.Client) -> None:
     installed = dashboard.plotly_file()
     answer = client.get("/static/plotly.min.js")

@@ -13,7 +13,14 @@ import pytest
 from palate.serve.security import hash_key
 from tests.serve.service import KEY, PROGRAM, Service, Start
 
-OPEN = {("get", "/livez"), ("get", "/readyz"), ("get", "/login"), ("post", "/login"), ("get", "/static/{name}")}
+OPEN = {
+    ("get", "/livez"),
+    ("get", "/readyz"),
+    ("get", "/login"),
+    ("post", "/login"),
+    ("get", "/static/{name}"),
+    ("get", "/favicon.ico"),
+}
 WRONG = "palate_another-key"
 
 

@@ -132,7 +132,8 @@ class PalateApp:
                 if method == "OPTIONS" and b"access-control-request-method" in headers:
                     await answer.preflight()
                     return True
-        if path != "/login" and not (path.startswith("/static/") and method in SAFE):
+        files = path == "/favicon.ico" or path.startswith("/static/")
+        if path != "/login" and not (files and method in SAFE):
             guard.check_key(method, headers)
         return False
 

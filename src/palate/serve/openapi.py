@@ -152,6 +152,7 @@ def operations() -> dict[tuple[str, str], Operation]:
         ("get", "/static/{name}"): Operation(
             "A file of the dashboard.", "dashboard", {200: "*/*", 304: None}, (404,), open=True
         ),
+        ("get", "/favicon.ico"): Operation("The dashboard's mark.", "dashboard", {200: "image/svg+xml"}, open=True),
         ("post", "/dashboard/items"): Operation(
             "Titles and tags of items, for the dashboard.", "dashboard", {200: ItemCards}, (*_POSTED, 422), ItemQuery
         ),

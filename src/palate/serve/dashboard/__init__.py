@@ -105,7 +105,7 @@ def item_card(item_id: str, fields: Mapping[str, FieldValue], tag_fields: Sequen
 
 
 def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
-    """The handlers of ``/``, ``/login``, ``/static/{name}``, ``/dashboard/items`` and ``/dashboard/evaluation``.
+    """The handlers of ``/``, ``/login``, ``/static/{name}``, ``/favicon.ico`` and ``/dashboard/…``.
 
     Files are read once, here; a page costs a template's rendering at start and a copy of bytes afterwards.
     """
@@ -152,6 +152,11 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
             return Response(b"", status_code=304, headers=headers, media_type=media)
         return Response(content, headers=headers, media_type=media)
 
+    @get("/favicon.ico", include_in_schema=False, sync_to_thread=False)
+    def favicon() -> Response[bytes]:
+        """The mark, for pages that name no icon: browsers ask for it by themselves."""
+        return Response(static["mark.svg"], headers={"cache-control": "max-age=86400"}, media_type=_TYPES[".svg"])
+
     @post("/dashboard/items", status_code=200, include_in_schema=False)
     async def name_items(request: Request[Any, Any, Any]) -> ItemCards:
         """Titles and tags of items, for the dashboard."""
@@ -167,7 +172,7 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
         content = report.read_bytes() if report is not None and report.is_file() else b"null"
         return Response(content, media_type="application/json")
 
-    return [dashboard, login_page, static_file, name_items, evaluation]
+    return [dashboard, login_page, static_file, favicon, name_items, evaluation]
 
 
 def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> ItemCard:

@@ -47,7 +47,7 @@ export function card(item, context) {
     );
   return h(
     "li",
-    { class: context.open ? "card open" : "card", data: { id: item.id } },
+    { class: context.open ? "card open" : "card", tabindex: -1, "aria-label": `${item.position}. ${name}`, data: { id: item.id } },
     h("div", { class: "place" }, h("span", { class: "position" }, item.position), badge(context.move)),
     h(
       "div",

@@ -60,6 +60,12 @@ export const typeName = (type) => (has(`type.${type}`) ? t(`type.${type}`) : typ
 /** The words for a ranking feature; an unknown feature shows its name. */
 export const featureName = (name) => (has(`feature.${name}`) ? t(`feature.${name}`) : name.replaceAll("_", " "));
 
+/** The words for something that the service names, such as a stage; what is unknown here shows its name. */
+export function word(kind, name) {
+  const key = `${kind}.${name.replaceAll(" ", "_").replaceAll(/[^\w]/g, "")}`;
+  return has(key) ? t(key) : name.replaceAll("_", " ");
+}
+
 /** Translates everything that the template marked. */
 function translatePage() {
   document.documentElement.lang = current === "zh" ? "zh-CN" : "en";

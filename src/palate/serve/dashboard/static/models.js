@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { $, fill, h } from "./dom.js";
 import { live } from "./live.js";
-import { milliseconds, moment, number, percent, t } from "./i18n.js";
+import { milliseconds, moment, number, percent, t, word } from "./i18n.js";
 
 let versions = null;
 let done = "";
@@ -35,27 +35,38 @@ async function change(call, key) {
   }
 }
 
-const metric = ([name, value]) => h("span", { class: "metric" }, `${name} `, h("b", {}, value.toFixed(4)));
+const metric = (name, value, minor = false) => h("span", { class: minor ? "metric minor" : "metric" }, `${name} `, h("b", {}, value.toFixed(4)));
+
+/** The model's own metrics first; below them those of the contenders that it was chosen among ("ndcg@10.trees"). */
+function metrics(model) {
+  const all = Object.entries(model.metrics);
+  const own = all.filter(([name]) => !name.includes("."));
+  const contenders = all.filter(([name]) => name.includes("."));
+  return [
+    h("div", {}, own.map(([name, value]) => metric(name, value))),
+    contenders.length > 0 && h("div", { class: "contenders" }, contenders.map(([name, value]) => metric(name.slice(name.indexOf(".") + 1), value, true))),
+  ];
+}
 
 function row(model) {
   return h(
     "tr",
     { class: model.active ? "active" : null },
     h("th", { scope: "row" }, model.version),
-    h("td", {}, model.kind),
+    h("td", {}, word("kind", model.kind)),
     h("td", {}, h("time", { datetime: new Date(model.created).toISOString() }, moment(model.created))),
     h("td", { class: "figure" }, number(model.events)),
-    h("td", {}, model.encoder),
-    h("td", {}, Object.entries(model.metrics).map(metric)),
+    h("td", { class: "encoder" }, model.encoder),
+    h("td", { class: "measures" }, metrics(model)),
     h("td", { class: "end" }, model.active
       ? h("span", { class: "chip on" }, t("models.active"))
       : h("button", { type: "button", "aria-label": t("models.activate_version", { version: model.version }), on: { click: () => change(() => api.activate(model.version), "models.activated") } }, t("models.activate"))),
   );
 }
 
-function table(label, heads, rows) {
+function table(label, heads, rows, kind = "") {
   const head = heads.map((text) => h("th", { scope: "col" }, text));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: `grid ${kind}` }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
 }
 
 function versionsPanel() {
@@ -64,7 +75,7 @@ function versionsPanel() {
   const heads = ["version", "kind", "created", "events", "encoder", "metrics"].map((key) => t(`models.${key}`));
   const body = versions === null ? null : versions.length === 0
     ? [h("p", {}, t("models.empty")), h("pre", {}, h("code", {}, `palate train --dir ${document.body.dataset.folder}`))]
-    : table(t("models.title"), [...heads, h("span", { class: "sr" }, t("models.activate"))], versions.map(row));
+    : table(t("models.title"), [...heads, h("span", { class: "sr" }, t("models.activate"))], versions.map(row), "versions");
   const training = live.status?.training;
   return h(
     "section",

@@ -4,7 +4,7 @@ import { api } from "./api.js";
 import { scaleOf, sidesOf } from "./bars.js";
 import { card } from "./card.js";
 import { $, debounce, fill, h, icon, memory } from "./dom.js";
-import { language, listed, milliseconds, number, plural, t } from "./i18n.js";
+import { language, listed, milliseconds, number, plural, t, word } from "./i18n.js";
 import { fieldOf, learn, tagText, tags, title } from "./items.js";
 import { live } from "./live.js";
 import { renderProfile } from "./profile.js";
@@ -98,6 +98,7 @@ async function send(kind, item, subject) {
     if (result.rejected.length > 0) throw new Error(t("notice.rejected", { error: result.rejected[0].error }));
     if (subject.user === undefined) visits.push({ item: item.id, type: kind, timestamp: Date.now(), value: null });
     state.fresh = item.id;
+    settle();
     await load({ compare, outcome: { kind, item: item.id, seq: result.seq, stored: performance.now() - before } });
     live.refresh();
   } catch (error) {
@@ -152,7 +153,7 @@ function notice(kind, name, text) {
 function renderNotices() {
   const { ranking, outcome } = state;
   const notes = [];
-  if (ranking?.degraded.length > 0) notes.push(notice("problem", "alert", t("notice.degraded", { what: listed(ranking.degraded) })));
+  if (ranking?.degraded.length > 0) notes.push(notice("problem", "alert", t("notice.degraded", { what: listed(ranking.degraded.map((what) => word("degraded", what))) })));
   if (outcome && outcome.as_of < outcome.seq) notes.push(notice("problem", "alert", t("notice.behind", { as_of: outcome.as_of, seq: outcome.seq })));
   if (ranking?.cold.user) notes.push(notice("info", "cold", t("notice.cold")));
   if (ranking?.cold.items > 0) notes.push(notice("info", "cold", plural("notice.cold_items", ranking.cold.items)));
@@ -174,26 +175,45 @@ function slide(from) {
   }
 }
 
+/** Which card has the keyboard, and with which of its buttons. */
+function focused() {
+  const card = document.activeElement?.closest("#cards > li");
+  return card ? { id: card.dataset.id, action: document.activeElement.dataset.action, at: [...card.parentNode.children].indexOf(card) } : null;
+}
+
+/**
+ * The focus follows its item. Where that has left the list, the card in its place has the focus, not a button of it:
+ * whoever presses Enter once more must not like a film that they never chose.
+ */
+function restore({ id, action, at }) {
+  const cards = [...$("cards").children];
+  const same = cards.find((node) => node.dataset.id === id);
+  const place = same?.querySelector(`[data-action="${action}"]`) ?? same ?? cards[Math.min(at, cards.length - 1)] ?? $("ranking-title");
+  place.focus({ preventScroll: true });
+}
+
+/** The pointer stands where the old list had its button: until it moves, nothing under it is what it was put on. */
+function settle() {
+  const list = $("cards");
+  list.classList.add("settling");
+  addEventListener("pointermove", () => list.classList.remove("settling"), { once: true });
+}
+
 function renderCards(animate = false) {
   const list = $("cards");
-  const active = list.contains(document.activeElement) ? document.activeElement : null;
-  const focus = active && { id: active.closest("li").dataset.id, action: active.dataset.action, at: [...list.children].indexOf(active.closest("li")) };
+  const focus = focused();
   const from = animate ? positions() : new Map();
   const items = state.ranking?.items ?? [];
   const [scale, sides] = [scaleOf(items), sidesOf(items)];
   fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), act, fresh: state.fresh })));
   if (animate) slide(from);
-  if (focus?.action) {
-    // The item itself may have left the list; then the one that took its place keeps the keyboard's position.
-    const row = [...list.children].find((node) => node.dataset.id === focus.id) ?? list.children[Math.min(focus.at, list.children.length - 1)];
-    (row?.querySelector(`[data-action="${focus.action}"]`) ?? $("ranking-title")).focus({ preventScroll: true });
-  }
+  if (focus) restore(focus);
 }
 
 function renderHead() {
   const { subject, ranking } = state;
   if (!subject) return;
-  $("ranking-title").textContent = t("ranking.for", { name: subject.user ?? t("people.anonymous") });
+  $("ranking-title").textContent = subject.user === undefined ? t("ranking.anonymous") : t("ranking.for", { name: subject.user });
   if (!ranking) return;
   const ms = ranking.stages.reduce((total, stage) => total + stage.ms, 0);
   const meta = t("ranking.meta", { ms: milliseconds(ms), model: ranking.model, as_of: number(ranking.as_of) });
