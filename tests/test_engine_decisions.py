@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 import palate
-from palate.answer import seeded
+from palate.answer import seeded, similarity
+from palate.config import LanguageSettings, PolicySettings, Settings
 from palate.engine import Engine
 from palate.errors import NotFound
 from palate.policy import make_policy
 from palate.store.decision import Decision
 from palate.testing.world import make_world
-from palate.types import RecommendRequest
+from palate.types import RankRequest, RecommendRequest
 from tests.engines import HASHING, did, filled, ids, stage
 
 WORLD = make_world(people=15, interactions=500)
@@ -63,6 +65,61 @@ def test_the_decision_log_holds_what_was_served(tmp_path: Path) -> None:
         assert not set(decision.unshown.ids) & set(shown.ids)
         rest = model.scorer.score(decision.unshown.matrix())
         assert rest.max() <= max(score for score in shown.scores if score is not None) + 1e-9
+
+
+@pytest.mark.parametrize(
+    "rules", [{"explore": True}, {"diversity": 0.4, "temperature": 0.5, "rank": "plackett_luce", "explore": True}]
+)
+def test_a_decision_holds_what_it_takes_to_run_it_again(tmp_path: Path, rules: dict[str, Any]) -> None:
+    given = [*WORLD.of_genre("space"), {"id": "nobody"}, {"id": "food-1", "fields": {"stock": 3}}]
+    given += [{"id": "food-2", "fields": {"available": False}}]
+    path, wanted = tmp_path / "e.palate", {"or": [{"stock": {"gt": 1}}, {"stock": {"exists": False}}]}
+    with at(path, policy=rules, scene="shop") as engine:
+        engine.ingest(WORLD.events)
+        engine.wait_encoded(60)
+        asked = [
+            engine.rank("p0", given, k=6, filter=wanted, exclude=["space-2"], context={"hour": 9}),
+            engine.recommend("p1", 6, query="rocket"),
+            engine.recommend("p2"),
+        ]
+        engine.ingest([did(5000 + n, "p0", "food-3") for n in range(50)])
+        decisions = [logged(engine, ranking) for ranking in asked]
+    assert [one.rules.scene for one in decisions if one.rules] == ["shop"] * 3
+    for ranking, decision in zip(asked, decisions, strict=True):
+        asking, held = decision.request, decision.rules
+        assert asking is not None
+        assert held is not None
+        names = ("user", "session", "k", "query", "context", "filter", "exclude", "seen")
+        options = {name: getattr(asking, name) for name in names}
+        request = RecommendRequest(**options)
+        if asking.kind == "rank":
+            assert msgspec.to_builtins(asking.items) == given_as_logged(given)
+            request = RankRequest(items=asking.items, **options)
+        else:
+            assert asking.items == []
+        chosen = PolicySettings(diversity=held.diversity, temperature=held.temperature)
+        settings = Settings(
+            scene=held.scene, seen=held.seen, policy=chosen, language=LanguageSettings(encoder="hashing")
+        )  # fmt: skip
+        with palate.open(path, settings=settings, until=decision.as_of) as engine:
+            engine.catalogue.encode_now()
+            scored = engine.line.run(request, decision.timestamp, engine._model)
+            assert (scored.seen == "drop") == held.dropped
+            alike = similarity(engine.catalogue.side() if held.diversity else None, scored)
+            policy = make_policy(decision.policy, chosen, held.explore)
+            slate = policy.choose(scored.scores, len(ranking.items), seeded(decision.ranking), alike)
+            shown = decision.shown
+            size = len(slate.order)
+            assert [scored.candidates.ids[place] for place in slate.order] == shown.ids[:size]
+            assert scored.scores[slate.order].tolist() == shown.scores[:size]
+            assert slate.propensity.tolist() == shown.propensities[:size]
+            assert slate.explored.tolist() == shown.explored[:size]
+            assert decision.penalties == ([] if slate.penalty is None else slate.penalty.tolist())
+
+
+def given_as_logged(items: list[Any]) -> list[Any]:
+    """Ids as they are; objects with their fields, also where these are none."""
+    return [one if isinstance(one, str) else {"fields": {}, **one} for one in items]
 
 
 def test_a_session_and_an_unknown_item_are_logged_too() -> None:

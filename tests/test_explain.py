@@ -255,6 +255,37 @@ def test_explaining_an_explored_item_names_the_policy_as_a_term_of_its_own() -> 
         assert all(one.contributions[-1].feature == "policy.plackett_luce" for one in drawn.items)
 
 
+@pytest.mark.parametrize("policy", ["greedy", "plackett_luce"])
+def test_diversity_is_a_term_of_its_own_whose_value_is_what_it_took(policy: str) -> None:
+    with filled(WORLD, policy={"explore": True, "diversity": 0.4, "recommend": policy}) as engine:
+        ranking = engine.recommend("p0", 8, explain=True, seen="keep")
+        side, above, values = engine.catalogue.side(), [], []
+        for one in ranking.items:
+            terms = {term.feature: term for term in one.contributions}
+            vector = side.vectors[side.text_of[engine.state.items.get(one.id)]]
+            explored = "policy.exploration" in terms
+            expected = 0.0 if explored else max((0.4 * float(other @ vector) for other in above), default=0.0)
+            term = terms["policy.diversity"]
+            values.append(term.value)
+            assert term.value == pytest.approx(expected, abs=1e-6)
+            told = engine.explain(ranking.ranking, one.id)
+            assert term in told.contributions
+            assert told.base + sum(part.contribution for part in one.contributions) == pytest.approx(one.score)
+            assert told.base + sum(part.contribution for part in told.contributions) == pytest.approx(one.score)
+            if not explored:
+                above.append(vector)
+        assert max(values) > 0.1
+        given = engine.rank("p0", [*ids(ranking), "unknown"], explain=True)
+        named = [any(t.feature == "policy.diversity" for t in one.contributions) for one in given.items]
+        assert named == [True] * 8 + [False], "what has no score is not drawn"
+    with filled(WORLD) as engine:
+        plain = engine.recommend("p0", 8, explain=True)
+        assert not any(t.feature == "policy.diversity" for one in plain.items for t in one.contributions)
+        assert all(
+            t.feature != "policy.diversity" for t in engine.explain(plain.ranking, plain.items[0].id).contributions
+        )
+
+
 def test_an_unshown_item_can_be_explained_where_its_features_were_kept(tmp_path: Any) -> None:
     import palate
 

@@ -9,13 +9,14 @@ from dataclasses import replace
 import numpy as np
 
 from palate.catalogue import Catalogue
+from palate.config import Settings
 from palate.errors import Gone, NotFound
 from palate.explain import Explainer, evidence
 from palate.features import PRIOR, ItemSide, Subject
 from palate.line import Line, Model, Scored
 from palate.policy import Similarity
 from palate.store import Record, Store
-from palate.store.decision import Asked, Decision, Shown, Unshown, pack
+from palate.store.decision import Asked, Decision, Rules, Shown, Unshown, pack
 from palate.train.history import event_of
 from palate.train.replay import feature_key
 from palate.types import (
@@ -61,6 +62,12 @@ def similarity(side: ItemSide | None, scored: Scored) -> Similarity | None:
     return near
 
 
+def rules_of(settings: Settings, explore: bool, seen: str) -> Rules:
+    """What holds for a request beside itself and the model; ``seen``: what the line did with items had before."""
+    policy = settings.policy
+    return Rules(explore, policy.diversity, policy.temperature, settings.scene, settings.seen, seen == "drop")
+
+
 def build_answer(
     ranking: str,
     request: RecommendRequest,
@@ -72,6 +79,7 @@ def build_answer(
     as_of: int,
     now: int,
     policy: str,
+    rules: Rules,
     sampled: bool,
 ) -> tuple[Ranking, Decision]:
     """The answer and its decision. Candidates without a score come last, with a reason."""
@@ -82,6 +90,9 @@ def build_answer(
     shown = order + unscored
     explored = slate.explored.tolist() + [False] * len(unscored)
     propensity = slate.propensity.tolist() + [1.0] * len(unscored)
+    penalties: list[float] = []
+    if rules.diversity:
+        penalties = [0.0] * len(order) if slate.penalty is None else slate.penalty.tolist()
     counts = explainer.computer.state.item_columns["count"]
     weights = evidence(scored.x, np.array(order, np.int64), PRIOR) if order else np.zeros((0, len(PRIOR)))
     items: list[RankedItem] = []
@@ -97,6 +108,8 @@ def build_answer(
                 terms, _ = explainer.contributions(row, scored.x[place], request.query is not None)
                 by_feature = {term.feature: term.contribution for term in terms}
                 weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
+                if penalties:
+                    terms.append(_diversity(penalties[position]))
             else:
                 weight = weights[position]
             reasons = explainer.reasons(row, weight, scored.x[place])
@@ -157,11 +170,19 @@ def build_answer(
             len(ids),
             request.filter,
             request.exclude,
+            request.items if isinstance(request, RankRequest) else [],
         ),
         stages=scored.stages,
         filters=scored.removed,
+        rules=rules,
+        penalties=penalties,
     )
     return answer, decision
+
+
+def _diversity(penalty: float) -> Contribution:
+    """What MMR took from the utility of an item in its draw: no part of its score, so that it contributes nothing."""
+    return Contribution("policy.diversity", penalty, 0.0)
 
 
 def _session(request: RecommendRequest) -> str | None:
@@ -220,6 +241,8 @@ def explain_decision(
             source.id = event_ids.get((source.item, source.timestamp))
     if score is None:
         score = base + sum(term.contribution for term in terms)
+    if position is not None and decision.penalties:
+        terms.append(_diversity(decision.penalties[position - 1]))
     if position is not None and shown.explored[position - 1]:
         terms.append(Contribution("policy.exploration", float(position), 0.0))
     if position is not None and decision.policy != "greedy":

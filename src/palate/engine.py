@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from palate import opening, wire
-from palate.answer import build_answer, explain_decision, rehearse, seeded, similarity, stage_since
+from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.config import Settings
 from palate.errors import Conflict, NotFound, Unavailable
@@ -190,6 +190,7 @@ class Engine:
             started = time.perf_counter()
             k = request.k or (len(scored.candidates) if given else 10)
             side = self.catalogue.side() if chosen.diversity else None
+            rules = rules_of(self.settings, explore, scored.seen)
             slate = policy.choose(scored.scores, k, seeded(ranking), similarity(side, scored))
             scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
@@ -204,6 +205,7 @@ class Engine:
                 self.state.seq,
                 moment,
                 name,
+                rules,
                 self.parts.decisions.samples(ranking),
             )
             self.rankings += 1

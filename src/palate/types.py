@@ -322,8 +322,11 @@ class Candidates:
 @dataclass(slots=True)
 class Slate:
     """What a policy chose. order: (k,) positions into the candidates; propensity: (k,) float64 in (0, 1],
-    the probability of each item at its place given those above it; explored: (k,) bool."""
+    the probability of each item at its place given those above it; explored: (k,) bool. penalty: (k,) what MMR took
+    from the utility of each in its draw, λ times the largest similarity to those above, 0 where it took nothing; None
+    without diversity."""
 
     order: I64
     propensity: F64
     explored: Bools
+    penalty: F64 | None = None

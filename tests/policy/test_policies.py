@@ -156,6 +156,27 @@ def test_greedy_diversity_is_maximal_marginal_relevance() -> None:
     assert Greedy(diversity=trade_off).choose(scores, 12, rng(), similarity).order.tolist() == chosen
 
 
+@pytest.mark.parametrize(
+    "policy", [Greedy(diversity=0.4), Greedy(ExploreSlot(3), 0.4), PlackettLuce(0.7, 0.4), PlackettLuce(diversity=0.4)]
+)
+def test_a_slate_says_what_diversity_took_from_each(policy: Policy) -> None:
+    scores, alike = rng(3).normal(size=20), similarity_of(20)
+    scores[[4, 9]] = np.nan
+    slate = policy.choose(scores, 12, rng(5), alike)
+    order, above = slate.order.tolist(), []
+    assert slate.penalty is not None
+    for place, one in enumerate(order):
+        expected = max((0.4 * float(alike(other)[one]) for other in above), default=0.0)
+        if slate.explored[place]:  # drawn evenly, and nothing to those below
+            assert slate.penalty[place] == 0.0
+            continue
+        assert slate.penalty[place] == pytest.approx(expected, abs=1e-12)
+        above.append(one)
+    for plain in (make_policy(policy.name, PolicySettings()), policy):
+        similarity = alike if plain is not policy else None
+        assert plain.choose(scores, 12, rng(5), similarity).penalty is None
+
+
 def test_below_the_depth_of_diversity_a_slate_goes_on_by_score() -> None:
     count = DEPTH + 40
     scores = rng(9).normal(size=count)
@@ -165,6 +186,9 @@ def test_below_the_depth_of_diversity_a_slate_goes_on_by_score() -> None:
     assert (np.diff(scores[order[DEPTH:]]) <= 0).all()
     assert (np.diff(scores[order[:DEPTH]]) > 0).any()
     slate = PlackettLuce(diversity=0.5).choose(scores, count, rng(), similarity)
+    assert slate.penalty is not None
+    assert slate.penalty.shape == (count,)
+    assert not slate.penalty[DEPTH:].any()
     assert sorted(slate.order.tolist()) == list(range(count))
     rest = slate.order[DEPTH:]
     assert slate.propensity[DEPTH] == pytest.approx(softmax(scores[rest])[0])

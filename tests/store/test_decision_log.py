@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from palate.config import DecisionSettings
-from palate.errors import Gone, NotFound, Unavailable
-from palate.store import Decisions, open_decisions
+from palate.errors import CorruptArtefact, Gone, NotFound, Unavailable
+from palate.store import Decisions, open_decisions, segments
+from palate.store.decision import FORMAT, Rules, decode
 from palate.store.decisions import Asked, Shown, Unshown, pack
 from palate.store.memory import MemoryDecisionLog
-from palate.types import Stage
+from palate.types import Candidate, FieldValue, Stage
 from tests.store.store_helpers import DAY, Clock, add, decision, log_at, timestamps
 
 
@@ -24,11 +27,21 @@ def test_a_round_trip_keeps_every_field(tmp_path: Path) -> None:
         arm="b",
         source="replay",
         policy="plackett_luce",
-        request=Asked("recommend", user="u", k=2, query="红鞋", context={"hour": 3, "tags": ["x"]}, candidates=400),
+        request=Asked(
+            "recommend",
+            user="u",
+            k=2,
+            query="红鞋",
+            context={"hour": 3, "tags": ["x"]},
+            candidates=400,
+            items=["a", Candidate("b", {"price": 3})],
+        ),
         stages=[Stage("retrieve", 1.5, "ran", counts={"popular": 100}), Stage("query", 0.0, "skipped", "no query")],
         filters={"seen": 12},
         clicked=["i7"],
         base=-0.5,
+        rules=Rules(True, 0.25, 0.5, "shop", "keep", True),
+        penalties=[0.0, 0.125],
     )
     with log_at(tmp_path) as log:
         ranking = log.reserve()
@@ -43,6 +56,62 @@ def test_a_round_trip_keeps_every_field(tmp_path: Path) -> None:
         np.testing.assert_array_equal(full.shown.matrix(), [[7, 8, 9], [10, 11, 12]])
         assert full.shown.matrix().dtype == np.float32
         assert Shown([], [], [], [], [], b"").matrix().shape == (0, 0)
+
+
+class AskedOfFormat1(msgspec.Struct, omit_defaults=True):
+    kind: str
+    user: str | None = None
+    session: str | None = None
+    k: int | None = None
+    query: str | None = None
+    context: dict[str, FieldValue] = {}
+    seen: str = "auto"
+    candidates: int = 0
+    filter: dict[str, Any] | None = None
+    exclude: list[str] = []
+
+
+class DecisionOfFormat1(msgspec.Struct, kw_only=True, omit_defaults=True):
+    ranking: str = ""
+    timestamp: int
+    as_of: int
+    subject: str | None
+    model: str
+    features: str
+    shown: Shown
+    unshown: Unshown | None = None
+    arm: str = ""
+    source: str = "live"
+    policy: str = "greedy"
+    request: AskedOfFormat1 | None = None
+    stages: list[Stage] = []
+    filters: dict[str, int] = {}
+    clicked: list[str] = []
+    base: float = 0.0
+
+
+def test_a_record_of_format_1_is_read_as_it_was(tmp_path: Path) -> None:
+    shown = Shown(["a", "b"], [1.5, None], [1, 2], [1.0, 0.25], [False, True], pack(np.ones((2, 3), np.float32)))
+    key = segments.Key(1, 1, 7)
+    old = DecisionOfFormat1(
+        ranking=key.text(), timestamp=3, as_of=9, subject="u", model="v0001", features="f", shown=shown,
+        unshown=Unshown(["c"], pack(np.zeros((1, 3), np.float32))), policy="plackett_luce",
+        request=AskedOfFormat1("rank", "u", k=2, candidates=3, exclude=["x"]), filters={"excluded": 1},
+    )  # fmt: skip
+    body = msgspec.msgpack.encode(old)
+    segments.path_of(tmp_path, 1).write_bytes(segments.head(2**41) + segments.frame(key, body))
+    with log_at(tmp_path, max_days=1e6) as log:
+        for found in (log.get(key.text()), *log.read()):
+            assert (found.format, found.rules, found.penalties) == (1, None, [])
+            assert found.request == Asked("rank", "u", k=2, candidates=3, exclude=["x"])
+            assert (found.shown, found.unshown, found.policy, found.as_of) == (shown, old.unshown, old.policy, 9)
+        assert log.get(add(log, 4)).format == FORMAT
+
+
+def test_a_record_of_a_later_format_is_refused(tmp_path: Path) -> None:
+    body = msgspec.msgpack.encode(decision(1, format=FORMAT + 1))
+    with pytest.raises(CorruptArtefact, match=r"unreadable \(format 3\): it was written by another version"):
+        decode(body, "here")
 
 
 def test_ids_are_unique_and_sort_in_the_order_of_reservation(tmp_path: Path) -> None:

@@ -52,11 +52,13 @@ class MarginalRelevance:
         value[self._taken] = -np.inf
         return value
 
-    def take(self, index: int) -> None:
-        """Put the candidate at ``index`` on the slate."""
+    def take(self, index: int) -> float:
+        """Put the candidate at ``index`` on the slate; what its likeness to those above took from its utility."""
+        penalty = 0.0 if self._closest is None else self._trade_off * float(self._closest[index])
         self._taken.append(index)
         if self._similarity is None:
-            return
+            return penalty
         near = np.asarray(self._similarity(int(self._eligible[index])), dtype=np.float64)[self._eligible]
         near = np.clip(np.nan_to_num(near, nan=0.0), -1.0, 1.0)
         self._closest = near if self._closest is None else np.maximum(self._closest, near)
+        return penalty

@@ -40,7 +40,7 @@ class Greedy:
         size = max(0, min(k, len(eligible)))
         slot = self.explore
         exploring = slot is not None and 2 <= size < len(eligible)
-        order = self._best(scores, eligible, size - exploring, similarity)
+        order, penalty = self._best(scores, eligible, size - exploring, similarity)
         propensity: F64 = np.ones(size)
         explored = np.zeros(size, dtype=np.bool_)
         if slot is not None and exploring:
@@ -49,19 +49,24 @@ class Greedy:
             order = np.insert(order, at, others[rng.integers(len(others))])
             propensity[at] = 1.0 / len(others)
             explored[at] = True
-        return Slate(order, propensity, explored)
+            if penalty is not None:
+                penalty = np.insert(penalty, at, 0.0)
+        return Slate(order, propensity, explored, penalty)
 
-    def _best(self, scores: F64, eligible: I64, size: int, similarity: Callable[[int], F32] | None) -> I64:
+    def _best(
+        self, scores: F64, eligible: I64, size: int, similarity: Callable[[int], F32] | None
+    ) -> tuple[I64, F64 | None]:
         if self.diversity == 0.0 or similarity is None or size == 0:
-            return eligible[_top(scores[eligible], size)]
+            return eligible[_top(scores[eligible], size)], None
         relevance = MarginalRelevance(scores, eligible, similarity, self.diversity)
         head: list[int] = []
-        for _ in range(min(size, DEPTH)):
+        penalty: F64 = np.zeros(size)
+        for place in range(min(size, DEPTH)):
             best = int(relevance.utilities().argmax())
-            relevance.take(best)
+            penalty[place] = relevance.take(best)
             head.append(best)
         rest = np.delete(eligible, head)
-        return np.concatenate([eligible[head], rest[_top(scores[rest], size - len(head))]])
+        return np.concatenate([eligible[head], rest[_top(scores[rest], size - len(head))]]), penalty
 
 
 def _top(scores: F64, size: int) -> I64:

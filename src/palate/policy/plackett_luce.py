@@ -45,13 +45,15 @@ class PlackettLuce:
         order: I64 = np.zeros(0, dtype=np.int64)
         propensity: F64 = np.zeros(0)
         rest = eligible
+        penalty: F64 | None = None
         if self.diversity > 0.0 and similarity is not None and size > 0:
-            head, propensity = self._diverse(scores, eligible, min(size, DEPTH), rng, similarity)
+            head, propensity, taken = self._diverse(scores, eligible, min(size, DEPTH), rng, similarity)
+            penalty = np.pad(taken, (0, size - len(taken)))
             order, rest = eligible[head], np.delete(eligible, head)
         if len(order) < size:
             tail, chances = self._plain(scores[rest], size - len(order), rng)
             order, propensity = np.concatenate([order, rest[tail]]), np.concatenate([propensity, chances])
-        return Slate(order, propensity, np.zeros(size, dtype=np.bool_))
+        return Slate(order, propensity, np.zeros(size, dtype=np.bool_), penalty)
 
     def _plain(self, scores: F64, size: int, rng: np.random.Generator) -> tuple[I64, F64]:
         """All draws at once: sorting by u / T + Gumbel noise is the sequential draw (Yellott 1977)."""
@@ -69,10 +71,11 @@ class PlackettLuce:
 
     def _diverse(
         self, scores: F64, eligible: I64, size: int, rng: np.random.Generator, similarity: Callable[[int], F32]
-    ) -> tuple[list[int], F64]:
+    ) -> tuple[list[int], F64, F64]:
         relevance = MarginalRelevance(scores, eligible, similarity, self.diversity)
         order: list[int] = []
         propensity: F64 = np.empty(size)
+        penalty: F64 = np.empty(size)
         for place in range(size):
             utility = relevance.utilities()
             with np.errstate(over="ignore"):
@@ -81,10 +84,10 @@ class PlackettLuce:
             drawn = int(upto.searchsorted(rng.random() * float(upto[-1]), side="right"))
             if drawn == len(upto):  # the product may round up to the total
                 drawn = int(np.flatnonzero(weights)[-1])
-            relevance.take(drawn)
+            penalty[place] = relevance.take(drawn)
             order.append(drawn)
             propensity[place] = weights[drawn]
-        return order, propensity
+        return order, propensity, penalty
 
 
 def _chances(u: F64, size: int) -> F64:

@@ -10,13 +10,20 @@ import numpy as np
 
 from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, Gone, NotFound
-from palate.types import F32, FieldValue, Stage
+from palate.types import F32, Candidate, FieldValue, Stage
 
 _log = logging.getLogger("palate.store")
 
 
+FORMAT = 2
+"""Of records. 1 had neither ``Asked.items`` nor ``Decision.rules`` and ``penalties``; it is read as it was."""
+
+
 class Asked(msgspec.Struct, omit_defaults=True):
-    """What the request said. kind: ``rank`` or ``recommend``. candidates: how many entered the line."""
+    """What the request said. kind: ``rank`` or ``recommend``. candidates: how many the filters left.
+
+    items: the candidates of ``rank`` as they were given, with their own fields; empty in format 1.
+    """
 
     kind: str
     user: str | None = None
@@ -28,6 +35,22 @@ class Asked(msgspec.Struct, omit_defaults=True):
     candidates: int = 0
     filter: dict[str, Any] | None = None
     exclude: list[str] = []
+    items: list[str | Candidate] = []
+
+
+class Rules(msgspec.Struct, omit_defaults=True):
+    """What was in force beside request and model. All chance of a ranking comes from its id (``answer.seeded``).
+
+    explore, diversity, temperature: of the policy. scene, seen: the settings; dropped: whether items that the person
+    had before were left out, which these, the request and the log decide.
+    """
+
+    explore: bool = False
+    diversity: float = 0.0
+    temperature: float = 1.0
+    scene: str | None = None
+    seen: str = "auto"
+    dropped: bool = False
 
 
 def pack(features: F32) -> bytes:
@@ -76,7 +99,9 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     ranking: its id, set by ``DecisionLog.append``. timestamp: event time, Unix ms. as_of: log position of the state.
     subject: user, else session. arm: of an experiment. features: names the feature list (the manifest's version or
     hash). filters: how many candidates each filter removed. unshown: kept for a sample of decisions.
-    clicked: label hints of a replay. base: the part of every score that no feature contributes.
+    clicked: label hints of a replay. base: the part of every score that no feature contributes. format: of the record,
+    set by ``encode``. rules: None in format 1, and in replayed decisions, which no policy drew. penalties: MMR's, of
+    the shown items that have a score, as ``Slate.penalty``; empty without diversity.
     """
 
     ranking: str = ""
@@ -95,6 +120,9 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     filters: dict[str, int] = {}
     clicked: list[str] = []
     base: float = 0.0
+    format: int = 1
+    rules: Rules | None = None
+    penalties: list[float] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -103,6 +131,7 @@ _decoder = msgspec.msgpack.Decoder(Decision)
 
 def encode(decision: Decision) -> bytes:
     """MessagePack. Errors: ``TypeError``, ``ValueError`` or ``OverflowError`` for values not of the declared types."""
+    decision.format = FORMAT
     return _encoder.encode(decision)
 
 
@@ -116,9 +145,12 @@ def try_encode(decision: Decision) -> bytes | None:
 
 
 def decode(body: bytes, where: str) -> Decision:
-    """Back from ``encode``. Errors: ``CorruptArtefact`` naming ``where``."""
+    """Back from ``encode``, of this format or an older one. Errors: ``CorruptArtefact`` naming ``where``."""
     try:
-        return _decoder.decode(body)
+        decision = _decoder.decode(body)
+        if decision.format > FORMAT:
+            raise msgspec.DecodeError(f"format {decision.format}")
+        return decision
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptArtefact(
             f"A decision in {where} is whole but unreadable ({error}): it was written by another version of Palate; "
