@@ -54,6 +54,8 @@ SENTENCES: list[tuple[list[str], str]] = [
     (["import", "--dir", "SHOP"], "Missing option '--data'."),
     (["evaluate", "--data", "FOLDER", "--seen", "all"], "--seen 'all' is unknown: use drop, keep or both."),
     (["evaluate", "--data", "FOLDER", "--test", "-3"], "--test '-3' is neither 'all' nor a number of events above 0."),
+    (["evaluate", "--data", "FOLDER", "--dir", "no.palate"], NO_ENGINE),
+    (["evaluate", "--data", "FOLDER", "--out", "FILE"], "--out FILE is a file: name a folder for the reports."),
     (["serve", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
     (
         ["serve", "--dir", "SHOP", "--port", "70000"],
@@ -77,6 +79,7 @@ def test_one_sentence(palate: Palate, shop: Path, folder: Path, arguments: list[
         sentence = sentence.replace(name, str(path))
     done = palate(*arguments)
     assert (done.code, done.err.splitlines()[-1], done.out) == (2, f"palate: {sentence}", "")
+    assert not Path("no.palate").exists()
     as_json = palate(*arguments, "--json")
     assert as_json.code == 2
     assert as_json.json["error"]["message"] == sentence

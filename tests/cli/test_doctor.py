@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,93 @@ def test_something_else_in_the_place_of_the_log(palate: Palate, shop: Path) -> N
     (shop / "events.db").write_text("these are not the events you are looking for" * 200)
     code, found = look(palate, shop, "event log")
     assert (code, found["status"]) == (1, "broken")
+
+
+def remove_log(shop: Path) -> None:
+    for file in shop.glob("events.db*"):
+        file.unlink()
+
+
+def test_a_log_that_is_gone_or_ends_too_early(palate: Palate, shop: Path) -> None:
+    log = shop / "events.db"
+    lost = f"and the snapshot 000000000640 was taken at position 640: events are lost. Restore {log.name} from a backup"
+    remove_log(shop)
+    for what in ("is missing", "is empty"):
+        for _ in range(2):
+            code, found = look(palate, shop, "event log")
+            assert (code, found["status"]) == (1, "broken")
+            assert found["detail"].startswith(f"{log} {what}, {lost}")
+        for command in (["recommend", "u1"], ["models", "list"], ["rebuild"], ["export"], ["serve", "--port", "0"]):
+            done = palate(*command, "--dir", shop)
+            assert (done.code, done.out) == (2, "")
+            assert done.err.startswith(f"palate: {log} {what}, {lost}")
+        log.touch()
+    log.unlink()
+    (shop / "snapshots").rename(shop / "kept")
+    assert palate("models", "list", "--dir", shop).err.startswith(f"palate: There is no engine at {shop}.")
+    (shop.parent / "one").mkdir()
+    (shop.parent / "one" / "events.ndjson").write_text('{"event":"item","item":"a","fields":{"title":"A"}}\n')
+    assert palate("import", "--data", shop.parent / "one", "--dir", shop).code == 0
+    assert look(palate, shop, "event log")[1]["detail"] == "1 events, SQLite finds no damage"
+    for left in (shop / "snapshots").iterdir():
+        shutil.rmtree(left)
+    (shop / "snapshots").rmdir()
+    (shop / "kept").rename(shop / "snapshots")
+    code, found = look(palate, shop, "event log")
+    assert (code, found["status"]) == (1, "broken")
+    assert found["detail"].startswith(f"{log} ends at position 1, {lost}")
+
+
+def test_an_empty_log_without_a_snapshot_is_a_new_one(palate: Palate, shop: Path) -> None:
+    remove_log(shop)
+    shutil.rmtree(shop / "snapshots")
+    (shop / "events.db").touch()
+    code, found = look(palate, shop, "event log")
+    assert (code, found["status"]) == (0, "note")
+    assert palate("recommend", "u1", "--dir", shop).code == 0
+
+
+def test_a_model_of_a_longer_log(palate: Palate, shop: Path) -> None:
+    assert palate("train", "--dir", shop, "--json").code == 0
+    remove_log(shop)
+    shutil.rmtree(shop / "snapshots")
+    (shop.parent / "one").mkdir()
+    (shop.parent / "one" / "events.ndjson").write_text('{"event":"item","item":"a","fields":{"title":"A"}}\n')
+    assert palate("import", "--data", shop.parent / "one", "--dir", shop).code == 0
+    code, found = look(palate, shop, "model")
+    assert (code, found["status"]) == (0, "warning")
+    assert "was trained at position 640, and the log ends at 1" in found["detail"]
+
+
+def test_a_broken_vector_file_is_named_and_mends_itself(palate: Palate, shop: Path) -> None:
+    (file,) = (shop / "vectors").iterdir()
+    good = look(palate, shop, "vectors")[1]
+    assert good["status"] == "ok"
+    file.write_bytes(b"\xa5" * 5000)
+    code, found = look(palate, shop, "vectors")
+    assert (code, found["status"]) == (0, "warning")
+    assert found["detail"].startswith(f"{file} is damaged, or not a vector file of the encoder")
+    assert palate("recommend", "u1", "--query", "tea", "--dir", shop).code == 0
+    assert look(palate, shop, "vectors")[1]["status"] == "ok"
+    assert file.with_name(file.name + ".broken").read_bytes() == b"\xa5" * 5000
+
+
+def test_a_weight_of_a_type_that_looks_mistyped(palate: Palate, shop: Path) -> None:
+    (shop / "palate.toml").write_text("[weights]\nclik = 3\ntaste = 2\n")
+    code, found = look(palate, shop, "configuration")
+    assert (code, found["status"]) == (0, "warning")
+    assert "weights.clik" in found["detail"]
+    assert "weights.click" in found["mend"]
+
+
+def test_hints_can_be_pasted_into_a_shell(palate: Palate, tmp_path: Path, shop: Path) -> None:
+    spaced = tmp_path / "my shop.palate"
+    hint = f"palate import --data movies --dir '{spaced}'"
+    assert hint in " ".join(palate("recommend", "u1", "--dir", spaced).err.split())
+    assert hint in look(palate, spaced, "directory")[1]["mend"]
+    shop.rename(spaced)
+    assert look(palate, spaced, "model")[1]["mend"] == f"Run: palate train --dir '{spaced}'"
+    assert f"palate train --dir '{spaced}'" in palate("models", "list", "--dir", spaced).out
 
 
 def test_a_damaged_model(palate: Palate, shop: Path) -> None:

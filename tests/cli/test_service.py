@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Generator
@@ -66,11 +67,31 @@ def test_errors_of_the_service_are_sentences(palate: Palate, shop: Path) -> None
 
 
 def test_what_needs_the_directory_says_who_holds_it(palate: Palate, shop: Path, folder: Path) -> None:
-    with serving(shop) as (_, process):
+    with serving(shop) as (url, process):
         for command in (["import", "--data", folder], ["rebuild"], ["export"]):
             done = palate(*command, "--dir", shop)
             assert done.code == 2
-            assert f"{shop} is in use by process {process.pid}" in done.err
+            end = f"; or send the events to {url}/v1/events." if command[0] == "import" else "."
+            assert done.err.endswith(
+                f"{shop} is in use by process {process.pid}, the service at {url}, and this command needs it for "
+                f"itself: stop the service (kill {process.pid}), run the command, and start the service again{end}\n"
+            )
+
+
+def test_a_port_that_is_taken(palate: Palate, shop: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = palate("serve", "--dir", shop, "--port", port)
+    assert (done.code, done.err) == (
+        2,
+        f"palate: Palate can't listen on 127.0.0.1:{port} (Address already in use): choose another port "
+        "(--port 0 takes any that is free), or stop what listens there.\n",
+    )
+    done = palate("serve", "--dir", "new.palate", "--host", "no.such.host.invalid", "--port", 1, "--json")
+    assert done.code == 2
+    assert not Path("new.palate").exists()
 
 
 def test_a_key_is_needed_where_keys_are_set(palate: Palate, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

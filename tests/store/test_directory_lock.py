@@ -39,7 +39,7 @@ def test_another_process_is_named_and_its_death_frees_the_directory(tmp_path: Pa
     child = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stdout.readline() == b"held\n"
-    with pytest.raises(Locked, match=rf"is in use by process {child.pid}: stop it, or talk to its HTTP service"):
+    with pytest.raises(Locked, match=rf"is in use by process {child.pid}: wait until it has ended or stop it; if it"):
         DirectoryLock(tmp_path)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()

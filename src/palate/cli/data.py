@@ -50,7 +50,7 @@ def import_(
     out = Out(json_)
     with out.progress() as bars:
         dataset = datasets.load(data, mapping, bars)
-        with engine_of(directory, create=True) as engine:
+        with engine_of(directory, create=True, instead="; or send the events to {url}/v1/events") as engine:
             totals = feed(engine, dataset, bars)
     out.result({"report": dataset.report.to_dict(), **totals})
     for line in dataset.report.sentences():

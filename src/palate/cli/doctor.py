@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import os
 import platform
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 import typer
@@ -22,9 +23,10 @@ from rich.text import Text
 from palate import config
 from palate.cli.console import JsonOption, LangOption, Out, row, table
 from palate.cli.messages import say
-from palate.cli.target import DEFAULT_DIR, DirOption, service_of
+from palate.cli.target import DEFAULT_DIR, DirOption, quoted, service_of
 from palate.config import Settings
 from palate.errors import PalateError
+from palate.opening import check_log
 
 Status = Literal["ok", "note", "warning", "broken"]
 
@@ -165,7 +167,7 @@ def _kernel_cache() -> Check:
         )
     mode = stat.S_IMODE(path.lstat().st_mode)
     if mode != 0o700:
-        return Check("compiled kernels", "broken", f"{path} has mode {mode:04o}", f"Run: chmod 700 {path}")
+        return Check("compiled kernels", "broken", f"{path} has mode {mode:04o}", f"Run: chmod 700 {quoted(path)}")
     return Check("compiled kernels", "ok", f"{path} (mode 0700)")
 
 
@@ -175,6 +177,15 @@ def _configuration(directory: Path) -> tuple[Settings, Check]:
         settings = config.load(directory if directory.is_dir() else None)
     except PalateError as error:
         return Settings(), Check("configuration", "broken", error.message, f"Correct or remove that key in {file}.")
+    for name in settings.weights:
+        near = difflib.get_close_matches(name, list(config.DEFAULT_WEIGHTS), 1, 0.75)
+        if near and name not in config.DEFAULT_WEIGHTS:
+            return settings, Check(
+                "configuration",
+                "warning",
+                f"{file}: weights.{name} is the weight of events of the type {name!r}, which Palate doesn't know",
+                f"If you mean {near[0]!r}, call it weights.{near[0]}; a type of your own may stay.",
+            )
     source = str(file) if file.is_file() else "defaults"
     names = [name for name in os.environ if name.startswith("PALATE_")]
     return settings, Check("configuration", "ok", ", ".join([source, *sorted(names)]))
@@ -203,7 +214,12 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
         yield Check("directory", "broken", f"{directory} is a file", "Name a directory with --dir.")
         return
     if not (directory / "events.db").exists():
-        yield Check("directory", "note", f"no engine at {directory} yet", say("no_directory", path=directory))
+        try:
+            check_log(directory)
+        except PalateError as error:
+            yield Check("event log", "broken", error.message, _MENDS["event log"].format(path=quoted(directory)))
+            return
+        yield Check("directory", "note", f"no engine at {directory} yet", say("no_directory", path=quoted(directory)))
         return
     yield _space(directory)
     yield _lock(directory)
@@ -211,12 +227,13 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
         ("event log", _log),
         ("snapshot", _snapshot),
         ("model", _model),
+        ("vectors", _vectors),
     ]
     for name, look in checks:
         try:
             yield look(directory, settings)
         except PalateError as error:
-            yield Check(name, "broken", error.message, _MENDS[name].format(path=directory))
+            yield Check(name, "broken", error.message, _MENDS[name].format(path=quoted(directory)))
         except OSError as error:
             yield Check(name, "broken", f"{error.filename}: {error.strerror}", "Check the owner and mode of that file.")
 
@@ -225,6 +242,7 @@ _MENDS = {
     "event log": "Stop what writes to {path}, and restore events.db from a backup or from the output of palate export.",
     "snapshot": "Run: palate rebuild --dir {path}",
     "model": "Run: palate models rollback --dir {path}, or palate train --dir {path}",
+    "vectors": "Check the disk, the owner and the mode of {path}/vectors.",
 }
 
 
@@ -267,28 +285,35 @@ def _lock(directory: Path) -> Check:
 def _log(directory: Path, settings: Settings) -> Check:
     import apsw
 
+    from palate.opening import log_lost
+    from palate.state import snapshot
     from palate.store import open_store
 
-    store = open_store(directory / "events.db", read_only=True)
-    try:
-        seq, count = store.seq, store.count()
-    finally:
-        store.close()
+    check_log(directory)
+    file = directory / "events.db"
+    if not file.stat().st_size:
+        return Check("event log", "note", "events.db is empty: nothing was ever stored in it")
+    taken = snapshot.available(directory / "snapshots")  # before the log: a service may be writing both
+    open_store(file, read_only=True).close()
+    mend = _MENDS["event log"].format(path=quoted(directory))
     try:
         # Not SQLITE_OPEN_READONLY: after a crash even a reader has to recover the write-ahead log's index.
-        connection = apsw.Connection(str(directory / "events.db"), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             connection.pragma("query_only", 1)
             answers = [str(line[0]) for line in connection.execute("PRAGMA quick_check(3)")]
+            counted = connection.execute("SELECT count(*), coalesce(max(seq), 0) FROM event").fetchall()[0]
         finally:
             connection.close()
-    except apsw.Error as error:
-        answers = [str(error)]
-    mend = _MENDS["event log"].format(path=directory)
+    except (apsw.Error, UnicodeDecodeError) as error:
+        return Check("event log", "broken", f"events.db is damaged: {error}", mend)
     if answers != ["ok"]:
         return Check("event log", "broken", f"events.db is damaged: {'; '.join(answers)}", mend)
+    count, seq = cast("tuple[int, int]", counted)
     if seq != count:
         return Check("event log", "broken", f"{count:,} events, but the last position is {seq:,}", mend)
+    if taken and int(taken[-1].name) > seq:
+        raise log_lost(directory, f"ends at position {seq:,}")
     return Check("event log", "ok", f"{count:,} events, SQLite finds no damage")
 
 
@@ -302,16 +327,40 @@ def _snapshot(directory: Path, settings: Settings) -> Check:
     try:
         snapshot.read(newest, settings)
     except PalateError as error:
-        return Check("snapshot", "warning", error.message, _MENDS["snapshot"].format(path=directory))
+        return Check("snapshot", "warning", error.message, _MENDS["snapshot"].format(path=quoted(directory)))
     return Check("snapshot", "ok", newest.name)
 
 
 def _model(directory: Path, settings: Settings) -> Check:
+    from palate.store import open_store
     from palate.train import artefact
 
     models = directory / "models"
     version = artefact.active(models) if models.is_dir() else None
+    train = f"palate train --dir {quoted(directory)}"
     if version is None:
-        return Check("model", "note", "none: the linear blend answers", f"Run: palate train --dir {directory}")
-    artefact.load(models / version)
+        return Check("model", "note", "none: the linear blend answers", f"Run: {train}")
+    position = artefact.load(models / version).manifest.log_position
+    store = open_store(directory / "events.db", read_only=True)
+    try:
+        end = store.seq
+    finally:
+        store.close()
+    if position > end:
+        detail = f"{version} was trained at position {position:,}, and the log ends at {end:,}: it is not the same log"
+        return Check("model", "warning", detail, f"Restore events.db from a backup, or run: {train}")
     return Check("model", "ok", f"{version} is active, its checksums hold")
+
+
+def _vectors(directory: Path, settings: Settings) -> Check:
+    from palate.language import make_encoder
+    from palate.language.cache import examine
+
+    encoder = make_encoder(settings.language.encoder, settings.language.threads)
+    try:
+        kept, wrong = examine(directory / "vectors", encoder)
+    except FileNotFoundError:
+        return Check("vectors", "note", f"none of {encoder.name} yet: texts are encoded as they come")
+    if wrong:
+        return Check("vectors", "warning", wrong, "The next command that opens the directory mends it by itself.")
+    return Check("vectors", "ok", f"{kept:,} texts encoded by {encoder.name}")

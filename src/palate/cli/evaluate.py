@@ -11,6 +11,7 @@ import typer
 from palate.cli.console import JsonOption, LangOption, Out
 from palate.cli.data import DataOption, MappingOption
 from palate.cli.messages import language, say
+from palate.cli.target import existing
 from palate.errors import InvalidInput
 from palate.evaluate import SeenMode, to_json
 
@@ -49,6 +50,10 @@ def evaluate(
     from palate.evaluate import evaluate as judge
     from palate.evaluate import report
 
+    if directory is not None:
+        existing(directory)
+    if to is not None and to.exists() and not to.is_dir():
+        raise InvalidInput(f"--out {to} is a file: name a folder for the reports.", "out")
     modes = _modes(seen)
     count = _count(test)
     out = Out(json_)

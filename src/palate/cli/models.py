@@ -9,7 +9,7 @@ from rich.table import Table
 
 from palate.cli.console import JsonOption, LangOption, Out, moment, number, row, table
 from palate.cli.messages import say
-from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, service_of, target
+from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, quoted, service_of, target
 from palate.errors import InvalidInput
 from palate.types import ModelInfo
 
@@ -80,7 +80,7 @@ def list_(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: L
     if found:
         out.show(_table(found))
     else:
-        out.say("no_models", path=directory)
+        out.say("no_models", path=quoted(directory))
 
 
 @app.command("activate")

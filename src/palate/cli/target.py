@@ -9,8 +9,9 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
@@ -20,7 +21,8 @@ import typer
 
 from palate import wire
 from palate.cli.messages import say
-from palate.errors import ConfigError, InvalidInput, NotFound, PalateError, Unavailable
+from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
+from palate.opening import check_log
 from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
 
 if TYPE_CHECKING:
@@ -200,22 +202,53 @@ def _alive(pid: int) -> bool:
     return True
 
 
+def quoted(path: Path) -> str:
+    """``path`` as a shell takes it, for the commands in hints."""
+    return shlex.quote(str(path))
+
+
 def existing(path: Path) -> Path:
-    """``path``, which must be an engine's directory. Errors: ``NotFound``, ``ConfigError``."""
+    """``path``, which must be an engine's directory.
+
+    Errors: ``NotFound``; ``ConfigError`` for a file; ``CorruptArtefact`` where the log of an engine is gone.
+    """
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; an engine lives in a directory.", "--dir")
     if not (path / "events.db").is_file():
-        raise NotFound(say("no_directory", path=path), "--dir")
+        check_log(path)
+        raise NotFound(say("no_directory", path=quoted(path)), "--dir")
     return path
 
 
 @contextmanager
-def engine_of(path: Path, create: bool = False) -> Generator[Engine]:
-    """The engine of ``path``, opened and closed. Errors: those of ``existing`` unless ``create``, and ``Locked``."""
+def engine_of(path: Path, create: bool = False, instead: str = "") -> Generator[Engine]:
+    """The engine of ``path``, opened and closed. ``instead``: what to do while a service, at ``{url}``, holds it.
+
+    Errors: those of ``existing`` unless ``create``, and ``Locked``, which says how to go on.
+    """
     import palate
 
-    with palate.open(path if create else existing(path)) as engine:
+    try:
+        engine = palate.open(path if create else existing(path))
+    except Locked as error:
+        service, holder = service_of(path), holder_of(path)
+        if service is None:
+            raise
+        raise Locked(
+            f"{path} is in use by process {holder}, the service at {service.url}, and this command needs it for "
+            f"itself: stop the service (kill {holder}), run the command, and start the service again"
+            f"{instead.format(url=service.url)}.",
+            error.where,
+        ) from None
+    with engine:
         yield engine
+
+
+def holder_of(path: Path) -> str:
+    """The process id in the lock file of ``path``; ``unknown`` where there is none."""
+    with suppress(OSError):
+        return (path / "LOCK").read_bytes()[:32].decode("ascii", "replace").strip() or "unknown"
+    return "unknown"
 
 
 @contextmanager

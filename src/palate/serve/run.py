@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
 import socket
@@ -79,10 +80,14 @@ def bind(settings: config.ServeSettings) -> socket.socket:
         listener.bind((settings.host.strip("[]"), settings.port))
     except (OSError, OverflowError) as error:
         listener.close()
-        raise ConfigError(
-            f"Palate can't listen on {settings.host}:{settings.port} ({error}): "
-            "choose another --port, or stop what listens there."
-        ) from None
+        where, number = f"{settings.host}:{settings.port}", getattr(error, "errno", None)
+        why = getattr(error, "strerror", None) or error
+        mend = "--host takes an address of this machine"
+        if number == errno.EADDRINUSE:
+            mend = "choose another port (--port 0 takes any that is free), or stop what listens there"
+        elif number in (errno.EACCES, errno.EPERM) or isinstance(error, OverflowError):
+            mend = "choose another --port, from 1024 to 65535"
+        raise ConfigError(f"Palate can't listen on {where} ({why}): {mend}.", "port") from None
     return listener
 
 

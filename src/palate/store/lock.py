@@ -70,4 +70,7 @@ def _held(directory: str, holder: str) -> str:
             "from both places."
         )
     who = f"process {holder}" if holder.isdigit() else "another process"
-    return f"{directory} is in use by {who}: stop it, or talk to its HTTP service instead of opening the directory."
+    return (
+        f"{directory} is in use by {who}: wait until it has ended or stop it; if it is a service, talk to it over HTTP "
+        "instead of opening the directory."
+    )
