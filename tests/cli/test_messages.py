@@ -38,5 +38,7 @@ def test_the_environment_chooses(environment: dict[str, str], language: str) -> 
 def test_an_unknown_stage_keeps_its_name() -> None:
     messages.choose("zh")
     assert messages.stage("encode") == "编码文本"
-    assert messages.stage("downloading movies.zip") == "downloading movies.zip"
+    assert messages.stage("downloading movies.zip") == "下载 movies.zip"
+    assert messages.stage("palate: encode") == "palate：编码文本"
+    assert messages.stage("polishing x") == "polishing x"
     messages.choose(None)

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -123,3 +124,20 @@ def test_a_new_key_is_shown_once_with_its_hash(palate: Palate, shop: Path) -> No
     assert hashlib.sha256(made["key"].encode()).hexdigest() == made["sha256"]
     people = palate("serve", "--new-key", "--dir", shop).out
     assert "[serve]\n  keys = [" in people
+
+
+def test_the_demo_opens_the_dashboard_on_its_person(shop: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from palate.cli.console import Out; from palate.cli.serve import run; "
+        "run(Path(sys.argv[1]), None, 0, Out(False), 'u&1 é')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", program, str(shop)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    address = next(part for part in line.split() if part.startswith("http"))
+    assert parse_qs(urlsplit(address).query) == {"user": ["u&1 é"]}
+    assert urlsplit(address).path == "/"

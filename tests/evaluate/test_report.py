@@ -57,6 +57,16 @@ def test_the_table_holds_every_system_and_marks_the_best(result):
     assert f"{report.number(value.low)}–{report.number(value.high)}" in text
 
 
+def test_the_table_speaks_chinese(result):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(report.render_table(result, chinese=True))
+    text = console.file.getvalue()
+    for name in ("随机", "全时段热门", "系统", "逐个评测", "命中率@10", "NDCG@10"):
+        assert name in text
+    for name in ("Random", "Popular", "system", "successive", "Hit rate"):
+        assert name not in text
+
+
 def test_the_page_stands_alone_and_closes_its_tags(result):
     html = report.render_html(result)
     page = Page(html)

@@ -16,7 +16,8 @@ import typer
 import palate
 from palate.cli import data, demo, doctor, evaluate, models, ranking, serve
 from palate.cli.console import LangOption
-from palate.cli.messages import say
+from palate.cli.messages import Language, choose, say
+from palate.cli.translation import local, translate_help
 from palate.errors import PalateError
 
 app = typer.Typer(
@@ -62,8 +63,11 @@ def _top(
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code. What goes wrong becomes one sentence on stderr."""
     json = "--json" in arguments
+    choose(_asked(arguments))
+    command = typer.main.get_command(app)
+    translate_help(command)
     try:
-        code = app(list(arguments), prog_name="palate", standalone_mode=False)
+        code = command.main(list(arguments), prog_name="palate", standalone_mode=False)
     except typer.TyperException as error:
         return _fail(error.format_message().rstrip(".") + ".", "usage", None, json)
     except PalateError as error:
@@ -79,9 +83,19 @@ def run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _asked(arguments: Sequence[str]) -> Language | None:
+    """The language that ``--lang`` asks for: help and usage errors need it before the options are read."""
+    for at, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        if name == "--lang":
+            value = value or "".join(arguments[at + 1 : at + 2])
+            return "zh" if value == "zh" else "en" if value == "en" else None
+    return None
+
+
 def _fail(message: str, code: str, where: str | None, json: bool) -> int:
     sentence = " ".join(message.split())
-    sys.stderr.write(f"palate: {sentence}\n")
+    sys.stderr.write(f"{say('failed', error=local(sentence))}\n")
     if json:
         body = {"error": {"code": code, "message": sentence, "where": where}}
         sys.stdout.write(msgspec.json.encode(body).decode() + "\n")

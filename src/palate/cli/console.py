@@ -158,7 +158,7 @@ class Bars:
             self._bars.update(self._tasks[name], completed=done or 1, total=done or 1)
         else:
             seconds = time.monotonic() - self._started[name]
-            self._console.print(f"{stage(name)}: {done:,}, {seconds:.1f} s", markup=False)
+            self._console.print(say("stage_done", stage=stage(name), done=done, seconds=seconds), markup=False)
 
 
 def table(title: str, *columns: str | tuple[str, str], caption: str | None = None) -> Table:

@@ -14,6 +14,7 @@ import typer
 
 from palate.cli.console import Bars, JsonOption, LangOption, Out, peak_memory_mb
 from palate.cli.target import DEFAULT_DIR, DirOption, engine_of
+from palate.cli.translation import local
 from palate.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def import_(
             totals = feed(engine, dataset, bars)
     out.result({"report": dataset.report.to_dict(), **totals})
     for line in dataset.report.sentences():
-        out.show(line)
+        out.show(local(line))
     out.say(
         "imported",
         accepted=totals["accepted"],

@@ -17,6 +17,7 @@ from palate.cli.data import feed
 from palate.cli.messages import say
 from palate.cli.ranking import ranking_table
 from palate.cli.target import DirOption
+from palate.cli.translation import word
 from palate.errors import Conflict, InvalidInput
 from palate.types import HistoryEntry, Interaction, RankedItem, Ranking, RankRequest, RecommendRequest, TrainReport
 
@@ -130,7 +131,7 @@ def demo(
         return
     from palate.cli.serve import run
 
-    run(directory, None, port, out)
+    run(directory, None, port, out, story.user)
 
 
 def _clear(directory: Path) -> None:
@@ -296,7 +297,7 @@ def _show(
     )
     for entry in story.history:
         name = entry.get("title") or entry["item"]
-        row(past, moment(entry["timestamp"]), entry["type"], name, _plain(entry["value"]))
+        row(past, moment(entry["timestamp"]), word("type", entry["type"]), name, _plain(entry["value"]))
     out.show(past)
     out.show(ranking_table(before, say("title.before"), engine.title, _SHOWN))
     out.say("demo.event", user=story.user, title=story.event["title"] or story.event["item"])
@@ -321,7 +322,7 @@ def _moved_table(moved: list[Move], after: list[Place]) -> Any:
             titles = {place.id: place.title or place.id for place in after}
             text = say("demo.overtaken", by=", ".join(titles[name] for name in move.overtaken_by[:3]))
         else:
-            text = ", ".join(f"{source.feature} {source.part:+.3f}" for source in move.because[:3])
+            text = ", ".join(f"{word('feature', source.feature)} {source.part:+.3f}" for source in move.because[:3])
         value = move.because[0].part if move.because and not move.overtaken_by else 0.0
         row(made, move.title or move.id, f"{move.from_ or '–'} → {move.to or '–'}", text, bar(value, largest))
     return made

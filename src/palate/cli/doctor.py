@@ -24,6 +24,7 @@ from palate import config
 from palate.cli.console import JsonOption, LangOption, Out, row, table
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, quoted, service_of
+from palate.cli.translation import local
 from palate.config import Settings
 from palate.errors import PalateError
 from palate.opening import check_log
@@ -77,7 +78,7 @@ def doctor(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: 
     made = table(say("title.doctor"), "", say("col.check"), say("col.detail"), say("col.mend"))
     for check in found.checks:
         sign, style = _SIGNS[check.status]
-        row(made, Text(sign, style=style), check.name, check.detail, check.mend)
+        row(made, Text(sign, style=style), local(check.name), local(check.detail), local(check.mend))
     out.show(made)
     broken = sum(check.status == "broken" for check in found.checks)
     warnings = sum(check.status == "warning" for check in found.checks)

@@ -68,7 +68,7 @@ def evaluate(
         _write(written[1], report.render_html(result).encode())
         out.note(say("evaluated", json=written[0], html=written[1]))
     out.result(result)
-    out.show(report.render_table(result), whole=True)
+    out.show(report.render_table(result, chinese=language() == "zh"), whole=True)
     for english, chinese in report.sentences(result):
         out.show(chinese if language() == "zh" else english)
 

@@ -1,7 +1,7 @@
 """What the command line says to people, in English and Chinese: one catalogue, ``say(key, …)`` reads it.
 
 The language is ``--lang``, else the environment's (``LC_ALL``, ``LC_MESSAGES``, ``LANG``: Chinese where it starts with
-``zh``), else English. Errors that the engine raises are English sentences; ``--json`` output is never translated.
+``zh``), else English. What the engine and the data sets say is English and translated by ``palate.cli.translation``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "There is no engine at {path}. Make one with: palate import --data movies --dir {path}",
         "{path} 处没有引擎。请先创建：palate import --data movies --dir {path}",
     ),
+    "usage": ("Usage: ", "用法："),
+    "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),
     "through_service": ("(answered by the service at {url})", "（由 {url} 处的服务应答）"),
     "not_a_pair": ("--context {text!r} is not of the form name=value.", "--context {text!r} 不是 名称=值 的形式。"),
     "bad_filter": ("--filter is not a JSON object: {error}.", "--filter 不是 JSON 对象：{error}。"),
+    "is_a": ("{text!r} is a {kind}", "{text!r} 的类型是 {kind}"),
     "need_subject": (
         "Name a user, or an anonymous visitor with --session.",
         "请给出用户，或用 --session 给出匿名访客。",
@@ -32,6 +35,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "接收 {accepted:,} 个事件（重复 {duplicates:,}，拒绝 {rejected:,}），用时 {seconds:.1f} 秒："
         "每秒 {rate:,.0f} 个，内存峰值 {memory:,.0f} MB",
     ),
+    "stage_done": ("{stage}: {done:,}, {seconds:.1f} s", "{stage}：{done:,}，{seconds:.1f} 秒"),
+    "colon": (": ", "："),
+    "stage.ingesting": ("ingesting", "导入"),
+    "stage.choosing": ("choosing", "选择参数"),
+    "stage.reading": ("reading {what}", "读取 {what}"),
+    "stage.downloading": ("downloading {what}", "下载 {what}"),
     "stage.read": ("reading the data", "读取数据"),
     "stage.import": ("importing", "导入"),
     "stage.load": ("loading the engine", "载入引擎"),
@@ -191,4 +200,10 @@ def say(key: str, **values: object) -> str:
 
 def stage(name: str) -> str:
     """The name of a stage of work, translated where the catalogue knows it."""
-    return say(f"stage.{name}") if f"stage.{name}" in MESSAGES else name
+    if f"stage.{name}" in MESSAGES:
+        return say(f"stage.{name}")
+    system, _, part = name.partition(": ")
+    if part:
+        return f"{system}{say('colon')}{stage(part)}"
+    verb, _, what = name.partition(" ")
+    return say(f"stage.{verb}", what=what) if what and f"stage.{verb}" in MESSAGES else name

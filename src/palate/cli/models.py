@@ -10,6 +10,7 @@ from rich.table import Table
 from palate.cli.console import JsonOption, LangOption, Out, moment, number, row, table
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, quoted, service_of, target
+from palate.cli.translation import local, word
 from palate.errors import InvalidInput
 from palate.types import ModelInfo
 
@@ -49,10 +50,15 @@ def train(
     seconds = report.seconds.get("total", sum(report.seconds.values()))
     state = say("active") if report.activated else say("inactive", version=report.version)
     out.say(
-        "trained", version=report.version, kind=report.kind, decisions=report.decisions, seconds=seconds, state=state
+        "trained",
+        version=report.version,
+        kind=word("kind", report.kind),
+        decisions=report.decisions,
+        seconds=seconds,
+        state=state,
     )
     if report.note:
-        out.note(report.note)
+        out.note(local(report.note))
     made = table("", say("col.metrics"), ("", "right"))
     for name, value in report.metrics.items():
         row(made, name, number(value))
@@ -60,7 +66,7 @@ def train(
 
 
 @app.callback(invoke_without_command=True)
-def _models(context: typer.Context) -> None:
+def _models(context: typer.Context, lang: LangOption = None) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -123,5 +129,5 @@ def _table(models: list[ModelInfo]) -> Table:
     for model in models:
         own = {name: value for name, value in model.metrics.items() if "." not in name} or model.metrics
         metrics = "  ".join(f"{name} {number(value)}" for name, value in own.items())
-        row(made, "●" if model.active else "", model.version, model.kind, moment(model.created), metrics)
+        row(made, "●" if model.active else "", model.version, word("kind", model.kind), moment(model.created), metrics)
     return made

@@ -12,6 +12,7 @@ from rich.table import Table
 from palate.cli.console import JsonOption, LangOption, Out, bar, joined, number, row, table
 from palate.cli.messages import MESSAGES, language, say
 from palate.cli.target import DEFAULT_DIR, DirOption, target
+from palate.cli.translation import word
 from palate.errors import InvalidInput
 from palate.types import (
     Candidate,
@@ -135,7 +136,7 @@ def _answer(request: RecommendRequest, directory: Any, json_: bool) -> None:
         if not json_:
             out.note(say("stages", model=found.model, as_of=found.as_of, ms=milliseconds))
             if found.degraded:
-                out.note(say("degraded", what=", ".join(found.degraded)))
+                out.note(say("degraded", what=", ".join(word("degraded", what) for what in found.degraded)))
             if place.url:
                 out.note(say("through_service", url=place.url))
 
@@ -187,7 +188,7 @@ def _filter(text: str | None) -> dict[str, Any] | None:
     except ValueError as error:
         raise InvalidInput(say("bad_filter", error=error), "filter") from None
     if not isinstance(read, dict):
-        raise InvalidInput(say("bad_filter", error=f"{text[:40]!r} is a {type(read).__name__}"), "filter")
+        raise InvalidInput(say("bad_filter", error=say("is_a", text=text[:40], kind=type(read).__name__)), "filter")
     return cast("dict[str, Any]", read)
 
 
@@ -237,5 +238,12 @@ def explanation_table(found: Explanation, titled: Title) -> Table:
     largest = max((abs(c.contribution) for c in found.contributions), default=0.0)
     for c in sorted(found.contributions, key=lambda c: -abs(c.contribution)):
         sources = joined([titled(source.item) or source.item for source in c.sources])
-        row(made, c.feature, number(c.value), f"{c.contribution:+.4f}", bar(c.contribution, largest), sources)
+        row(
+            made,
+            word("feature", c.feature),
+            number(c.value),
+            f"{c.contribution:+.4f}",
+            bar(c.contribution, largest),
+            sources,
+        )
     return made

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 import msgspec
 import typer
@@ -52,9 +53,11 @@ def serve(
     run(directory, host, port, out)
 
 
-def run(directory: Path, host: str | None, port: int | None, out: Out) -> None:
-    """Serve until a signal stops it, and say where once it answers. Leaves the address in ``service.json`` meanwhile,
-    for the commands of other processes."""
+def run(directory: Path, host: str | None, port: int | None, out: Out, user: str | None = None) -> None:
+    """Serve until a signal stops it, and say where once it answers: the dashboard, of ``user`` where one is given.
+
+    Leaves the address in ``service.json`` meanwhile, for the commands of other processes.
+    """
     from palate import serve as service
 
     note = directory / "service.json"
@@ -62,7 +65,7 @@ def run(directory: Path, host: str | None, port: int | None, out: Out) -> None:
     def announce(url: str) -> None:
         note.write_bytes(msgspec.json.encode({"url": url, "pid": os.getpid()}))
         out.result({"url": url, "directory": str(directory)})
-        out.say("serve.at", path=directory, url=url)
+        out.say("serve.at", path=directory, url=url if user is None else f"{url}/?{urlencode({'user': user})}")
 
     try:
         service.serve(directory, host, port, announce=announce)

@@ -52,18 +52,23 @@ SLICES: dict[str, tuple[str, str]] = {
 _SHORT = ("ndcg", "mrr", "hit_rate", "precision", "f1", "coverage", "novelty", "diversity")
 
 
-def render_table(result: EvaluationResult, metrics: Sequence[str] = _SHORT) -> RichTable:
+def render_table(result: EvaluationResult, metrics: Sequence[str] = _SHORT, chinese: bool = False) -> RichTable:
     """A table for a terminal: a row for each system in each ``seen``; the best of each column is bold.
 
+    ``chinese``: names and headings in Chinese instead of English; metrics with a name that everybody uses keep it.
     Intervals stand under NDCG alone, so that the table fits; all of them are in the JSON and the HTML.
     """
     k = int(result.protocol["k"])
-    title = f"{result.protocol['data']}: successive, {result.protocol['test_window_events']} events in the test window"
+    data, count = result.protocol["data"], result.protocol["test_window_events"]
+    title = f"{data}: successive, {count} events in the test window"
+    if chinese:
+        title = f"{data}：逐个评测，测试窗口有 {count} 个事件"
     table = RichTable(title=title, title_justify="left")
-    table.add_column("seen")
-    table.add_column("system")
+    table.add_column("接触过的" if chinese else "seen")
+    table.add_column("系统" if chinese else "system")
     for metric in metrics:
-        table.add_column(f"{LABELS[metric][0]}@{k}", justify="right")
+        label = LABELS[metric][chinese and metric not in ("ndcg", "mrr")]
+        table.add_column(f"{label}@{k}", justify="right")
     modes = [str(mode) for mode in result.protocol["seen"]]
     for mode in modes:
         best = {metric: _best(result.systems, mode, metric) for metric in metrics}
@@ -75,7 +80,7 @@ def render_table(result: EvaluationResult, metrics: Sequence[str] = _SHORT) -> R
                 if metric == "ndcg" and estimate.low is not None:
                     text += f"\n{number(estimate.low)}–{number(estimate.high)}"
                 cells.append(Text(text, style="bold" if name == best[metric] else ""))
-            table.add_row(Text(mode), Text(SYSTEMS.get(name, (name, name))[0]), *cells)
+            table.add_row(Text(mode), Text(SYSTEMS.get(name, (name, name))[chinese]), *cells)
         table.add_section()
     return table
 

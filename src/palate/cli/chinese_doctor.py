@@ -1,0 +1,88 @@
+"""Chinese for what ``palate doctor`` finds, by template like ``palate.cli.chinese``."""
+
+from __future__ import annotations
+
+DOCTOR: dict[str, str] = {
+    # what is looked at
+    "python": "Python",
+    "packages": "软件包",
+    "extra {name}": "可选 {name}",
+    "compiled kernels": "编译的内核",
+    "configuration": "配置",
+    "encoder": "编码器",
+    "directory": "目录",
+    "lock": "锁",
+    "event log": "事件日志",
+    "snapshot": "快照",
+    "model": "模型",
+    "vectors": "向量",
+    # what was found
+    "missing: {names}": "缺少：{names}",
+    "not installed: {names}": "未安装：{names}",
+    "the movies and grocery data sets, and Parquet ({names})": "数据集 movies 和 grocery，以及 Parquet（{names}）",
+    "plots on the dashboard and in evaluation reports ({names})": "仪表盘和评测报告中的图（{names}）",
+    "the tests and checks of Palate itself ({names})": "Palate 自身的测试和检查（{names}）",
+    "no private directory for compiled code: kernels are compiled again in every process, which takes seconds": (
+        "没有存放编译代码的私有目录：每个进程都要重新编译内核，耗时数秒"
+    ),
+    "{path} has mode {mode}": "{path} 的权限是 {mode}",
+    "{path} (mode 0700)": "{path}（权限 0700）",
+    "{file}: weights.{name} is the weight of events of the type {kind}, which Palate doesn't know": (
+        "{file}：weights.{name} 是事件类型 {kind} 的权重，Palate 不认识这种类型"
+    ),
+    "defaults": "默认值",
+    "defaults, {names}": "默认值，{names}",
+    "{name} can't be loaded: {error}": "无法载入 {name}：{error}",
+    "{name} gave vectors of shape {shape}": "{name} 给出的向量形状为 {shape}",
+    "{name}, {dim} dimensions, loaded and encoded in {seconds} s": "{name}，{dim} 维，载入并编码用时 {seconds} 秒",
+    "{path} is a file": "{path} 是文件",
+    "no engine at {path} yet": "{path} 处还没有引擎",
+    "{path}, {free} GiB free": "{path}，剩余 {free} GiB",
+    "{path} is not writable": "{path} 不可写",
+    "free": "空闲",
+    "held by process {pid}": "被进程 {pid} 占用",
+    "held by the service at {url} (process {pid}), which answers": "被 {url} 处的服务（进程 {pid}）占用，服务应答正常",
+    "events.db is empty: nothing was ever stored in it": "events.db 是空的：从未存入过内容",
+    "events.db is damaged: {detail}": "events.db 已损坏：{detail}",
+    "{count} events, but the last position is {seq}": "{count} 个事件，但最后的位置是 {seq}",
+    "{count} events, SQLite finds no damage": "{count} 个事件，SQLite 未发现损坏",
+    "none: the state is folded from the whole log at start": "没有：启动时由整个日志生成状态",
+    "none: the linear blend answers": "没有：由线性混合应答",
+    "{version} was trained at position {position}, and the log ends at {end}: it is not the same log": (
+        "{version} 训练时日志位置为 {position}，而日志止于 {end}：不是同一份日志"
+    ),
+    "{version} is active, its checksums hold": "{version} 已启用，校验和一致",
+    "none of {name} yet: texts are encoded as they come": "还没有 {name} 的向量：文本到来时再编码",
+    "{count} texts encoded by {name}": "{count} 段文本已由 {name} 编码",
+    # how to mend it
+    "Install Python 3.11 or newer.": "请安装 Python 3.11 或更新版本。",
+    "For {reason}: pip install 'palate[{extra}]'": "用于{reason}：pip install 'palate[{extra}]'",
+    "the movies and grocery data sets, and Parquet": "数据集 movies 和 grocery，以及 Parquet",
+    "plots on the dashboard and in evaluation reports": "仪表盘和评测报告中的图",
+    "the tests and checks of Palate itself": "Palate 自身的测试和检查",
+    "Let PALATE_CACHE_DIR name a writable directory that you own.": "让 PALATE_CACHE_DIR 指向一个属于你且可写的目录。",
+    "Correct or remove that key in {file}.": "请更正或删除 {file} 中的这个键。",
+    "If you mean {near}, call it weights.{name}; a type of your own may stay.": (
+        "如果指的是 {near}，请改为 weights.{name}；若是你自己的类型，可以保留。"
+    ),
+    "Run: pip install --upgrade palate; or set [language] encoder = {name}, which needs no weights.": (
+        "运行：pip install --upgrade palate；或设置 [language] encoder = {name}，它不需要权重。"
+    ),
+    "Run: palate models rollback --dir {path}, or palate train --dir {same}": (
+        "运行：palate models rollback --dir {path}，或 palate train --dir {same}"
+    ),
+    "Run: {command}": "运行：{command}",
+    "Name a directory with --dir.": "请用 --dir 给出一个目录。",
+    "Stop what writes to {path}, and restore events.db from a backup or from the output of palate export.": (
+        "停止写入 {path} 的程序，并从备份或 palate export 的输出恢复 events.db。"
+    ),
+    "Check the disk, the owner and the mode of {path}.": "请检查 {path} 的磁盘、所有者和权限。",
+    "Check the owner and mode of that file.": "请检查该文件的所有者和权限。",
+    "Check the owner and mode of the directory's files.": "请检查目录中文件的所有者和权限。",
+    "Give yourself the right to write: {path}": "请取得写入权限：{path}",
+    "Free some space: events are refused when the disk is full.": "请腾出空间：磁盘满时会拒绝事件。",
+    "Commands that write wait until it has ended.": "写入的命令须等它结束。",
+    "Restart the service (process {pid}).": "请重新启动服务（进程 {pid}）。",
+    "Restore events.db from a backup, or run: {command}": "请从备份恢复 events.db，或运行：{command}",
+    "The next command that opens the directory mends it by itself.": "下一个打开该目录的命令会自行修复。",
+}

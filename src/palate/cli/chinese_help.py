@@ -1,0 +1,107 @@
+"""The help of every command and option in Chinese, by its English paragraph. A test keeps it complete and in use."""
+
+from __future__ import annotations
+
+HELP: dict[str, str] = {
+    "[bold]Examples[/bold]": "[bold]示例[/bold]",
+    "Show this message and exit.": "显示本帮助并退出。",
+    # palate
+    "Palate ranks a catalogue for one person, now, and understands language while it does so.": (
+        "Palate 把一份目录排成此刻最适合某一个人的顺序，并且理解语言。"
+    ),
+    "Print the version and stop.": "显示版本并退出。",
+    "Language of the messages.": "消息的语言。",
+    "The engine's directory.": "引擎的目录。",
+    "Print the answer as JSON on stdout; messages go to stderr.": "在标准输出以 JSON 给出结果；消息写到标准错误。",
+    # demo
+    "Show Palate at work: import, train, one real person's ranking, one event, the ranking after, what moved "
+    "and why.": ("演示 Palate：导入、训练、一位真实用户的排序、一个事件、之后的排序、移动了什么以及原因。"),
+    "Then the dashboard is served, unless --no-serve or --json is given or there is no terminal.": (
+        "随后提供仪表盘；给出 --no-serve 或 --json，或者没有终端时除外。"
+    ),
+    "What to show it with.": "用哪份数据演示。",
+    "Stop after the story; no dashboard.": "演示完就结束，不启动仪表盘。",
+    "Of the dashboard; 0: any.": "仪表盘的端口；0：任意空闲端口。",
+    # import, export, rebuild
+    "Import a data set or a folder of CSV, NDJSON or Parquet, and report on its rows.": (
+        "导入数据集，或装有 CSV、NDJSON、Parquet 的文件夹，并报告各行的情况。"
+    ),
+    "Importing the same data twice changes nothing: every row has an id of its own.": (
+        "同一份数据导入两次不会有任何变化：每一行都有自己的编号。"
+    ),
+    "A data set by name, or a folder or file.": "数据集的名称，或者文件夹、文件。",
+    "Which columns of a folder mean what.": "说明文件夹中各列的含义。",
+    "Write the whole event log as NDJSON, one event a line, in log order; `palate import` reads it back.": (
+        "按日志顺序以 NDJSON 写出整个事件日志，每行一个事件；可用 `palate import` 读回。"
+    ),
+    "Where to write; stdout when left out.": "写到哪里；省略则写到标准输出。",
+    "Fold the state again from the log, compare its digest with the state in use, and keep the rebuilt one.": (
+        "由日志重新生成状态，与正在使用的状态比较摘要，并保留重建的状态。"
+    ),
+    "The exit code is 1 when they differed.": "两者不同时退出码为 1。",
+    # train, models
+    "Train the ranking model on the decisions in the log, or on the history replayed into decisions.": (
+        "用日志中的决策训练排序模型；没有决策时，把历史重放成决策。"
+    ),
+    "The best on the validation window ships: the prior, a linear blend, trees, or linear and trees together.": (
+        "验证窗口上最好的会上线：先验、线性混合、树模型，或线性加树模型。"
+    ),
+    "Serve the new model once it has won its validation.": "新模型在验证中胜出后就启用。",
+    "Ranking artefacts: list, activate, roll back.": "排序模型：列出、启用、回滚。",
+    "List the models of a directory, the active one marked.": "列出目录中的模型，标出启用的那个。",
+    "Serve this model from the next request on.": "从下一个请求起使用这个模型。",
+    "A version, as `palate models list` shows it.": "版本，如 `palate models list` 所示。",
+    "Serve the model that was active before.": "改回之前启用的模型。",
+    # serve
+    "Serve a directory over HTTP, with the dashboard at /; a new directory is made where there is none.": (
+        "通过 HTTP 提供一个目录，仪表盘在 /；目录不存在时会新建。"
+    ),
+    "Without API keys only this machine is answered. Ctrl-C or SIGTERM stops it in good order.": (
+        "没有 API 密钥时只应答本机。按 Ctrl-C 或发送 SIGTERM 可有序停止。"
+    ),
+    "Address to listen on; default 127.0.0.1.": "监听的地址；默认 127.0.0.1。",
+    "Default 8787; 0: any free one.": "默认 8787；0：任意空闲端口。",
+    "Make an API key, show it once, and stop.": "生成一个 API 密钥，显示一次，然后结束。",
+    # rank, recommend, explain
+    "Put candidates of yours into the order for one person.": "把你给出的候选排成适合某一个人的顺序。",
+    "The candidates.": "候选物品。",
+    "For whom.": "为谁排序。",
+    "The session; enough for an anonymous visitor.": "会话；匿名访客只需给出会话。",
+    "How many to return; all when left out.": "返回多少个；省略则全部返回。",
+    "Words to match, in any language.": "要匹配的词，任何语言都可以。",
+    "A context field, such as device=phone.": "一个上下文字段，例如 device=phone。",
+    'Such as \'{"price": {"lte": 20}}\'.': '例如 \'{"price": {"lte": 20}}\'。',
+    "An item to leave out.": "要排除的物品。",
+    "Items that the user knows already.": "用户已经接触过的物品如何处理。",
+    "How the order is chosen.": "如何由得分得到顺序。",
+    "Give every item's contributions.": "给出每个物品的各项贡献。",
+    "Retrieve from the whole catalogue and rank for one person.": "从整个目录召回，并为某一个人排序。",
+    "For whom; left out with --session.": "为谁推荐；用 --session 时省略。",
+    "How many to return.": "返回多少个。",
+    "Say why an item stood where it stood: the base and the contributions add up to its score, exactly.": (
+        "说明一个物品为什么排在那里：基准与各项贡献之和恰好等于得分。"
+    ),
+    "The id of a ranking, which every answer carries.": "排序的编号，每次回答都带有。",
+    "An item of that ranking.": "该排序中的一个物品。",
+    # evaluate
+    "Judge Palate and the baselines: rank the full catalogue before every test event, then learn it.": (
+        "评测 Palate 与各基线：在每个测试事件之前为整个目录排序，然后再学习该事件。"
+    ),
+    "Split by time; baselines random, popular, recent popular, item-kNN and EASE; 95 % intervals. "
+    "Writes JSON and HTML.": (
+        "按时间划分；基线为随机、热门、近期热门、item-kNN 和 EASE；给出 95% 区间。写出 JSON 和 HTML。"
+    ),
+    "Leave out what the user had before, or rank all.": "排除用户接触过的物品，或全部排序。",
+    "How many test events are scored.": "评测多少个测试事件。",
+    "Draws the test events.": "抽取测试事件的随机种子。",
+    "Only these systems; all when left out.": "只评测这些系统；省略则全部评测。",
+    "Also keep the reports in this engine.": "报告也保存到这个引擎的目录。",
+    "Where the reports go; default: evaluation.": "报告写到哪里；默认 evaluation。",
+    # doctor
+    "Check this installation and an engine's directory, and say how to mend what is wrong.": (
+        "检查本次安装和引擎的目录，并说明如何修复问题。"
+    ),
+    "Reads only, also while a service holds the directory. The exit code is 1 when something is broken.": (
+        "只读取，服务占用目录时也可运行。有东西损坏时退出码为 1。"
+    ),
+}
