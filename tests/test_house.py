@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"catalogue"},
     {"sourcing"},
     {"line"},
-    {"explain"},
+    {"explain", "reasons"},
     {"train"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},

@@ -11,10 +11,11 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import Gone, NotFound
-from palate.explain import Explainer, evidence
+from palate.explain import Explainer
 from palate.features import PRIOR, ItemSide, Subject
 from palate.line import Line, Model, Scored
 from palate.policy import Similarity
+from palate.reasons import Reasons, evidence
 from palate.store import Record, Store
 from palate.store.decision import Asked, Decision, Rules, Shown, Unshown, pack
 from palate.train.history import event_of
@@ -86,47 +87,41 @@ def build_answer(
     started = time.perf_counter()
     rows, ids = scored.candidates.rows, scored.candidates.ids
     order: list[int] = slate.order.tolist()
-    unscored = [place for place in range(len(ids)) if not np.isfinite(scored.scores[place])][: max(0, k - len(order))]
+    unscored: list[int] = []
+    if len(order) < k and len(order) < len(ids):
+        unscored = np.flatnonzero(~np.isfinite(scored.scores))[: k - len(order)].tolist()
     shown = order + unscored
     explored = slate.explored.tolist() + [False] * len(unscored)
     propensity = slate.propensity.tolist() + [1.0] * len(unscored)
     penalties: list[float] = []
     if rules.diversity:
         penalties = [0.0] * len(order) if slate.penalty is None else slate.penalty.tolist()
-    counts = explainer.computer.state.item_columns["count"]
-    weights = evidence(scored.x, np.array(order, np.int64), PRIOR) if order else np.zeros((0, len(PRIOR)))
-    items: list[RankedItem] = []
-    for position, place in enumerate(shown):
-        row = int(rows[place])
-        terms: list[Contribution] = []
-        if position >= len(order):
-            reasons = [Reason("unscored", "It is not in the catalogue, so it can't be scored and comes last.")]
-            score = None
-        else:
-            score = float(scored.scores[place])
-            if request.explain:
-                terms, _ = explainer.contributions(row, scored.x[place], request.query is not None)
-                by_feature = {term.feature: term.contribution for term in terms}
-                weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
-                if penalties:
-                    terms.append(_diversity(penalties[position]))
-            else:
-                weight = weights[position]
-            reasons = explainer.reasons(row, weight, scored.x[place])
-            if explored[position]:
-                reasons.insert(0, Reason("exploration", "Shown to learn whether it suits you."))
-                terms.append(Contribution("policy.exploration", float(position + 1), 0.0))
-        items.append(
-            RankedItem(
-                ids[place],
-                score,
-                position + 1,
-                propensity[position],
-                row < 0 or int(counts[row]) <= COLD_ITEM,
-                reasons,
-                terms,
-            )
-        )
+    terms: list[list[Contribution]] = [[] for _ in shown]
+    places = slate.order
+    if request.explain:
+        weights = np.zeros((len(order), len(model.scorer.features)))
+        at = {name: column for column, name in enumerate(model.scorer.features)}
+        for position, place in enumerate(order):
+            terms[position], _ = explainer.contributions(int(rows[place]), scored.x[place], request.query is not None)
+            for term in terms[position]:
+                weights[position, at[term.feature]] = term.contribution
+            if penalties:
+                terms[position].append(_diversity(penalties[position]))
+    else:
+        weights = evidence(scored.x, places, PRIOR)
+    words = Reasons(explainer.computer, explainer.catalogue, scored.subject, model.ease)
+    reasons = words.of(rows[places], weights, scored.x[places]) + [[_unscored()] for _ in unscored]
+    for position in np.flatnonzero(slate.explored).tolist():
+        reasons[position].insert(0, Reason("exploration", "Shown to learn whether it suits you."))
+        terms[position].append(Contribution("policy.exploration", float(position + 1), 0.0))
+    shown_rows = rows[np.array(shown, np.int64)]
+    cold, known = shown_rows < 0, shown_rows >= 0
+    cold[known] = explainer.computer.state.item_columns["count"][shown_rows[known]] <= COLD_ITEM
+    scores: list[float | None] = [*scored.scores[places].tolist(), *(None for _ in unscored)]
+    items = [
+        RankedItem(ids[place], scores[n], n + 1, propensity[n], is_cold, reasons[n], terms[n])
+        for n, (place, is_cold) in enumerate(zip(shown, cold.tolist(), strict=True))
+    ]
     if policy != "greedy" and request.explain:
         for item in items:
             item.contributions.append(Contribution(f"policy.{policy}", float(item.position), 0.0))
@@ -138,7 +133,7 @@ def build_answer(
         items=items,
         stages=scored.stages,
         degraded=scored.degraded,
-        cold=Cold(scored.subject.cold, sum(item.cold for item in items)),
+        cold=Cold(scored.subject.cold, int(np.count_nonzero(cold))),
         seen="drop" if scored.seen == "drop" else "keep",
         policy=policy,
     )
@@ -150,10 +145,10 @@ def build_answer(
         model=model.version,
         features=feature_key(),
         shown=Shown(
-            [item.id for item in items],
-            [item.score for item in items],
-            [item.position for item in items],
-            [item.propensity for item in items],
+            [ids[place] for place in shown],
+            scores,
+            list(range(1, len(shown) + 1)),
+            propensity,
             explored,
             pack(scored.x[shown]),
         ),
@@ -178,6 +173,10 @@ def build_answer(
         penalties=penalties,
     )
     return answer, decision
+
+
+def _unscored() -> Reason:
+    return Reason("unscored", "It is not in the catalogue, so it can't be scored and comes last.")
 
 
 def _diversity(penalty: float) -> Contribution:
@@ -234,8 +233,8 @@ def explain_decision(
     has_query = decision.request is not None and bool(decision.request.query)
     terms, base = explainer.contributions(row, x, has_query)
     by_feature = {term.feature: term.contribution for term in terms}
-    weight = np.array([by_feature.get(name, 0.0) for name in model.scorer.features])
-    reasons = explainer.reasons(row, weight, x)
+    weights = np.array([[by_feature.get(name, 0.0) for name in model.scorer.features]])
+    (reasons,) = Reasons(line.computer, catalogue, subject, model.ease).of(np.array([row], np.int32), weights, x[None])
     for term in terms:
         for source in term.sources:
             source.id = event_ids.get((source.item, source.timestamp))

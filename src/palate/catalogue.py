@@ -23,6 +23,7 @@ from palate.state.state import Names
 from palate.types import F32, I32, Bools
 
 TAGS = 8
+_TITLES = 100_000
 _CHECKED = 1000
 """Batches up to this size come from the background; larger ones are taken and placed under one lock."""
 
@@ -40,6 +41,7 @@ class Catalogue:
         self.version = 0
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
         self._available: Bools = np.zeros(0, np.bool_)
+        self._titles: dict[int, str] = {}
         self._text_rows: dict[str, int] = {}
         self._texts: dict[int, str] = {}
         self._unread: set[int] = set()
@@ -54,7 +56,13 @@ class Catalogue:
 
     def title(self, row: int) -> str:
         """The item's title, or its id."""
-        return content.title(self.state.item_fields.get(row, {})) or self.state.items.ids[row]
+        found = self._titles.get(row)
+        if found is None:
+            found = content.title(self.state.item_fields.get(row, {})) or self.state.items.ids[row]
+            if len(self._titles) >= _TITLES:
+                self._titles.clear()
+            self._titles[row] = found
+        return found
 
     def text(self, row: int) -> str:
         """The text that stands for the item, '' when it has none."""
@@ -94,6 +102,7 @@ class Catalogue:
         self._room(self.state.n_items)
         retagged = False
         for row in rows:
+            self._titles.pop(row, None)
             fields = self.state.item_fields.get(row)
             if not fields:
                 continue

@@ -51,6 +51,8 @@ from palate.types import (
 
 Progress = Callable[[str, int, int], None]
 _FOLD = 1_000
+_NO_CHANCE = np.random.default_rng(0)
+"""Never drawn from: greedy without exploration leaves nothing to chance."""
 
 
 class Engine:
@@ -191,7 +193,8 @@ class Engine:
             k = request.k or (len(scored.candidates) if given else 10)
             side = self.catalogue.side() if chosen.diversity else None
             rules = rules_of(self.settings, explore, scored.seen)
-            slate = policy.choose(scored.scores, k, seeded(ranking), similarity(side, scored))
+            chance = seeded(ranking) if explore or name != "greedy" else _NO_CHANCE
+            slate = policy.choose(scored.scores, k, chance, similarity(side, scored))
             scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
             answer, decision = build_answer(

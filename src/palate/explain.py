@@ -1,30 +1,22 @@
-"""From features to words: exact contributions, where in the history they come from, and reasons that are true.
+"""Exact contributions, and where in the history they come from.
 
 Contributions are those of the served scorer and add up to its score (``line.contributions``). Shares of a
 contribution among history entries follow the parts of the feature itself (for ``next_5``, the summands of its sum).
-Reasons are only ever made of positive contributions, or, where contributions were not asked for, of evidence: a
-feature whose value speaks for the item and the entry of the history that it comes from.
+What is said of them in words is made in ``reasons``.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.features import FEATURES, NAMES, Computer, Subject, column
 from palate.line import Model, contributions
-from palate.types import F32, F64, I64, Contribution, Reason, Source
+from palate.types import F32, F64, Contribution, Source
 
 _FIRST_CHANNEL = column("next_1")
-_SHORT = column("pop_short")
-_ALL = column("pop_all")
 _SMALLEST = 1e-12
-_NEW = np.log1p(30.0)
-"""log days up to which an item is called new."""
 SOURCES = 3
-REASONS = 2
 
 
 class Explainer:
@@ -136,78 +128,3 @@ class Explainer:
                 best = int(np.argmax(self.subject.tastes[2:] @ side.vectors[text]))
                 out[self.subject.interest_of != best] = 0.0
         return out
-
-    # --------------------------------------------------------------------------- reasons
-
-    def reasons(self, row: int, weights: F64, x: F32) -> list[Reason]:
-        """At most two reasons, by the ``weights`` (f,) of features for this item (contributions, or evidence).
-
-        A feature only gives a reason where its value ``x`` (f,) says what the words say: nothing is "popular" for
-        being less unpopular than others.
-        """
-        by_code: dict[str, tuple[float, int]] = {}
-        for place in map(int, np.argsort(-weights[: len(NAMES)], kind="stable")[:10]):
-            code = FEATURES[place].reason
-            if weights[place] <= 0:
-                break
-            holds = x[place] < _NEW if code == "new" else x[place] > 0
-            if code == "trending":
-                holds = x[_SHORT] > 0
-            elif code == "popular":
-                holds = holds and x[_ALL] > 0
-            if code and holds and code not in by_code:
-                by_code[code] = (float(weights[place]), place)
-        out: list[Reason] = []
-        for code, (_, place) in by_code.items():
-            reason = self._reason(code, place, row)
-            if reason is not None:
-                out.append(reason)
-            if len(out) == REASONS:
-                break
-        return out
-
-    def _reason(self, code: str, place: int, row: int) -> Reason | None:
-        make: dict[str, Callable[[], Reason | None]] = {
-            "because_of": lambda: self._because(code, place, row, "goes with"),
-            "taste": lambda: self._because(code, place, row, "is close in content to"),
-            "tag": lambda: self._tag(row),
-            "again": lambda: Reason(code, "You had it before."),
-            "popular": lambda: Reason(code, "Popular with everybody."),
-            "trending": lambda: Reason(code, "Popular right now."),
-            "new": lambda: Reason(code, "New in the catalogue."),
-            "query": lambda: Reason(code, "Matches your words."),
-        }
-        return make[code]()
-
-    def _because(self, code: str, place: int, row: int, verb: str) -> Reason | None:
-        """Names at most two entries that speak for the item: never the item itself, nor what was hidden or disliked."""
-        shares = self._shares(place, row)
-        if shares is None:
-            return None
-        speak = np.where((self.subject.weights > 0) & (self.subject.items != row), shares, 0.0)
-        best = [q for q in np.argsort(-speak, kind="stable").tolist()[: 4 * REASONS] if speak[q] > 0]
-        rows: list[int] = list(dict.fromkeys(self.subject.items[best].tolist()))[:2]
-        if not rows:
-            return None
-        titles = [self.catalogue.title(one) for one in rows]
-        return Reason(code, f"It {verb} {' and '.join(titles)}.", [self.computer.state.items.ids[one] for one in rows])
-
-    def _tag(self, row: int) -> Reason | None:
-        codes = [int(code) for code in self.catalogue.side().tags[row] if code >= 0]
-        liked = self.subject.tags_long
-        best = sorted((c for c in codes if c < len(liked) and liked[c] > 0), key=lambda c: (-float(liked[c]), c))[:2]
-        if not best:
-            return None
-        tags: list[str] = [self.catalogue.tags.ids[c] for c in best]
-        return Reason("tag", f"You often choose {', '.join(t.split(':', 1)[-1] for t in tags)}.", tags=tags)
-
-
-def evidence(x: F32, order: I64, prior: F64) -> F64:
-    """(k, f) how much each feature speaks for the shown items: prior-weighted difference to the mean candidate.
-
-    Cheap and model-free; used for reasons when exact contributions weren't asked for. x: (m, f), order: (k,).
-    """
-    mean = x[:, : len(prior)].mean(axis=0)
-    scale = x[:, : len(prior)].std(axis=0) + 1e-6
-    z = (x[order][:, : len(prior)] - mean) / scale
-    return np.where(x[order][:, : len(prior)] != 0, np.minimum(z, 3.0) * (np.abs(prior) + 0.02), 0.0)

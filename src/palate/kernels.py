@@ -44,7 +44,19 @@ CACHE = cache_directory()
 
 def kernel(function: F) -> F:
     """Compile ``function`` with numba at its first call with each argument type (``nopython``, ``nogil``)."""
-    options: Any = {"nogil": True, "fastmath": False, "boundscheck": False, "cache": CACHE is not None}
+    return _compiled(function, False)
+
+
+def reassociating(function: F) -> F:
+    """A ``kernel`` whose sums may be taken in lanes, so that inner products use vector instructions; NaN stays NaN.
+
+    The same arguments still give the same bits on the same machine.
+    """
+    return _compiled(function, {"reassoc", "contract"})
+
+
+def _compiled(function: F, fastmath: bool | set[str]) -> F:
+    options: Any = {"nogil": True, "fastmath": fastmath, "boundscheck": False, "cache": CACHE is not None}
     config: Any = _numba_config
     # numba reads its cache directory when it decorates; other users of numba in the process keep their own.
     before = config.CACHE_DIR

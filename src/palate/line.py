@@ -97,8 +97,8 @@ class Line:
         side = self.catalogue.side()
         name = subject_of(request.user, request.session)
         subject = self.computer.subject(-1 if name is None else self.state.users.get(name), side)
-        reached = self.computer.reach(subject, model.ease)
         seen = self.seen_mode(request)
+        strengths = None
         clock.ran("subject", {"history": len(subject.items)})
 
         query = self._query(request, clock)
@@ -111,9 +111,9 @@ class Line:
                 clock.skipped("lexical", "no query")
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
-            strengths = self.computer.strengths(reached)
+            reached = self.computer.reach(subject, model.ease)
             candidates, counts, removed = self.sourcing.retrieved(
-                request, subject, reached, strengths, now, query, seen
+                request, subject, reached, self.computer.strengths(reached), now, query, seen
             )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
@@ -121,7 +121,9 @@ class Line:
         known = np.flatnonzero(candidates.rows >= 0)
         rows = candidates.rows[known]
         relevance = self._relevance(query, rows)
-        x = self.computer.matrix(subject, rows, side, now, relevance, request.context)
+        if isinstance(request, RankRequest):
+            strengths = self.computer.strengths_of(subject, rows, model.ease)
+        x = self.computer.matrix(subject, rows, side, now, relevance, request.context, strengths)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})

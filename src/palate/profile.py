@@ -46,6 +46,7 @@ class Subject:
     seen_count: I32
     seen_last: I64
     seen_neg: I64
+    seen_total: int = 0
     extra: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -125,7 +126,7 @@ def subject_of_row(
         tastes=np.zeros((0, dim), np.float32), interest_of=np.full(len(items), -1, np.int64),
         last=np.zeros((0, dim), np.float32), last_at=np.zeros(0, np.int64), disliked=np.zeros((0, dim), np.float32),
         tags_long=np.zeros(0, np.float32), tags_short=np.zeros(0, np.float32),
-        seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg,
+        seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, seen_total=total,
     )  # fmt: skip
     if not len(items) or not tastes:
         return subject

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -36,7 +37,7 @@ class Sourcing:
     def given(self, items: list[str | Candidate]) -> Candidates:
         ids = [item if isinstance(item, str) else item.id for item in items]
         fields = {n: item.fields for n, item in enumerate(items) if not isinstance(item, str) and item.fields}
-        rows = np.array([self.state.items.get(name) for name in ids], np.int32)
+        rows = np.fromiter(map(self.state.items.rows.get, ids, repeat(-1)), np.int32, len(ids))
         return Candidates(rows, ids, fields, np.zeros(len(ids), np.int64))
 
     def retrieved(

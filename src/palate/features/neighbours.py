@@ -115,6 +115,85 @@ def accumulate(
 
 
 @kernel
+def gather(
+    rows: I32, items: I32, weights: F64,
+    keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
+    e_indptr: I64, e_indices: I32, e_values: F32,
+    mark: I32, out: F64,
+) -> None:  # fmt: skip
+    """What ``accumulate`` gives for ``rows`` (m,) alone, in the same order of sums: out (m, 10), zeros.
+
+    ``mark`` (n,) must be zero, and is again afterwards. A pair row is read along where it is short, and asked for each
+    candidate where it is long.
+    """
+    for m in range(len(rows)):
+        mark[rows[m]] = m + 1
+    n_marked = len(mark)
+    scale = 1.0 / np.sqrt(max(1, len(items)))
+    newest = -1
+    for q in range(len(items)):
+        if weights[q] > 0:
+            newest = q
+            break
+    slots = np.empty(len(rows), np.int64)
+    places = np.empty(len(rows), np.int64)
+    for q in range(len(items)):
+        h, w = items[q], weights[q]
+        near, half, follow = 0.9**q, 0.5**q, 0.7**q
+        n_h = counts[h] + KAPPA
+        found = 0
+        if h < len(starts):
+            if caps[h] > 3 * len(rows):
+                for m in range(len(rows)):
+                    slot = find(keys, int(starts[h]), int(caps[h]), int(rows[m]))
+                    if slot >= 0:
+                        slots[found], places[found] = slot, m
+                        found += 1
+            else:
+                for slot in range(starts[h], starts[h] + caps[h]):
+                    j = keys[slot]
+                    if j == EMPTY or j >= n_marked or mark[j] == 0:
+                        continue
+                    slots[found], places[found] = slot, mark[j] - 1
+                    found += 1
+        for at in range(found):
+            slot, m = slots[at], places[at]
+            if fwd[slot] <= 0 and co[slot] <= 0:
+                continue
+            root = np.sqrt(n_h * (counts[rows[m]] + KAPPA))
+            f = max(0, fwd[slot]) / 1000.0
+            c = max(0, co[slot]) / root
+            if q == newest:
+                out[m, NEXT_1] = f / n_h
+            if q < 5:
+                out[m, NEXT_5] += w * follow * f / n_h
+                out[m, NEXT_COS] += w * follow * f / root
+            if q < 20:
+                out[m, NEAR_20] += w * near * c
+                out[m, NEAR_LAST] += w * half * c
+            out[m, NEAR_ALL] += w * c * scale
+            if w > 0 and c > out[m, NEAR_MAX]:
+                out[m, NEAR_MAX] = c
+        if h + 1 < len(e_indptr):
+            repeated = False
+            for earlier in range(q):
+                if items[earlier] == h:
+                    repeated = True
+                    break
+            for at in range(e_indptr[h], e_indptr[h + 1]):
+                j = e_indices[at]
+                if j >= n_marked or mark[j] == 0:
+                    continue
+                m = mark[j] - 1
+                if not repeated:
+                    out[m, EASE] += w * e_values[at]
+                out[m, EASE_RECENT] += w * near * e_values[at]
+                out[m, EASE_LAST] += w * half * e_values[at]
+    for m in range(len(rows)):
+        mark[rows[m]] = 0
+
+
+@kernel
 def clear(scratch: F64, touched: I32, n: int, mark: I32) -> None:
     """Zero what ``accumulate`` wrote."""
     for place in range(n):

@@ -60,6 +60,10 @@ class Silences:
         limit = np.append(ends - skipped[1:], np.iinfo(np.int64).max)
         return np.maximum(0, until - np.minimum(ts - skipped[place], limit[place]))
 
+    def arrays(self, now: int) -> tuple[int, I64, I64]:
+        """For kernels: live time of ``now``, ends (n,), and skipped (n + 1,) with a leading 0."""
+        return self.live(now), np.array(self.ends, np.int64), np.array([0, *self.skipped], np.int64)
+
     def array(self) -> I64:
         """(1 + 2 n,) newest, ends, skipped: for the snapshot."""
         return np.array([self.newest, *self.ends, *self.skipped], np.int64)

@@ -51,20 +51,26 @@ export function debounce(call, ms) {
   };
 }
 
-/** A remembered preference; a browser that blocks storage simply forgets. */
-export const memory = {
+/** What is kept in a store of the browser; one that blocks it simply forgets. */
+const keeper = (store) => ({
   get(key) {
     try {
-      return localStorage.getItem(`palate.${key}`);
+      return store().getItem(`palate.${key}`);
     } catch {
       return null;
     }
   },
   set(key, value) {
     try {
-      localStorage.setItem(`palate.${key}`, value);
+      store().setItem(`palate.${key}`, value);
     } catch {
-      // Private windows and locked-down browsers: the choice lasts as long as the page.
+      // Private windows and locked-down browsers: it lasts as long as the page.
     }
   },
-};
+});
+
+/** Preferences, kept for good. */
+export const memory = keeper(() => localStorage);
+
+/** What belongs to this tab and ends with it. */
+export const tab = keeper(() => sessionStorage);

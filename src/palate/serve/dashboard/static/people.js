@@ -1,7 +1,7 @@
 // Choosing a person: the most active users, a search by prefix, or an anonymous visitor.
 
 import { api } from "./api.js";
-import { $, debounce, fill, h, icon } from "./dom.js";
+import { $, debounce, fill, h, icon, tab } from "./dom.js";
 import { plural, t } from "./i18n.js";
 
 let users = [];
@@ -9,7 +9,9 @@ let prefix = "";
 let chosen = null;
 let hooks = null;
 let asked = 0;
-const visitor = `visitor-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+/** The anonymous visitor of this tab: the same one after a reload. */
+const visitor = tab.get("visitor") ?? `visitor-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+tab.set("visitor", visitor);
 
 const same = (a, b) => a !== null && a.user === b.user && a.session === b.session;
 
@@ -78,15 +80,16 @@ export const people = {
       later();
     });
     await search();
-    const wanted = new URLSearchParams(location.search).get("user");
-    people.choose(wanted ? { user: wanted } : users.length > 0 ? { user: users[0].user } : { session: visitor });
+    const asked = new URLSearchParams(location.search);
+    const wanted = asked.get("user") || (asked.has("visitor") ? "" : users[0]?.user);
+    people.choose(wanted ? { user: wanted } : { session: visitor });
   },
 
   choose(subject) {
     chosen = subject;
     const url = new URL(location.href);
-    if (subject.user === undefined) url.searchParams.delete("user");
-    else url.searchParams.set("user", subject.user);
+    url.searchParams.delete(subject.user === undefined ? "user" : "visitor");
+    url.searchParams.set(subject.user === undefined ? "visitor" : "user", subject.user ?? "");
     history.replaceState(null, "", url);
     people.render();
     hooks.choose(subject);
@@ -94,12 +97,15 @@ export const people = {
 
   render() {
     const focused = $("people").contains(document.activeElement) ? [...$("people").querySelectorAll("button")].indexOf(document.activeElement) : -1;
+    // Whoever is shown is in the list, also when a hundred others are more active.
+    const apart = chosen?.user !== undefined && !prefix && !users.some((entry) => entry.user === chosen.user);
+    const shown = apart ? row(chosen, chosen.user, "") : null;
     const rows = users.map((entry) => row({ user: entry.user }, entry.user, plural("people.events", entry.interactions)));
     const anonymous = prefix ? null : row({ session: visitor }, t("people.anonymous"), t("people.anonymous_note"));
     const empty = users.length > 0 ? null : prefix ? h("p", { class: "soft" }, t("people.none", { prefix })) : [
       h("p", { class: "soft" }, t("people.empty")), h("pre", {}, h("code", {}, "palate demo")),
     ];
-    fill($("people"), anonymous, rows, empty && h("li", { class: "empty" }, empty));
+    fill($("people"), anonymous, shown, rows, empty && h("li", { class: "empty" }, empty));
     const buttons = [...$("people").querySelectorAll("button")];
     if (!buttons.some((button) => button.tabIndex === 0) && buttons.length > 0) buttons[0].tabIndex = 0;
     if (focused >= 0) buttons[Math.min(focused, buttons.length - 1)]?.focus();

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { scaleOf, sidesOf } from "./bars.js";
 import { card } from "./card.js";
-import { $, debounce, fill, h, icon, memory } from "./dom.js";
+import { $, debounce, fill, h, icon, memory, tab } from "./dom.js";
 import { language, listed, milliseconds, number, plural, t, word } from "./i18n.js";
 import { fieldOf, learn, tagText, tags, title } from "./items.js";
 import { live } from "./live.js";
@@ -23,8 +23,13 @@ function request() {
   return body;
 }
 
-/** What an anonymous visitor did on this page; the API keeps no profile that a session id could be asked for. */
-const visits = [];
+/** What the anonymous visitor of this tab did; the API keeps no profile that a session id could be asked for. */
+const visits = JSON.parse(tab.get("visits") ?? "[]");
+
+function visited(item, type) {
+  visits.push({ item, type, timestamp: Date.now(), value: null });
+  tab.set("visits", JSON.stringify(visits));
+}
 
 async function profileOf(subject) {
   if (subject.user !== undefined) return api.user(subject.user);
@@ -96,7 +101,7 @@ async function send(kind, item, subject) {
     const result = await api.event({ event: "interaction", ...subject, item: item.id, type: kind, ranking: compare.ranking });
     if (subject !== state.subject) return;
     if (result.rejected.length > 0) throw new Error(t("notice.rejected", { error: result.rejected[0].error }));
-    if (subject.user === undefined) visits.push({ item: item.id, type: kind, timestamp: Date.now(), value: null });
+    if (subject.user === undefined) visited(item.id, kind);
     state.fresh = item.id;
     settle();
     await load({ compare, outcome: { kind, item: item.id, seq: result.seq, stored: performance.now() - before } });
