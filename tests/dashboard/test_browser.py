@@ -65,6 +65,12 @@ def test_it_shows_a_person_and_their_ranking(visit: Any) -> None:
     assert "32" in page.locator("#strip").inner_text()
 
 
+def test_the_address_chooses_the_person_also_one_who_is_not_among_the_first(visit: Any) -> None:
+    page = visit("/?user=stranger").page
+    until(page, "document.getElementById('ranking-title').innerText === 'For stranger'")
+    assert page.locator("#people button[aria-pressed=true] .name").inner_text() == "stranger"
+
+
 def test_a_search_finds_people_by_the_start_of_their_id(visit: Any) -> None:
     page = visit().page
     page.get_by_label("Find a user by id").fill("p1")
@@ -116,6 +122,10 @@ def test_an_anonymous_visitor_starts_cold_and_is_learnt_from(visit: Any) -> None
     assert len(listed(page)) > 0
     acted(page, "like", 0)
     assert page.locator("#history li").count() == 1
+    page.reload()  # the visitor of a tab stays who they are
+    until(page, "document.getElementById('ranking-title').innerText === 'For an anonymous visitor'")
+    until(page, "document.querySelectorAll('#history li').length === 1")
+    assert page.get_by_text("No interaction is known of this person").count() == 0
 
 
 def test_query_tag_and_seen(visit: Any) -> None:

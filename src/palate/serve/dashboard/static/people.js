@@ -80,8 +80,8 @@ export const people = {
       later();
     });
     await search();
-    const asked = new URLSearchParams(location.search);
-    const wanted = asked.get("user") || (asked.has("visitor") ? "" : users[0]?.user);
+    const address = new URLSearchParams(location.search);
+    const wanted = address.get("user") || (address.has("visitor") ? "" : users[0]?.user);
     people.choose(wanted ? { user: wanted } : { session: visitor });
   },
 
