@@ -34,7 +34,7 @@ def check(done: Done) -> dict[str, Any]:
         for key, names in zip(("from", "to"), rest, strict=True):
             assert move[key] == (names.index(move["id"]) + 1 if move["id"] in names else None)
         assert move["because"] or move["overtaken_by"], f"{move['id']} moved for no reason"
-        assert move["score_before"] is not None and move["score_after"] is not None
+        assert None not in (move["score_before"], move["score_after"])
         place = move["to"] or len(rest[1]) + 1
         for name in move["overtaken_by"]:
             assert rest[1].index(name) + 1 < place

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 import msgspec
 import typer
@@ -303,14 +303,14 @@ def _log(directory: Path, settings: Settings) -> Check:
         try:
             connection.pragma("query_only", 1)
             answers = [str(line[0]) for line in connection.execute("PRAGMA quick_check(3)")]
-            counted = connection.execute("SELECT count(*), coalesce(max(seq), 0) FROM event").fetchall()[0]
+            counted: Any = connection.execute("SELECT count(*), coalesce(max(seq), 0) FROM event").fetchall()[0]
         finally:
             connection.close()
     except (apsw.Error, UnicodeDecodeError) as error:
         return Check("event log", "broken", f"events.db is damaged: {error}", mend)
     if answers != ["ok"]:
         return Check("event log", "broken", f"events.db is damaged: {'; '.join(answers)}", mend)
-    count, seq = cast("tuple[int, int]", counted)
+    count, seq = int(counted[0]), int(counted[1])
     if seq != count:
         return Check("event log", "broken", f"{count:,} events, but the last position is {seq:,}", mend)
     if taken and int(taken[-1].name) > seq:
