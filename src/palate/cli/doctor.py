@@ -303,14 +303,14 @@ def _log(directory: Path, settings: Settings) -> Check:
         try:
             connection.pragma("query_only", 1)
             answers = [str(line[0]) for line in connection.execute("PRAGMA quick_check(3)")]
-            counted: Any = connection.execute("SELECT count(*), coalesce(max(seq), 0) FROM event").fetchall()[0]
+            counted: list[Any] = list(connection.execute("SELECT count(*), coalesce(max(seq), 0) FROM event"))
         finally:
             connection.close()
     except (apsw.Error, UnicodeDecodeError) as error:
         return Check("event log", "broken", f"events.db is damaged: {error}", mend)
     if answers != ["ok"]:
         return Check("event log", "broken", f"events.db is damaged: {'; '.join(answers)}", mend)
-    count, seq = int(counted[0]), int(counted[1])
+    count, seq = counted[0]
     if seq != count:
         return Check("event log", "broken", f"{count:,} events, but the last position is {seq:,}", mend)
     if taken and int(taken[-1].name) > seq:
