@@ -56,6 +56,15 @@ def test_a_model_on_other_features_is_refused_and_never_scores_the_wrong_columns
     assert artefact.active(path / "models") == "v0001"
 
 
+def test_a_broken_pointer_hides_no_version_and_stops_no_training(path: Path) -> None:
+    (path / "models" / "ACTIVE").write_text("{")
+    with at(path) as engine:
+        assert [(info.version, info.active) for info in engine.models()] == [("v0001", False)]
+        assert engine.recommend("p0", 3).model == "prior"
+        assert engine.train().activated
+        assert [(info.version, info.active) for info in engine.models()] == [("v0002", True), ("v0001", False)]
+
+
 @pytest.mark.parametrize("name", ["../../etc", "../v0001", "v0001/../v0001", "/etc", "", "v1"])
 def test_a_version_is_a_name_and_never_a_path(path: Path, name: str) -> None:
     elsewhere = path / "v0001"

@@ -24,6 +24,10 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
+_MANY = 2**50
+"""As good as no bound: what may be any size above nothing."""
+
+
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
         raise ValueError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}")
@@ -39,6 +43,11 @@ class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     k: int = 1_000
     batch_events: int = 100_000
     fields: int = 200
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name in self.__struct_fields__:
+            _check_range(f"limits.{name}", getattr(self, name), 1, _MANY)
 
 
 class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +79,11 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     max_chars: int = 512
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
+        _check_range("language.threads", self.threads, 1, 1024)
+
 
 class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Candidates per retriever and after fusion; ``rrf`` is the constant of reciprocal rank fusion (Cormack 2009)."""
@@ -81,6 +95,13 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     again: int = 150
     candidates: int = 400
     rrf: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name in ("popular", "lexical", "vector", "item_to_item", "again"):
+            _check_range(f"retrieve.{name}", getattr(self, name), 0, 1_000_000)
+        _check_range("retrieve.candidates", self.candidates, 1, 1_000_000)
+        _check_range("retrieve.rrf", self.rrf, 0.0, 1e6)
 
 
 class PolicySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +131,13 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     max_days: float = 30.0
     flush_seconds: float = 0.2
 
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("decisions.sample", self.sample, 0.0, 1.0)
+        _check_range("decisions.max_bytes", self.max_bytes, 1, _MANY)
+        _check_range("decisions.max_days", self.max_days, 0.0, 1e7)
+        _check_range("decisions.flush_seconds", self.flush_seconds, 0.0, 1e6)
+
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never)."""
@@ -135,6 +163,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             _check_range(f"train.{name}", getattr(self, name), low, high)
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
+        _check_range("train.seed", self.seed, 0, 2**31 - 1)
 
 
 class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,6 +180,13 @@ class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     queue_events: int = 200_000
     queue_bytes: int = 64 * 1024 * 1024
     drain_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("serve.port", self.port, 0, 65_535)
+        _check_range("serve.queue_events", self.queue_events, 1, _MANY)
+        _check_range("serve.queue_bytes", self.queue_bytes, 1, _MANY)
+        _check_range("serve.drain_seconds", self.drain_seconds, 0.0, 86_400.0)
 
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {

@@ -116,7 +116,11 @@ class ModelShelf:
 
     def list(self) -> list[ModelInfo]:
         """Every artefact, newest first; a corrupt one is left out (``palate doctor`` names it)."""
-        active = artefact.active(self.directory)
+        active = None
+        try:
+            active = artefact.active(self.directory)
+        except CorruptArtefact as error:  # the versions must be known for one to be activated, which mends it
+            _log.warning("%s", error.message)
         found: list[ModelInfo] = []
         for version in artefact.list_versions(self.directory):
             try:
@@ -169,7 +173,8 @@ class ModelShelf:
         with training_lock(self.directory):
             trained = train(parts.store, settings, parts.cache, live, replayed, progress)
             manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
-            artefact.prune(self.directory)
+            with contextlib.suppress(CorruptArtefact):  # a broken pointer names none to keep, and activating mends it
+                artefact.prune(self.directory)
         return TrainReport(
             version=manifest.version,
             kind=manifest.kind,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -185,3 +187,20 @@ def test_help_has_examples(palate: Palate) -> None:
 
 def test_version(palate: Palate) -> None:
     assert palate("--version").out == "palate 0.1.0\n"
+
+
+def test_an_export_writes_into_a_pipe_and_through_a_link(palate: Palate, shop: Path, tmp_path: Path) -> None:
+    """Whatever is no file stays what it is: as root, replacing a device would take it from everybody."""
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    assert palate("export", "--dir", shop, "--out", pipe).code == 0
+    reader.join(30)
+    assert pipe.is_fifo()
+    link = tmp_path / "link"
+    link.symlink_to("real.ndjson")
+    assert palate("export", "--dir", shop, "--out", link).code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "real.ndjson").read_bytes() == read[0]
+    assert read[0].count(b"\n") == 640

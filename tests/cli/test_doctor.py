@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,37 @@ def test_a_broken_vector_file_is_named_and_mends_itself(palate: Palate, shop: Pa
     assert palate("recommend", "u1", "--query", "tea", "--dir", shop).code == 0
     assert look(palate, shop, "vectors")[1]["status"] == "ok"
     assert file.with_name(file.name + ".broken").read_bytes() == b"\xa5" * 5000
+
+
+def test_a_file_in_the_place_of_a_part(palate: Palate, shop: Path) -> None:
+    shutil.rmtree(shop / "decisions", ignore_errors=True)
+    (shop / "decisions").touch()
+    code, found = look(palate, shop, "directory")
+    assert (code, found["status"], found["detail"]) == (1, "broken", f"{shop / 'decisions'} is not a directory")
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv, which takes root's privileges, is not installed")
+@pytest.mark.parametrize("part", [".", "decisions"])
+def test_a_directory_that_may_only_be_read(palate: Palate, shop: Path, part: str) -> None:
+    assert palate("recommend", "u1", "--dir", shop).code == 0
+    without = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+    files = [shop / part, *(shop / part).iterdir()]
+    for path in files:
+        path.chmod(path.stat().st_mode & ~0o222)
+    try:
+        for command, code in (("recommend u1", 2), ("export", 2), ("doctor --json", 1)):
+            if part != "." and command == "export":
+                continue
+            line = [*without, sys.executable, "-m", "palate", *command.split(), "--dir", str(shop)]
+            done = subprocess.run(line, capture_output=True, text=True, check=False)
+            assert done.returncode == code, done
+            if command == "doctor --json":
+                assert "is not writable" in done.stdout
+            else:
+                assert "Permission denied" in done.stderr.splitlines()[-1]
+    finally:
+        for path in files:
+            path.chmod(path.stat().st_mode | 0o200)
 
 
 def test_a_weight_of_a_type_that_looks_mistyped(palate: Palate, shop: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -117,6 +118,29 @@ def test_a_service_that_was_killed_is_not_asked(palate: Palate, shop: Path) -> N
     gone.wait()
     (shop / "service.json").write_text(json.dumps({"url": "http://127.0.0.1:9", "pid": gone.pid}))
     assert palate("recommend", "u1", "--dir", shop, "--json").code == 0
+
+
+def test_an_address_that_a_crash_left_is_not_asked_though_its_process_id_lives(palate: Palate, shop: Path) -> None:
+    for url in ("http://127.0.0.1:9", "http://127.0.0.1:port", "ftp://x"):
+        (shop / "service.json").write_text(json.dumps({"url": url, "pid": os.getpid()}))
+        assert palate("recommend", "u1", "--dir", shop, "--json").code == 0
+
+
+def test_an_address_that_is_none(palate: Palate, shop: Path) -> None:
+    (shop / "service.json").write_text(json.dumps({"url": "http://127.0.0.1:port", "pid": os.getpid()}))
+    with (shop / "LOCK").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = palate("recommend", "u1", "--dir", shop)
+    assert (done.code, done.err) == (
+        2,
+        "palate: 'http://127.0.0.1:port' is not an address of the form http://host:port.\n",
+    )
+
+
+def test_a_service_that_cannot_leave_its_address_serves_all_the_same(shop: Path) -> None:
+    (shop / "service.json").mkdir()
+    with serving(shop) as (url, _):
+        assert url.startswith("http://127.0.0.1:")
 
 
 def test_a_new_key_is_shown_once_with_its_hash(palate: Palate, shop: Path) -> None:

@@ -113,7 +113,10 @@ def export(
                 sys.stdout.buffer.write(encoder.encode(event) + b"\n")
             sys.stdout.buffer.flush()
             return
-        partial = file.with_name(file.name + ".partial")
+        # A pipe or a device is written to; a file is replaced once all is there, also where a link leads to it.
+        plain = not file.exists() or file.is_file()
+        final = file.resolve() if file.is_symlink() else file
+        partial = final.with_name(final.name + ".partial") if plain else final
         count = 0
         try:
             with out.progress() as bars, partial.open("wb") as stream:
@@ -123,10 +126,13 @@ def export(
                     if count % 10_000 == 0:
                         bars("export", count, total)
                 stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(file)
+                if plain:
+                    os.fsync(stream.fileno())
+            if plain:
+                partial.replace(final)
         finally:
-            partial.unlink(missing_ok=True)
+            if plain:
+                partial.unlink(missing_ok=True)
     out.result({"events": count, "file": str(file)})
     out.say("exported", events=count, file=file)
 

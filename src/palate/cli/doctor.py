@@ -254,6 +254,12 @@ def _space(directory: Path) -> Check:
         return Check(
             "directory", "broken", f"{directory} is not writable", f"Give yourself the right to write: {directory}"
         )
+    for name in ("decisions", "models", "snapshots", "vectors", "events.db"):
+        part = directory / name
+        if name != "events.db" and part.exists() and not part.is_dir():
+            return Check("directory", "broken", f"{part} is not a directory", f"Move it away: {quoted(part)}")
+        if part.exists() and not os.access(part, os.W_OK):
+            return Check("directory", "broken", f"{part} is not writable", f"Give yourself the right to write: {part}")
     if free < _LITTLE_SPACE:
         return Check("directory", "warning", detail, "Free some space: events are refused when the disk is full.")
     return Check("directory", "ok", detail)

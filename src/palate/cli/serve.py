@@ -63,7 +63,10 @@ def run(directory: Path, host: str | None, port: int | None, out: Out, user: str
     note = directory / "service.json"
 
     def announce(url: str) -> None:
-        note.write_bytes(msgspec.json.encode({"url": url, "pid": os.getpid()}))
+        try:
+            note.write_bytes(msgspec.json.encode({"url": url, "pid": os.getpid()}))
+        except OSError as error:  # it serves all the same
+            out.note(f"{note}: {error.strerror}. Until that is mended, other commands don't find this service.")
         out.result({"url": url, "directory": str(directory)})
         out.say("serve.at", path=directory, url=url if user is None else f"{url}/?{urlencode({'user': user})}")
 

@@ -6,6 +6,7 @@ commands that ask or switch go to it over HTTP, with the key in ``PALATE_API_KEY
 
 from __future__ import annotations
 
+import fcntl
 import http.client
 import json
 import os
@@ -90,9 +91,12 @@ class Remote:
         self.url: str | None = url
         self._key = key
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname is None:
+        port = None
+        with suppress(ValueError):
+            port = parts.port or 80
+        if parts.scheme != "http" or parts.hostname is None or port is None:
             raise InvalidInput(f"{url!r} is not an address of the form http://host:port.", "url")
-        self._host, self._port = parts.hostname, parts.port or 80
+        self._host, self._port = parts.hostname, port
 
     def call(self, method: str, path: str, answer: type[T], body: object = None) -> T:
         """One request. ``body`` None sends none."""
@@ -182,24 +186,31 @@ def _segment(name: str) -> str:
 
 
 def service_of(path: Path) -> Remote | None:
-    """The service that holds this directory, if one does and is alive."""
+    """The service that holds this directory, if one does."""
     try:
         found = msgspec.json.decode((path / "service.json").read_bytes(), type=_ServiceFile)
     except (OSError, msgspec.DecodeError):
         return None
-    if found.pid and not _alive(found.pid):
+    if not _held(path):
         return None
     return Remote(found.url, os.environ.get("PALATE_API_KEY"))
 
 
-def _alive(pid: int) -> bool:
+def _held(path: Path) -> bool:
+    """Whether a process holds the directory. Its id wouldn't say so: after a crash another process may have it."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        lock = os.open(path / "LOCK", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
-    except PermissionError:
+    except OSError:
         return True
-    return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def quoted(path: Path) -> str:

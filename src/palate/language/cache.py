@@ -126,7 +126,10 @@ class VectorCache:
                 pass  # another process set the file aside while this one waited for it
         except OSError as error:
             self.close()
-            raise Unavailable(f"The vector file {path} can't be opened: {error.strerror}.") from error
+            raise Unavailable(
+                f"The vector file {path} can't be opened: {error.strerror}. {path.parent} is a cache: it "
+                "may be deleted, and must be a directory that can be written to."
+            ) from error
 
     def _begin(self, path: Path, header: bytes) -> bool:
         """Opens the file, begun anew where it is empty or broken. False when it isn't the one at ``path`` any more."""

@@ -24,7 +24,8 @@ class DirectoryLock:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise Unavailable(
-                f"Cannot lock {directory}: {error.strerror}. Check that the directory exists and may be written to."
+                f"Cannot lock {directory}: {error.strerror}. Check that the directory exists, and that it and LOCK in "
+                "it may be written to."
             ) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

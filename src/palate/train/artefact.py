@@ -277,7 +277,9 @@ def _pointer(models: Path) -> _Active:
     except FileNotFoundError:
         return _Active()
     except OSError as error:
-        raise Unavailable(f"{path} can't be read: {error}.") from error
+        raise Unavailable(
+            f"{path} can't be read: {error.strerror}. Check that {models} is a directory of yours."
+        ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptArtefact(f"{path} can't be read: {error}. Activate a version by its name to mend it.") from None
     for version in (*pointer.history, *([pointer.active] if pointer.active is not None else [])):
