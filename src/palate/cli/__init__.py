@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 import palate
-from palate.cli import data, demo, doctor, evaluate, models, ranking, serve
+from palate.cli import bench, data, demo, doctor, evaluate, models, ranking, serve
 from palate.cli.console import LangOption
 from palate.cli.messages import Language, choose, say
 from palate.cli.translation import local, translate_help
@@ -37,6 +37,7 @@ app.command("recommend")(ranking.recommend)
 app.command("explain")(ranking.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.command("bench")(bench.bench)
 app.command("rebuild")(data.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("export")(data.export)

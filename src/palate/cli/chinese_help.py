@@ -104,4 +104,16 @@ HELP: dict[str, str] = {
     "Reads only, also while a service holds the directory. The exit code is 1 when something is broken.": (
         "只读取，服务占用目录时也可运行。有东西损坏时退出码为 1。"
     ),
+    # bench
+    "Measure real servers over loopback: CPU a request from the process tree, latency from the time it was due.": (
+        "通过本机回环测量真实的服务：CPU 取自进程树，延迟从请求应发出的时刻算起。"
+    ),
+    "The figures of one run compare; those of two machines, or of a busy one, don't.": (
+        "同一次运行的数字可以比较；不同机器或繁忙机器上的不可以。"
+    ),
+    "All by default.": "默认全部。",
+    "Of the catalogue that is made up.": "虚构目录的物品数。",
+    "Of the people that are made up.": "虚构的用户数。",
+    "Requests of each kind.": "每类请求的数量。",
+    "Rankings a second when latency is measured.": "测量延迟时每秒的排序请求数。",
 }

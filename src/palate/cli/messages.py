@@ -93,6 +93,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title.models": ("Models", "模型"),
     "title.report": ("Data report", "数据报告"),
     "title.evaluation": ("Evaluation", "评测"),
+    "title.bench": ("What it costs on this machine", "本机上的开销"),
     "title.doctor": ("palate doctor", "palate 体检"),
     "col.position": ("#", "#"),
     "col.item": ("item", "物品"),
@@ -101,6 +102,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "col.reason": ("reason", "理由"),
     "col.type": ("event", "事件"),
     "col.when": ("when", "时间"),
+    "col.what": ("what", "指标"),
     "col.value": ("value", "值"),
     "col.move": ("move", "变动"),
     "col.because": ("because of this event", "因为该事件"),
@@ -146,6 +148,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "demo.visible": (
         "The event is acknowledged at log position {seq}; the very next ranking already knows it.",
         "事件已确认，日志位置 {seq}；紧接着的排序就已经知道它。",
+    ),
+    "bench.obvious": (
+        "FastAPI isn't installed, so the obvious implementation was left out: pip install 'palate[bench]'",
+        "没有安装 FastAPI，因此没有测量常见实现：pip install 'palate[bench]'",
     ),
     "demo.overtaken": ("overtaken by {by}", "被超过：{by}"),
     "demo.still": ("No other item of these {k} changed its place.", "这 {k} 个物品的其余位置没有变化。"),
