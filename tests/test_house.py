@@ -42,7 +42,7 @@ LAYERS: list[set[str]] = [
 TOGETHER: list[set[str]] = [LAYERS[0], LAYERS[1]]
 """Layers whose members may import one another."""
 
-AFTER_ENGINE = {"evaluate", "datasets", "serve", "cli", "testing"}
+AFTER_ENGINE = {"evaluate", "datasets", "serve", "bench", "cli", "testing"}
 
 PUBLIC = [
     "Candidate",

@@ -33,6 +33,8 @@ def test_only_the_training_side_touches_lightgbm() -> None:
         text = path.read_text(encoding="utf-8")
         assert "model_str" not in text, path
         assert "model_file" not in text, path
+        if path.relative_to(root).parts[0] == "bench":
+            continue  # it fits the booster that it compares with
         imports = [
             line.strip() for line in text.splitlines() if line.strip().startswith(("import lightgbm", "from lightgbm"))
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -41,12 +42,19 @@ class Served:
 
 @contextlib.contextmanager
 def server(kind: str, directory: Path) -> Generator[Served]:
-    """Start a server of ``serving``, wait until it listens, end it afterwards. Errors: ``PalateError``."""
-    command = [sys.executable, "-m", "palate.bench.serving", kind, str(directory)]
+    """Start ``palate serve`` or a server of ``serving``, wait until it listens, end it afterwards.
+
+    Errors: ``PalateError`` when it doesn't start.
+    """
+    module = (
+        ["palate", "serve", "--json", "--port", "0", "--dir"] if kind == "palate" else ["palate.bench.serving", kind]
+    )
+    command = [sys.executable, "-m", *module, str(directory)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            url = process.stdout.readline().strip()
+            line = process.stdout.readline().strip()
+            url = json.loads(line)["url"] if line.startswith("{") else line
             if not url:
                 raise PalateError(f"The server {kind!r} of the benchmark didn't start; what it said is above.")
             yield Served(process, url)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from palate.bench.world import BOOSTER
+from palate.bench.world import forest
 from palate.features import NAMES
 from palate.types import F32, Interaction, Item
 
@@ -65,11 +65,10 @@ class _State:
 def make_app(directory: Path) -> Any:
     """The FastAPI application. Errors: ``ImportError`` without FastAPI."""
     import fastapi
-    import lightgbm
     import pydantic
 
     state = _State(directory)
-    booster: Any = lightgbm.Booster(model_file=str(directory / BOOSTER))
+    booster = forest(directory)
 
     class Request(pydantic.BaseModel):
         user: str | None = None

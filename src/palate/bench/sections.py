@@ -158,11 +158,9 @@ def _size(items: int) -> str:
 
 def trees(directory: Path, items: int, users: int, say: Say) -> Figures:
     """The forest in service against one-thread ``Booster.predict``, on 100 real feature rows."""
-    import lightgbm
-
     import palate
 
-    booster = lightgbm.Booster(model_file=str(directory / world.BOOSTER))
+    booster = world.forest(directory)
     with palate.open(directory) as engine:
         scorer = engine.shelf.active().scorer
         x = world.sample(engine, items, users, 20)

@@ -1,6 +1,6 @@
-"""``python -m palate.bench.serving KIND DIRECTORY``: a server that a benchmark compares, in its own process.
+"""``python -m palate.bench.serving KIND DIRECTORY``: what a benchmark compares Palate with, in its own process.
 
-``palate``: the service itself. ``empty``: the least that a raw ASGI route can do with the same request, decode it and
+``empty``: the least that a raw ASGI route can do with the same request, decode it and
 answer as many bytes. ``obvious``: what is usually built, see ``obvious``.
 """
 
@@ -57,18 +57,10 @@ def main(kind: str, directory: Path) -> None:
     """Serve until a signal."""
     if kind == "empty":
         run(empty)
-    elif kind == "obvious":
-        from palate.bench.obvious import make_app
+        return
+    from palate.bench.obvious import make_app
 
-        run(make_app(directory))
-    else:
-        from palate.serve import serve
-
-        def announce(url: str) -> None:
-            sys.stdout.write(f"{url}\n")
-            sys.stdout.flush()
-
-        serve(directory, port=0, announce=announce)
+    run(make_app(directory))
 
 
 if __name__ == "__main__":
