@@ -32,6 +32,7 @@ class Sourcing:
         self.state = state
         self.catalogue = catalogue
         self.settings = settings
+        self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
 
     def given(self, items: list[str | Candidate]) -> Candidates:
@@ -69,9 +70,8 @@ class Sourcing:
             fresh[subject.seen[subject.seen_count > 0]] = False
             before = allowed & ~fresh
             repeats = self.state.repeat_rate >= REPEATS and bool(before.any())
-            decayed = self.state.decayed(now)
-            for place, label in ((0, "trending"), (2, "popular")):
-                lists[label] = RecentPopular(decayed[:, place])(sizes.popular, fresh)[0]
+            for label, popular in self._popular.items():
+                lists[label] = popular(sizes.popular, fresh)[0]
             for label, value in (
                 ("next", strengths[:, NEXT_COS] + strengths[:, NEXT_5]),
                 ("near", strengths[:, NEAR_20] + strengths[:, NEAR_ALL]),

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from palate.errors import InvalidInput
 from palate.retrieve.codes import Coded
-from palate.retrieve.topk import top_k
+from palate.retrieve.topk import kth_largest, top_k
 from palate.types import F32, I32, I64, Bools
 
 Rows = npt.NDArray[np.integer[Any]]
@@ -228,7 +228,7 @@ def _nearest(groups: _Groups, query: F32, k: int, alive: Bools | None, lower: F3
     wanted = k
     while True:
         everything = wanted >= len(lower) or not query.any()
-        border = np.float32(-np.inf) if everything else _kth(lower, wanted)
+        border = np.float32(-np.inf) if everything else np.float32(kth_largest(lower, wanted))
         near = np.flatnonzero(upper >= border)
         rows, place = groups.items_of(near)
         if alive is not None:
@@ -245,8 +245,3 @@ def _nearest(groups: _Groups, query: F32, k: int, alive: Bools | None, lower: F3
 def _dots(queries: F32, vectors: F32) -> F32:
     """(q, n) dot products. Not by BLAS, whose threads spin while they wait for one another on a busy machine."""
     return np.einsum("qd,td->qt", queries, vectors)
-
-
-def _kth(values: F32, k: int) -> np.float32:
-    """The k-th largest."""
-    return np.partition(values, len(values) - k)[len(values) - k]

@@ -33,6 +33,8 @@ Stamped = tuple[int, int, Event]
 """An event as the fold takes it: (timestamp, received, event), both in milliseconds."""
 
 _DELETED = "\0deleted"
+_TOUCHED = 4096
+"""Touched item rows remembered for those who keep something derived of items."""
 
 
 def tie_key(event_id: str) -> int:
@@ -124,6 +126,8 @@ class State:
         self.clock_ts = 0
         self.clock_received = 0
         self.silences = Silences()
+        self._touched: list[int] = []
+        self._touched_from = 0
 
     # ---------------------------------------------------------------------- reading
 
@@ -184,6 +188,15 @@ class State:
             return False
         slot = find(self.seen.keys, self.seen.start[user], self.seen.cap[user], item)
         return slot >= 0 and bool(self.seen.columns["count"][slot] > 0)
+
+    def touched_since(self, at: int) -> tuple[set[int] | None, int]:
+        """Item rows with an interaction since position ``at``, and the position now; None where that is forgotten.
+
+        Positions begin anew with the process; −1 is one that was always forgotten.
+        """
+        now = self._touched_from + len(self._touched)
+        known = self._touched_from <= at <= now
+        return (set(self._touched[at - self._touched_from :]) if known else None), now
 
     @property
     def repeat_rate(self) -> float:
@@ -335,6 +348,10 @@ class State:
         if not users:
             return
         self._ensure(self.n_users, self.n_items)
+        self._touched += items[-_TOUCHED:]
+        if len(self._touched) > _TOUCHED or len(items) > _TOUCHED:
+            self._touched_from += len(items) - len(items[-_TOUCHED:]) + len(self._touched)
+            self._touched = []
         bounds = self.settings.state
         sign = np.array([int(np.sign(self.settings.weight(name))) for name in self.types.ids], np.int32)
         rating = np.array([name == "rating" for name in self.types.ids], np.int32)

@@ -1,0 +1,78 @@
+"""What is popular, kept between requests, is what counting anew would find."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from palate.config import Settings
+from palate.retrieve import recent_popular
+from palate.retrieve.recent_popular import RecentPopular
+from palate.retrieve.topk import kth_largest, top_k
+from palate.state import State
+from palate.types import Bools, Interaction
+
+NOW = 1_700_000_000_000
+DAY = 86_400_000
+
+
+def touch(state: State, rng: np.random.Generator, count: int, items: int) -> None:
+    """``count`` clicks within the ten days before ``NOW``."""
+    number = state.events
+    events = [
+        Interaction(
+            id=f"e{number + n}",
+            timestamp=NOW - int(rng.integers(0, 10 * DAY)),
+            item=f"i{int(items * rng.random() ** 3)}",
+            user=f"u{rng.integers(0, 50)}",
+        )
+        for n in range(count)
+    ]
+    state.apply([(int(event.timestamp or 0), NOW, event) for event in events])
+
+
+def anew(state: State, column: int, k: int, alive: Bools | None) -> list[int]:
+    counts = state.decayed(NOW)[:, column]
+    rows = np.flatnonzero(counts > 0).astype(np.int32)
+    if alive is not None:
+        rows = rows[rows < len(alive)]
+        rows = rows[alive[rows]]
+    return top_k(rows, counts[rows], k)[0].tolist()
+
+
+@pytest.mark.parametrize("kept", [20, 4096])
+@pytest.mark.parametrize("column", [0, 2])
+def test_it_keeps_up_with_what_is_touched(monkeypatch: pytest.MonkeyPatch, kept: int, column: int) -> None:
+    monkeypatch.setattr(recent_popular, "KEPT", kept)
+    rng = np.random.default_rng(kept + column)
+    state = State(Settings())
+    popular = RecentPopular(state, column)
+    assert popular(5, None)[0].tolist() == []
+    for step in range(60):
+        touch(state, rng, int(rng.choice([0, 1, 5, 400, 9000 if step == 30 else 1])), 300)
+        alive = None if step % 3 else rng.random(state.n_items) > (0.3 if step % 2 else 0.95)
+        for k in (1, 10, 40):
+            rows, scores = popular(k, alive)
+            assert rows.tolist() == anew(state, column, k, alive), (step, k)
+            assert (np.diff(scores) <= 0).all()
+
+
+def test_the_order_is_that_of_any_later_moment() -> None:
+    rng = np.random.default_rng(5)
+    state = State(Settings())
+    touch(state, rng, 500, 60)
+    found = RecentPopular(state, 1)(30, None)[0]
+    for days in (0, 3, 25):
+        counts = state.decayed(NOW + days * DAY)[found, 1]
+        assert (np.diff(counts) <= 1e-12).all()
+
+
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=3000), st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_kth_largest(values: list[float], data: st.DataObject) -> None:
+    k = data.draw(st.integers(1, len(values)))
+    wanted = sorted(values, reverse=True)[k - 1]
+    assert kth_largest(np.array(values, np.float32), k) == np.float32(wanted)
+    assert kth_largest(np.array(values, np.float64), k) == wanted
