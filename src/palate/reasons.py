@@ -10,7 +10,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.features import FEATURES, NAMES, Computer, Neighbours, Subject, column
-from palate.features.speakers import TOP, alike, neighbours_of, strongest
+from palate.features.speakers import TOP, alike, lifts, neighbours_of, strongest
 from palate.types import F32, F64, I32, I64, Reason
 
 REASONS = 2
@@ -128,10 +128,6 @@ def evidence(x: F32, order: I64, prior: F64) -> F64:
 
     Cheap and model-free; used for reasons when exact contributions weren't asked for. x: (m, f), order: (k,).
     """
-    mine = x[:, : len(prior)]
-    n = max(1, len(mine))
-    mean = mine.sum(axis=0) / n
-    scale = np.sqrt(np.maximum(0.0, np.einsum("mf,mf->f", mine, mine) / n - mean * mean)) + 1e-6
-    shown = mine[order]
-    z = np.minimum((shown - mean) / scale, 3.0) * (np.abs(prior) + 0.02)
-    return np.where(shown != 0, z, 0.0)
+    out: F64 = np.zeros((len(order), len(prior)))
+    lifts(x, order, prior, out)
+    return out

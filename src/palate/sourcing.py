@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from itertools import repeat
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -36,8 +36,11 @@ class Sourcing:
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
 
     def given(self, items: list[str | Candidate]) -> Candidates:
-        ids = [item if isinstance(item, str) else item.id for item in items]
-        fields = {n: item.fields for n, item in enumerate(items) if not isinstance(item, str) and item.fields}
+        if set(map(type, items)) == {str}:  # the usual case, without a loop
+            ids, fields = cast(list[str], items), dict[int, dict[str, FieldValue]]()
+        else:
+            ids = [item if isinstance(item, str) else item.id for item in items]
+            fields = {n: item.fields for n, item in enumerate(items) if not isinstance(item, str) and item.fields}
         rows = np.fromiter(map(self.state.items.rows.get, ids, repeat(-1)), np.int32, len(ids))
         return Candidates(rows, ids, fields, np.zeros(len(ids), np.int64))
 

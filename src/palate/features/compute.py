@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -193,10 +194,11 @@ class Computer:
     def _person(self, x: F32, subject: Subject, now: int, context: dict[str, FieldValue]) -> None:
         idle, length = 0.0, 0.0
         if len(subject.ts):
-            idle = np.log1p(self.state.silences.since(subject.ts[:1], now)[0] / HOUR_MS)
-            length = np.log1p(np.count_nonzero(subject.ts > now - HOUR_MS / 2))
+            live = self.state.silences.live
+            idle = math.log1p(max(0, live(now) - live(int(subject.ts[0]))) / HOUR_MS)
+            length = math.log1p(int((-subject.ts).searchsorted(HOUR_MS / 2 - now)))  # newest first
         x[:, _PERSON : _PERSON + 6] = (
-            np.log1p(subject.count),
+            math.log1p(subject.count),
             subject.repeats,
             idle,
             length,
