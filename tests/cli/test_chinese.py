@@ -13,7 +13,7 @@ import typer
 
 import palate as package
 from palate.cli import app, messages
-from palate.cli.chinese import FOREIGN, SENTENCES
+from palate.cli.chinese import FOREIGN, SENTENCES, SYSTEM
 from palate.cli.chinese_help import HELP
 from palate.cli.target import Remote
 from palate.cli.translation import BLANK, NESTED, local, paragraphs, word
@@ -89,11 +89,17 @@ def test_what_is_translated_is_said_somewhere() -> None:
     lost = [
         (english, part)
         for english in SENTENCES
-        if english not in FOREIGN
+        if english not in FOREIGN | SYSTEM
         for part in BLANK.sub("\0", english).split("\0")
         if len(part) > 3 and part.strip(" .,(") not in source
     ]
     assert lost == []
+
+
+def test_no_template_stands_before_a_more_particular_one(chinese: None) -> None:
+    for english, text in SENTENCES.items():
+        filled = [BLANK.sub(lambda blank: f"<{blank[1]}>", each) for each in (english, text)]
+        assert local(filled[0]) == filled[1]
 
 
 def test_both_languages_name_the_same_things() -> None:

@@ -1,15 +1,25 @@
 """Chinese for the English sentences that a user of the command line meets, by template; see ``palate.cli.translation``.
 
 The first template that fits is taken, so that the particular stand above the general. A test keeps the English in step
-with the code that says it. What is only met on the wire (``wire.py``, the service's log) stays English.
+with the code that says it. What only a client of the service or a reader of its log meets stays English.
 """
 
 from __future__ import annotations
 
 from palate.cli.chinese_doctor import DOCTOR
+from palate.cli.chinese_trouble import TROUBLE
+
+_FRAMES: dict[str, str] = {
+    "None of the {rows} rows of {path} is good; the first trouble is in {file}, row {row}: {error}": (
+        "{path} 的 {rows} 行都不可用；第一处问题在 {file} 第 {row} 行：{error}"
+    ),
+    "{file}, row {row}: {error}": "{file} 第 {row} 行：{error}",
+    "{file} was left out: {reason}.": "略过 {file}：{reason}。",
+}
+"""Sentences around sentences: before all others, which could take the frame for a part of their own."""
 
 FOREIGN: dict[str, str] = {
-    # Typer, pydantic, msgspec, the operating system
+    # Typer, pydantic, msgspec, json, the operating system
     "Missing option {name}.": "缺少选项 {name}。",
     "Missing argument {name}.": "缺少参数 {name}。",
     "No such command {name}.": "没有 {name} 这个命令。",
@@ -24,15 +34,49 @@ FOREIGN: dict[str, str] = {
     "Input should be a valid number, unable to parse string as a number.": "应为数字。",
     "Input should be less than or equal to {most}.": "应不大于 {most}。",
     "Input should be greater than or equal to {least}.": "应不小于 {least}。",
-    "{file}: No such file or directory.": "{file}：没有这个文件或目录。",
-    "{file}: Permission denied.": "{file}：权限不足。",
-    "{file}: No space left on device.": "{file}：磁盘已满。",
-    "{file}: Is a directory.": "{file}：这是一个目录。",
-    "Object contains unknown field {name}": "含有未知的键 {name}",
+    "{sentence}: {key}: expected {wanted}, got {found}; use {names}.": (
+        "{sentence}：{key} 应为 {wanted}，却是 {found}；请用 {names}。"
+    ),
+    "{sentence}: {key}: expected {wanted}, got {found}.": "{sentence}：{key} 应为 {wanted}，却是 {found}。",
+    "{sentence}: {key}: invalid enum value {value}; use {names}.": "{sentence}：{key} 不能是 {value}；请用 {names}。",
+    "Expected {wanted}, got {found} - at {place}.": "{place} 应为 {wanted}，却是 {found}。",
+    "Expected {wanted}, got {found}.": "应为 {wanted}，却是 {found}。",
+    "Invalid value {value} - at {place}.": "{place} 不能是 {value}。",
+    "Object missing required field {name} - at {place}.": "{place} 缺少必需的键 {name}。",
+    "Object contains unknown field {name} - at {place}.": "{place} 含有未知的键 {name}。",
+    "Input data was truncated": "内容不完整",
+    "JSON is malformed: {detail}": "JSON 格式错误：{detail}",
+    "Expecting value: line {line} column {column} (char {at})": "第 {line} 行第 {column} 列缺少值",
+    "Expecting property name enclosed in double quotes: line {line} column {column} (char {at})": (
+        "第 {line} 行第 {column} 列应为双引号括起的键"
+    ),
+    "Expecting {sign} delimiter: line {line} column {column} (char {at})": "第 {line} 行第 {column} 列应为 {sign}",
+    "Extra data: line {line} column {column} (char {at})": "第 {line} 行第 {column} 列之后多出内容",
+    "Unterminated string starting at: line {line} column {column} (char {at})": (
+        "第 {line} 行第 {column} 列开始的字符串没有闭合"
+    ),
     "Object contains unknown field {name}.": "含有未知的键 {name}。",
+    "Object contains unknown field {name}": "含有未知的键 {name}",
     "Object missing required field {name}.": "缺少必需的键 {name}。",
+    "No such file or directory": "没有这个文件或目录",
+    "Permission denied": "权限不足",
+    "No space left on device": "磁盘已满",
+    "Is a directory": "这是一个目录",
+    "Not a directory": "这不是目录",
+    "Read-only file system": "文件系统只读",
+    "Address already in use": "地址已被占用",
+    "Cannot assign requested address": "不是本机的地址",
     "[Errno 111] Connection refused": "连接被拒绝",
+    "[Errno -2] Name or service not known": "无法解析主机名",
+    "[Errno -3] Temporary failure in name resolution": "无法解析主机名",
+    "Remote end closed connection without response": "对方没有应答就断开了连接",
     "timed out": "超时",
+    "list": "列表",
+    "str": "字符串",
+    "int": "整数",
+    "float": "数字",
+    "bool": "布尔值",
+    "NoneType": "空值",
 }
 
 _ERRORS: dict[str, str] = {
@@ -89,14 +133,8 @@ _ERRORS: dict[str, str] = {
     ),
     "It holds no CSV, TSV, NDJSON, JSON or Parquet file.": "其中没有 CSV、TSV、NDJSON、JSON 或 Parquet 文件。",
     "Nothing in {path} can be read as a data set. {sentence}": "{path} 中没有可以读作数据集的内容。{sentence}",
-    "None of the {rows} rows of {path} is good; the first trouble is in {file}, row {row}: {error}": (
-        "{path} 的 {rows} 行都不可用；第一处问题在 {file} 第 {row} 行：{error}"
-    ),
     "None of {count} events is good; the first (index {index}): {error}": (
         "{count} 个事件都不可用；第一个（序号 {index}）：{error}"
-    ),
-    "movies can't be had. {reasons} Get {url} by hand and put it into {path}.": (
-        "无法取得 movies。{reasons} 请手动下载 {url} 并放入 {path}。"
     ),
     "{purpose} needs the package {package}, which is not installed: {command}": (
         "{purpose}：需要尚未安装的包 {package}，请运行 {command}"
@@ -180,9 +218,10 @@ _ERRORS: dict[str, str] = {
     ),
     # settings
     "{file} is not valid TOML: {error}.": "{file} 不是有效的 TOML：{error}。",
-    "{file}: {key} is no setting; {reason}": "{file}：没有 {key} 这项设置；{reason}",
+    "{sentence}: {key} is no setting; {reason}": "{sentence}：没有 {key} 这项设置；{reason}",
     "did you mean {name}?": "是否想用 {name}？",
-    "known at {where}: {names}.": "{where} 可用的有：{names}。",
+    "known at {reason}: {names}.": "{reason}可用的有：{names}。",
+    "the top": "最上层",
 }
 
 _REPORT: dict[str, str] = {
@@ -207,21 +246,6 @@ _REPORT: dict[str, str] = {
     "{file} has no times: the order of its rows is taken for time, a second each.": (
         "{file} 没有时间：以行的顺序为时间，每行一秒。"
     ),
-    "{file} was left out: {reason}.": "略过 {file}：{reason}。",
-    "{file}, row {row}: {error}": "{file} 第 {row} 行：{error}",
-    # why a file was left out
-    "the mapping says so": "列映射要求略过",
-    "its name says that it is for evaluation only": "名称表明它只用于评测",
-    "its suffix is none of {names}": "后缀不在 {names} 之中",
-    "none of its columns ({columns}) names users or items; a mapping can": (
-        "它的列（{columns}）都没有指明用户或物品；可用列映射指明"
-    ),
-    "{file} is its clean form": "{file} 是它整理过的形式",
-    "{file} is empty": "{file} 是空的",
-    "{file} is not valid JSON: {detail}": "{file} 不是有效的 JSON：{detail}",
-    "{file} is not a JSON array of objects": "{file} 不是由对象组成的 JSON 数组",
-    "{file} is not a Parquet file: {detail}": "{file} 不是 Parquet 文件：{detail}",
-    "{file} can't be read: {detail}": "无法读取 {file}：{detail}",
     # why a row was refused
     "The row has {count} columns; the header has {wanted}.": "该行有 {count} 列，表头有 {wanted} 列。",
     "The row opens a quotation mark that is never closed.": "该行的引号没有闭合。",
@@ -251,7 +275,33 @@ _REPORT: dict[str, str] = {
     "{what} is not a number.": "{what} 不是数字。",
     "{what} is not a time.": "{what} 不是时间。",
     "{what} is missing.": "缺少 {what}。",
+    # why a file was left out
+    "the mapping says so": "列映射要求略过",
+    "its name says that it is for evaluation only": "名称表明它只用于评测",
+    "its suffix is none of {names}": "后缀不在 {names} 之中",
+    "none of its columns ({columns}) names users or items; a mapping can": (
+        "它的列（{columns}）都没有指明用户或物品；可用列映射指明"
+    ),
+    "{file} is its clean form": "{file} 是它整理过的形式",
+    "{file} is empty": "{file} 是空的",
+    "{file} is not valid JSON: {detail}": "{file} 不是有效的 JSON：{detail}",
+    "{file} is not a JSON array of objects": "{file} 不是由对象组成的 JSON 数组",
+    "{file} is not a Parquet file: {detail}": "{file} 不是 Parquet 文件：{detail}",
 }
 
-SENTENCES: dict[str, str] = {**FOREIGN, **_ERRORS, **_REPORT, **DOCTOR}
+SYSTEM: dict[str, str] = {
+    "{file} can't be read: {error}.": "无法读取 {file}：{error}。",
+    "{file} can't be read: {detail}": "无法读取 {file}：{detail}",
+    "{path} could not be written: {error}.": "无法写入 {path}：{error}。",
+    "{file}: No such file or directory.": "{file}：没有这个文件或目录。",
+    "{file}: Permission denied.": "{file}：权限不足。",
+    "{file}: Permission denied": "{file}：权限不足",
+    "{file}: No space left on device.": "{file}：磁盘已满。",
+    "{file}: Is a directory.": "{file}：这是一个目录。",
+    "{file}: Not a directory.": "{file}：这不是目录。",
+    "{file}: Read-only file system.": "{file}：文件系统只读。",
+}
+"""What is said of any file: after all others, of which it may be the end."""
+
+SENTENCES: dict[str, str] = {**_FRAMES, **FOREIGN, **_ERRORS, **TROUBLE, **_REPORT, **DOCTOR, **SYSTEM}
 """English template → Chinese."""

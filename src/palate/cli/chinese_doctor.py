@@ -39,6 +39,8 @@ DOCTOR: dict[str, str] = {
     "no engine at {path} yet": "{path} 处还没有引擎",
     "{path}, {free} GiB free": "{path}，剩余 {free} GiB",
     "{path} is not writable": "{path} 不可写",
+    "{path} is not a directory": "{path} 不是目录",
+    "Move it away: {path}": "请移走它：{path}",
     "free": "空闲",
     "held by process {pid}": "被进程 {pid} 占用",
     "held by the service at {url} (process {pid}), which answers": "被 {url} 处的服务（进程 {pid}）占用，服务应答正常",

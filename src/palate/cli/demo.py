@@ -139,7 +139,10 @@ def _clear(directory: Path) -> None:
     if not directory.exists():
         return
     if not directory.is_dir() or (any(directory.iterdir()) and not (directory / _MARK).is_file()):
-        raise Conflict(say("demo.foreign", path=directory), "--dir")
+        raise Conflict(
+            f"{directory} exists and was not made by palate demo, which would replace it; choose another --dir.",
+            "--dir",
+        )
     from palate.store.lock import DirectoryLock
 
     with DirectoryLock(directory):
@@ -257,7 +260,7 @@ def moves(
         passed = [
             other
             for other, place in then.items()
-            if was is not None and place < (now or k + 1) and first.get(other, k + 1) > was
+            if was is not None and was < (now or k + 1) and place < (now or k + 1) and first.get(other, k + 1) > was
         ]
         found.append(
             Move(name, title(name), was, now, old[name].score, new[name].score, _because(new[name], event), passed)
@@ -306,7 +309,7 @@ def _show(
     if story.moved:
         out.show(_moved_table(story.moved, story.after))
     else:
-        out.say("demo.still", k=K)
+        out.say("demo.still", k=len(story.after))
     out.say("demo.reproduced" if story.reproduced else "demo.not_reproduced", seq=until)
 
 

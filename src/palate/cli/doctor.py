@@ -23,7 +23,7 @@ from rich.text import Text
 from palate import config
 from palate.cli.console import JsonOption, LangOption, Out, row, table
 from palate.cli.messages import say
-from palate.cli.target import DEFAULT_DIR, DirOption, quoted, service_of
+from palate.cli.target import DEFAULT_DIR, DirOption, no_engine, quoted, service_of
 from palate.cli.translation import local
 from palate.config import Settings
 from palate.errors import PalateError
@@ -220,7 +220,7 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
         except PalateError as error:
             yield Check("event log", "broken", error.message, _MENDS["event log"].format(path=quoted(directory)))
             return
-        yield Check("directory", "note", f"no engine at {directory} yet", say("no_directory", path=quoted(directory)))
+        yield Check("directory", "note", f"no engine at {directory} yet", no_engine(directory))
         return
     yield _space(directory)
     yield _lock(directory)

@@ -13,21 +13,10 @@ from typing import Literal
 Language = Literal["en", "zh"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
-    "no_directory": (
-        "There is no engine at {path}. Make one with: palate import --data movies --dir {path}",
-        "{path} 处没有引擎。请先创建：palate import --data movies --dir {path}",
-    ),
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),
     "through_service": ("(answered by the service at {url})", "（由 {url} 处的服务应答）"),
-    "not_a_pair": ("--context {text!r} is not of the form name=value.", "--context {text!r} 不是 名称=值 的形式。"),
-    "bad_filter": ("--filter is not a JSON object: {error}.", "--filter 不是 JSON 对象：{error}。"),
-    "is_a": ("{text!r} is a {kind}", "{text!r} 的类型是 {kind}"),
-    "need_subject": (
-        "Name a user, or an anonymous visitor with --session.",
-        "请给出用户，或用 --session 给出匿名访客。",
-    ),
     "importing": ("Importing {name} into {path}", "正在把 {name} 导入 {path}"),
     "imported": (
         "{accepted:,} events accepted ({duplicates:,} duplicates, {rejected:,} rejected) in {seconds:.1f} s: "
@@ -61,10 +50,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "training": (
         "The service at {url} trains in the background; palate models list shows the model when it is there.",
         "{url} 处的服务正在后台训练；完成后可用 palate models list 查看。",
-    ),
-    "train_service": (
-        "The service at {url} holds this directory and activates what it trains; leave --no-activate out, or stop it.",
-        "{url} 处的服务占用该目录，训练后会直接启用；请去掉 --no-activate，或先停止服务。",
     ),
     "active": ("active", "已启用"),
     "inactive": ("not active (palate models activate {version})", "未启用（palate models activate {version}）"),
@@ -135,10 +120,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Palate's demo: {data}, one real person, one event.",
         "Palate 演示：{data}，一位真实用户，一个事件。",
     ),
-    "demo.foreign": (
-        "{path} exists and was not made by palate demo, which would replace it; choose another --dir.",
-        "{path} 已存在且不是由 palate demo 创建的（演示会替换它）；请换一个 --dir。",
-    ),
     "demo.data": (
         "{users:,} users, {items:,} items, {events:,} events; trained in {seconds:.1f} s (model {model})",
         "{users:,} 位用户，{items:,} 个物品，{events:,} 个事件；训练用时 {seconds:.1f} 秒（模型 {model}）",
@@ -163,7 +144,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Ranked again from the log up to {seq}, without the event: NOT the ranking before.",
         "用日志中 {seq} 之前的内容（不含该事件）重新排序：与之前的排序不同。",
     ),
-    "demo.next": ("Try: palate recommend {user} --dir {path}", "试试：palate recommend {user} --dir {path}"),
+    "demo.next": (
+        "The dashboard: palate serve --dir {path}. Or try: palate recommend {user} --dir {path}",
+        "仪表盘：palate serve --dir {path}。也可以试试：palate recommend {user} --dir {path}",
+    ),
     "serve.at": ("Palate serves {path} at {url} (Ctrl-C stops it)", "Palate 正在 {url} 提供 {path}（Ctrl-C 停止）"),
     "serve.key": ("A new API key, shown only now:", "新的 API 密钥，仅显示这一次："),
     "serve.key_where": (

@@ -39,7 +39,11 @@ def train(
     service = service_of(existing(directory))
     if service is not None:
         if not activate:
-            raise InvalidInput(say("train_service", url=service.url), "--no-activate")
+            raise InvalidInput(
+                f"The service at {service.url} holds this directory and activates what it trains; leave --no-activate "
+                "out, or stop it.",
+                "--no-activate",
+            )
         service.train()
         out.result({"training": "running", "url": service.url})
         out.say("training", url=service.url)

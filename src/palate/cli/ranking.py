@@ -98,7 +98,7 @@ def recommend(
     palate recommend 42 -k 5 --query "space adventure" --json
     """
     if user is None and session is None:
-        raise InvalidInput(say("need_subject"), "user")
+        raise InvalidInput("Name a user, or an anonymous visitor with --session.", "user")
     request = RecommendRequest(
         **_common(user, session, k, query, context, filter_, exclude, seen, policy, explain),
     )
@@ -172,7 +172,7 @@ def _common(
 def _pair(text: str) -> tuple[str, FieldValue]:
     name, sign, value = text.partition("=")
     if not sign or not name:
-        raise InvalidInput(say("not_a_pair", text=text), "context")
+        raise InvalidInput(f"--context {text!r} is not of the form name=value.", "context")
     try:
         read = json.loads(value)
     except ValueError:
@@ -186,9 +186,9 @@ def _filter(text: str | None) -> dict[str, Any] | None:
     try:
         read = json.loads(text)
     except ValueError as error:
-        raise InvalidInput(say("bad_filter", error=error), "filter") from None
+        raise InvalidInput(f"--filter is not a JSON object: {error}.", "filter") from None
     if not isinstance(read, dict):
-        raise InvalidInput(say("bad_filter", error=say("is_a", text=text[:40], kind=type(read).__name__)), "filter")
+        raise InvalidInput(f"--filter is not a JSON object: {text[:40]!r} is a {type(read).__name__}.", "filter")
     return cast("dict[str, Any]", read)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from palate.cli.console import JsonOption, LangOption, Out
 from palate.cli.target import DEFAULT_DIR, DirOption
+from palate.cli.translation import local
 from palate.errors import ConfigError
 
 
@@ -66,7 +67,7 @@ def run(directory: Path, host: str | None, port: int | None, out: Out, user: str
         try:
             note.write_bytes(msgspec.json.encode({"url": url, "pid": os.getpid()}))
         except OSError as error:  # it serves all the same
-            out.note(f"{note}: {error.strerror}. Until that is mended, other commands don't find this service.")
+            out.note(local(f"{note}: {error.strerror}. Until that is mended, other commands don't find this service."))
         out.result({"url": url, "directory": str(directory)})
         out.say("serve.at", path=directory, url=url if user is None else f"{url}/?{urlencode({'user': user})}")
 

@@ -21,7 +21,6 @@ import msgspec
 import typer
 
 from palate import wire
-from palate.cli.messages import say
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
 from palate.opening import check_log
 from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
@@ -102,10 +101,15 @@ class Remote:
         """One request. ``body`` None sends none."""
         headers = {"Accept": "application/json"}
         if self._key:
+            if not (self._key.isascii() and self._key.isprintable()):
+                raise InvalidInput("PALATE_API_KEY is no key of Palate's: keys are letters, digits, - and _.")
             headers["Authorization"] = f"Bearer {self._key}"
         data = None
         if body is not None:
-            data = msgspec.json.encode(body)
+            try:
+                data = msgspec.json.encode(body)
+            except UnicodeEncodeError:
+                raise InvalidInput("An argument is not valid UTF-8: write it in the terminal's own encoding.") from None
             headers["Content-Type"] = "application/json"
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
         try:
@@ -227,8 +231,13 @@ def existing(path: Path) -> Path:
         raise ConfigError(f"{path} is a file; an engine lives in a directory.", "--dir")
     if not (path / "events.db").is_file():
         check_log(path)
-        raise NotFound(say("no_directory", path=quoted(path)), "--dir")
+        raise NotFound(no_engine(path), "--dir")
     return path
+
+
+def no_engine(path: Path) -> str:
+    """The sentence for a directory without an engine."""
+    return f"There is no engine at {quoted(path)}. Make one with: palate import --data movies --dir {quoted(path)}"
 
 
 @contextmanager
