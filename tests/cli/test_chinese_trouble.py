@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from palate.cli import messages
+from palate.cli.translation import local
 from tests.cli.conftest import Palate
 from tests.cli.test_bad_input import SENTENCES as MISTAKES
 from tests.cli.test_chinese import HAN
@@ -107,6 +109,14 @@ def test_refused_events_of_a_log(palate: Palate, tmp_path: Path) -> None:
     refused = [line.partition(" 行：")[2] for line in done.out.splitlines() if " 行：" in line]
     assert len(refused) == len(rows) + 1, done.out
     assert [line for line in refused if not HAN.search(line) or ENGLISH.search(line)] == []
+
+
+def test_packages_of_another_version() -> None:
+    messages.choose("zh")
+    assert local("missing: a; b 1, where >=2 is needed; c 3, where ==4 is needed; d") == (
+        "缺少：a; b 1（需要 >=2）；c 3（需要 ==4）；d"
+    )
+    messages.choose(None)
 
 
 def test_an_address_that_is_taken(palate: Palate, tmp_path: Path) -> None:

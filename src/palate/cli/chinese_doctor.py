@@ -17,8 +17,11 @@ DOCTOR: dict[str, str] = {
     "model": "模型",
     "vectors": "向量",
     # what was found
-    "missing: {names}": "缺少：{names}",
-    "not installed: {names}": "未安装：{names}",
+    "Python {version} at {place}, {system}": "Python {version}，位于 {place}，{system}",
+    "missing: {reason}": "缺少：{reason}",
+    "not installed: {reason}": "未安装：{reason}",
+    "{name}, where {wanted} is needed; {reason}": "{name}（需要 {wanted}）；{reason}",
+    "{name}, where {wanted} is needed": "{name}（需要 {wanted}）",
     "the movies and grocery data sets, and Parquet ({names})": "数据集 movies 和 grocery，以及 Parquet（{names}）",
     "plots on the dashboard and in evaluation reports ({names})": "仪表盘和评测报告中的图（{names}）",
     "the tests and checks of Palate itself ({names})": "Palate 自身的测试和检查（{names}）",
@@ -58,7 +61,7 @@ DOCTOR: dict[str, str] = {
     "{count} texts encoded by {name}": "{count} 段文本已由 {name} 编码",
     # how to mend it
     "Install Python 3.11 or newer.": "请安装 Python 3.11 或更新版本。",
-    "For {reason}: pip install 'palate[{extra}]'": "用于{reason}：pip install 'palate[{extra}]'",
+    "For {reason}: pip install 'palate[{extra}]'": "要用{reason}，请运行：pip install 'palate[{extra}]'",
     "the movies and grocery data sets, and Parquet": "数据集 movies 和 grocery，以及 Parquet",
     "plots on the dashboard and in evaluation reports": "仪表盘和评测报告中的图",
     "the tests and checks of Palate itself": "Palate 自身的测试和检查",
