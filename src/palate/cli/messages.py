@@ -114,7 +114,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason.taste": ("your taste", "符合口味"),
     "reason.tag": ("your taste: {tags}", "符合口味：{tags}"),
     "reason.query": ("matches the query", "匹配查询"),
-    "reason.ranked": ("many small reasons together", "综合得分"),
     "reason.exploration": ("exploration", "探索"),
     "reason.ranked": ("many small reasons", "综合得分"),
     "reason.unscored": ("could not be scored", "无法打分"),
