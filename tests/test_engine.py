@@ -354,3 +354,16 @@ def test_export_gives_everything_back() -> None:
             assert [entry.item for entry in other.user("p0").history] == [
                 entry.item for entry in engine.user("p0").history
             ]
+
+
+@pytest.mark.parametrize("path", ["", 5, "a\0b"])
+def test_a_path_that_names_no_directory_is_refused(path: Any) -> None:
+    with pytest.raises(palate.ConfigError, match="an engine lives in a directory"):
+        palate.open(path)
+
+
+def test_every_shown_item_has_a_reason() -> None:
+    with filled([item("a", title="tea"), item("b", title="wine"), did(1, "u", "a"), did(2, "v", "b")]) as engine:
+        for user in ("u", "v", None):
+            for ranking in (engine.recommend(user, seen="keep"), engine.rank(user, ["a"])):
+                assert all(shown.reasons for shown in ranking.items)

@@ -58,6 +58,10 @@ def open(  # noqa: A001
     whose state is the log up to and including it (what was known then).
     Errors: ``Locked``, ``ConfigError``, ``CorruptArtefact``, ``Unavailable``.
     """
+    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"path is {path!r}; an engine lives in a directory, which a non-empty str or Path names.")
+    if until is not None and until < 0:
+        raise ConfigError(f"until is {until}; log positions begin at 0.")
     if settings is not None and (scene is not None or overrides):
         names = ", ".join([*(["scene"] if scene is not None else []), *overrides])
         raise ConfigError(f"settings are used as they are, and {names} would be ignored: give one or the other.")

@@ -27,6 +27,7 @@ _WORDS = {
     "new": "New in the catalogue.",
     "query": "Matches your words.",
 }
+_RANKED = "No single reason stands out: many small ones together make its score."
 _TASTES = {"taste_long": (0, 0.5 ** (1 / 30)), "taste_short": (5, 0.8), "taste_last": (5, 0.0)}
 """Liked entries of each taste (0: all) and its decay, as ``speakers.alike`` takes them."""
 
@@ -63,7 +64,7 @@ class Reasons:
                 reason = self._reason(code, place, row)
                 if reason is not None:
                     found.append(reason)
-            out.append(found)
+            out.append(found or [Reason("ranked", _RANKED)])
         return out
 
     def _reason(self, code: str, place: int, row: int) -> Reason | None:

@@ -160,7 +160,7 @@ class Reason(msgspec.Struct, omit_defaults=True):
     """A verified reason for an item: a code, and the items of the user's history it comes from.
 
     Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
-    ``exploration``, ``unscored``. ``text`` is English; clients translate by code.
+    ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients translate by code.
     """
 
     code: str

@@ -63,7 +63,7 @@ def test_demo_for_people_without_a_terminal_ends_with_what_to_try(palate: Palate
     assert done.code == 0
     assert "Ranking before" in done.out
     assert "exactly the ranking before" in done.out
-    assert done.out.splitlines()[-1].startswith("Try: palate recommend u")
+    assert done.out.splitlines()[-1].startswith("The dashboard: palate serve --dir ")
     chinese = palate("demo", "--data", folder, "--lang", "zh", "--no-serve")
     assert "之前的排序" in chinese.out
     assert "完全相同" in chinese.out

@@ -104,6 +104,11 @@ def test_a_key_is_needed_where_keys_are_set(palate: Palate, shop: Path, monkeypa
         assert refused.err.endswith("The command line reads the key from PALATE_API_KEY.\n")
         monkeypatch.setenv("PALATE_API_KEY", KEY)
         assert palate("recommend", "u1", "--dir", shop, "--json").code == 0
+        garbled = palate("recommend", "\udcff", "--dir", shop)
+        assert (garbled.code, "is not valid UTF-8" in garbled.err) == (2, True)
+        monkeypatch.setenv("PALATE_API_KEY", "a\nb")
+        mistaken = palate("recommend", "u1", "--dir", shop)
+        assert (mistaken.code, "PALATE_API_KEY is no key" in mistaken.err) == (2, True)
 
 
 def test_the_address_goes_with_the_service(palate: Palate, shop: Path) -> None:

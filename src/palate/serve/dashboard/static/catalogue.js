@@ -88,6 +88,7 @@ export const catalogue = {
   "reason.taste_items": {"en": "Close in content to {items}", "zh": "内容接近 {items}"},
   "reason.tag": {"en": "Often chooses {tags}", "zh": "常选择 {tags}"},
   "reason.query": {"en": "Matches the search", "zh": "与搜索匹配"},
+  "reason.ranked": {"en": "Many small reasons together", "zh": "综合得分"},
   "reason.exploration": {"en": "Shown to learn more", "zh": "用于探索"},
   "reason.unscored": {"en": "Could not be scored", "zh": "无法评分"},
   "list.and": {"en": "{a} and {b}", "zh": "{a}和{b}"},
