@@ -295,7 +295,9 @@ def test_an_unshown_item_can_be_explained_where_its_features_were_kept(tmp_path:
         request = RecommendRequest(user="p0", k=3, policy="greedy", seen="keep")
         names, scores = engine.scored(request, WORLD.end)
         ranking = engine.answer(request, WORLD.end)
-        engine.parts.decisions.log.flush()  # type: ignore[union-attr]
+        log = engine.parts.decisions.log
+        assert log is not None
+        log.flush()
         told = engine.explain(ranking.ranking, names[5])
         assert told.position is None
         assert told.score == pytest.approx(scores[5], rel=1e-6)

@@ -85,12 +85,12 @@ def test_hiding_moves_similar_items_down() -> None:
     with filled(WORLD) as engine:
         user = next(name for name, (best, _) in WORLD.taste.items() if best == "garden")
         rows = WORLD.of_genre("garden")
-        before = {one.id: one.score for one in engine.rank(user, rows[2:], seen="keep").items}
+        before = {one.id: one.score or 0.0 for one in engine.rank(user, rows[2:], seen="keep").items}
         engine.ingest([did(40_000 + n, user, rows[0], "hide") for n in range(2)])
         ranking = engine.rank(user, rows, explain=True)
-        after = {one.id: one.score for one in ranking.items}
+        after = {one.id: one.score or 0.0 for one in ranking.items}
         assert rows[0] not in after
-        fell = [name for name in before if after[name] < before[name]]  # type: ignore[operator]
+        fell = [name for name in before if after[name] < before[name]]
         assert len(fell) > 0.8 * len(before)
         terms = {term.feature: term for one in ranking.items for term in one.contributions if term.contribution < 0}
         assert terms["dislike"].sources[0].item == rows[0]

@@ -102,29 +102,13 @@ class Explainer:
 
     def _content_shares(self, name: str, row: int) -> F64 | None:
         side = self.catalogue.side()
+        if name != "dislike":
+            return self.computer.liking(self.subject, row, side, name)
         text = int(side.text_of[row])
-        if text < 0:
-            return None
         texts = side.text_of[self.subject.items]
-        cosine = np.where(texts >= 0, side.vectors[texts] @ side.vectors[text], 0.0)
-        weights = self.subject.weights
-        liked = np.flatnonzero((texts >= 0) & (weights > 0))
-        out = np.zeros(len(texts))
-        if name == "dislike":
-            hated = np.flatnonzero((texts >= 0) & (weights < 0))
-            if len(hated):
-                out[hated[np.argmax(cosine[hated])]] = 1.0
-        elif not len(liked):
+        hated = np.flatnonzero((texts >= 0) & (self.subject.weights < 0))
+        if text < 0 or not len(hated):
             return None
-        elif name == "taste_last":
-            last = liked[:5]
-            out[last[np.argmax(cosine[last])]] = 1.0
-        elif name == "taste_short":
-            last = liked[:5]
-            out[last] = weights[last] * 0.8 ** np.arange(len(last)) * np.maximum(0, cosine[last])
-        else:
-            out[liked] = weights[liked] * 0.5 ** (liked / 30.0) * np.maximum(0, cosine[liked])
-            if name == "taste_interest" and len(self.subject.tastes) > 2:
-                best = int(np.argmax(self.subject.tastes[2:] @ side.vectors[text]))
-                out[self.subject.interest_of != best] = 0.0
+        out = np.zeros(len(texts))
+        out[hated[np.argmax(side.vectors[texts[hated]] @ side.vectors[text])]] = 1.0
         return out

@@ -98,7 +98,6 @@ class Line:
         name = subject_of(request.user, request.session)
         subject = self.computer.subject(-1 if name is None else self.state.users.get(name), side)
         seen = self.seen_mode(request)
-        strengths = None
         clock.ran("subject", {"history": len(subject.items)})
 
         query = self._query(request, clock)
@@ -123,7 +122,9 @@ class Line:
         relevance = self._relevance(query, rows)
         if isinstance(request, RankRequest):
             strengths = self.computer.strengths_of(subject, rows, model.ease)
-        x = self.computer.matrix(subject, rows, side, now, relevance, request.context, strengths)
+        else:
+            strengths = self.computer.strengths(rows)
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})

@@ -10,7 +10,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.features import FEATURES, NAMES, Computer, Neighbours, Subject, column
-from palate.features.speakers import TOP, alike, lifts, neighbours_of, strongest
+from palate.features.speakers import TOP, lifts, strongest, two_of
 from palate.types import F32, F64, I32, I64, Reason
 
 REASONS = 2
@@ -28,8 +28,6 @@ _WORDS = {
     "query": "Matches your words.",
 }
 _RANKED = "No single reason stands out: many small ones together make its score."
-_TASTES = {"taste_long": (0, 0.5 ** (1 / 30)), "taste_short": (5, 0.8), "taste_last": (5, 0.0)}
-"""Liked entries of each taste (0: all) and its decay, as ``speakers.alike`` takes them."""
 
 
 class Reasons:
@@ -76,35 +74,20 @@ class Reasons:
         return self._because(place, row) if code == "because_of" else self._taste(place, row)
 
     def _because(self, place: int, row: int) -> Reason | None:
-        state, pairs = self.computer.state, self.computer.state.pairs
-        found = neighbours_of(
-            row, place - _FIRST_CHANNEL, self.subject.items, self.subject.weights, pairs.keys, pairs.columns["fwd"],
-            pairs.columns["co"], pairs.start, pairs.cap, state.item_columns["count"], self.ease.indptr,
-            self.ease.indices, self.ease.values,
-        )  # fmt: skip
-        return self._naming("because_of", "goes with", found)
+        parts = self.computer.parts(self.subject, row, self.ease)
+        return self._naming("because_of", "goes with", row, parts[place - _FIRST_CHANNEL])
 
     def _taste(self, place: int, row: int) -> Reason | None:
-        subject, side = self.subject, self.side
-        text = int(side.text_of[row])
-        if text < 0:
-            return None
-        interest = -1
-        window, decay = _TASTES.get(NAMES[place], _TASTES["taste_long"])
-        if NAMES[place] == "taste_interest" and len(subject.tastes) > 2:
-            interest = int(np.argmax(subject.tastes[2:] @ side.vectors[text]))
-        found = alike(
-            row, window, decay, interest, subject.items, subject.weights, subject.interest_of, side.text_of,
-            side.vectors,
-        )  # fmt: skip
-        return self._naming("taste", "is close in content to", found)
+        strength = self.computer.liking(self.subject, row, self.side, NAMES[place])
+        return None if strength is None else self._naming("taste", "is close in content to", row, strength)
 
-    def _naming(self, code: str, verb: str, found: tuple[int, int]) -> Reason | None:
-        rows = [row for row in found if row >= 0]
+    def _naming(self, code: str, verb: str, row: int, strength: F64) -> Reason | None:
+        found = two_of(strength, self.subject.items, self.subject.weights, row)
+        rows = [one for one in found if one >= 0]
         if not rows:
             return None
-        titles = [self.catalogue.title(row) for row in rows]
-        return Reason(code, f"It {verb} {' and '.join(titles)}.", [self.computer.state.items.ids[row] for row in rows])
+        titles = [self.catalogue.title(one) for one in rows]
+        return Reason(code, f"It {verb} {' and '.join(titles)}.", [self.computer.state.items.ids[one] for one in rows])
 
     def _tag(self, row: int) -> Reason | None:
         liked = self.subject.tags_long

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from palate.engine import Engine
-from palate.explain import Explainer
-from palate.features import NAMES, column
-from palate.features.neighbours import CHANNELS
-from palate.features.speakers import TOP, neighbours_of, strongest
-from palate.line import prior_model
-from palate.reasons import Reasons
+from palate.features.neighbours import NEAR_MAX
+from palate.features.speakers import TOP, strongest, two_of
 from palate.testing.world import make_world
 from tests.engines import did, filled
 from tests.features.test_features import ease_of
@@ -41,47 +37,52 @@ def test_strengths_of_some_are_those_of_all(world: Engine, user: str, few: bool)
         np.testing.assert_array_equal(computer.strengths_of(subject, rows, ease), wanted)
 
 
-@pytest.mark.parametrize("user", ["p0", "p5"])
-def test_speakers_are_the_strongest_parts(world: Engine, user: str) -> None:
+@pytest.mark.parametrize("user", ["p0", "p3", "p7"])
+def test_parts_add_up_to_the_strengths(world: Engine, user: str) -> None:
     computer, ease, state = world.line.computer, ease_of(world.state.n_items), world.state
     subject = computer.subject(state.users.get(user), world.catalogue.side())
-    named = 0
-    for row in range(state.n_items):
+    rows = np.arange(state.n_items, dtype=np.int32)
+    strengths = computer.strengths_of(subject, rows, ease)
+    for row in rows.tolist():
         parts = computer.parts(subject, row, ease)
-        for channel in range(CHANNELS):
-            pairs = state.pairs
-            found = neighbours_of(
-                row, channel, subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"],
-                pairs.start, pairs.cap, state.item_columns["count"], ease.indptr, ease.indices, ease.values,
-            )  # fmt: skip
-            speak = np.where((subject.weights > 0) & (subject.items != row), parts[channel], 0.0)
-            best = [q for q in np.argsort(-speak, kind="stable").tolist() if speak[q] > 0]
-            wanted = list(dict.fromkeys(subject.items[best].tolist()))[:2]
-            assert [one for one in found if one >= 0] == wanted
-            named += len(wanted)
-    assert named > 100
+        wanted = parts.sum(axis=1)
+        wanted[NEAR_MAX] = parts[NEAR_MAX].max()
+        np.testing.assert_allclose(strengths[row], wanted, atol=1e-12)
+
+
+def test_two_speak_for_an_item() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        items = rng.integers(0, 6, 12).astype(np.int32)
+        weights, strength = rng.normal(size=12), np.maximum(0.0, rng.normal(size=12).round(1))
+        speak = np.where((weights > 0) & (items != 3), strength, 0.0)
+        best = [q for q in np.argsort(-speak, kind="stable").tolist() if speak[q] > 0]
+        wanted = list(dict.fromkeys(items[best].tolist()))[:2]
+        assert [one for one in two_of(strength, items, weights, 3) if one >= 0] == wanted
 
 
 @pytest.mark.parametrize("name", ["taste_long", "taste_short", "taste_interest", "taste_last"])
-def test_tastes_name_what_the_explanation_names(world: Engine, name: str) -> None:
-    computer, catalogue = world.line.computer, world.catalogue
-    model = prior_model()
+def test_liking_is_the_weight_of_an_entry_in_the_taste(world: Engine, name: str) -> None:
+    computer, side = world.line.computer, world.catalogue.side()
     for user in ("p0", "p2", "p9"):
-        subject = computer.subject(world.state.users.get(user), catalogue.side())
-        explainer = Explainer(computer, catalogue, subject, model)
-        reasons = Reasons(computer, catalogue, subject, model.ease)
-        x = np.full((1, len(NAMES)), 0.5, np.float32)
-        weights = np.zeros((1, len(NAMES)))
-        weights[0, column(name)] = 1.0
+        subject = computer.subject(world.state.users.get(user), side)
+        texts = side.text_of[subject.items]
+        liked = np.flatnonzero((texts >= 0) & (subject.weights > 0))
         for row in range(0, world.state.n_items, 3):
-            shares = explainer._shares(column(name), row)
-            assert shares is not None
-            speak = np.where((subject.weights > 0) & (subject.items != row), shares, 0.0)
-            best = [q for q in np.argsort(-speak, kind="stable").tolist() if speak[q] > 1e-6]
-            wanted = list(dict.fromkeys(subject.items[best].tolist()))[:2]
-            (found,) = reasons.of(np.array([row], np.int32), weights, x)
-            ids = [world.state.items.ids[one] for one in wanted]
-            assert (found[0].items if found else []) == ids
+            vector = side.vectors[side.text_of[row]]
+            cosine = np.maximum(0, side.vectors[texts[liked]] @ vector)
+            wanted = np.zeros(len(texts))
+            if name == "taste_last":
+                wanted[liked[np.argmax(side.vectors[texts[liked[:5]]] @ vector)]] = 1.0
+            elif name == "taste_short":
+                wanted[liked[:5]] = (subject.weights[liked] * 0.8 ** np.arange(len(liked)) * cosine)[:5]
+            else:
+                wanted[liked] = subject.weights[liked] * 0.5 ** (liked / 30.0) * cosine
+                if name == "taste_interest" and len(subject.tastes) > 2:
+                    wanted[subject.interest_of != int(np.argmax(subject.tastes[2:] @ vector))] = 0.0
+            found = computer.liking(subject, row, side, name)
+            assert found is not None
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 def test_the_strongest_features_come_first() -> None:

@@ -40,12 +40,12 @@ def matrix(engine: Engine, user: str, rows: I32, ease: bool = True, words: bool 
     computer, side = engine.line.computer, engine.catalogue.side()
     subject = computer.subject(engine.state.users.get(user), side)
     neighbours = (ease_of(engine.state.n_items),) if ease else ()
-    computer.reach(subject, *neighbours)
+    strengths = computer.strengths_of(subject, rows, *neighbours)
     query = None
     if words:
         meaning = engine.catalogue.cache.query("rocket 花园")
         query = Query(engine.catalogue.words().score(["rocket"], rows), engine.catalogue.vectors.score(meaning, rows))
-    return computer.matrix(subject, rows, side, WORLD.end, query, {"hour": 5})
+    return computer.matrix(subject, rows, side, WORLD.end, strengths, query, {"hour": 5})
 
 
 def test_declarations_are_complete() -> None:
@@ -164,8 +164,8 @@ def test_popularity_falls_with_time_and_counts_lift_over_the_mean() -> None:
         now = 20 * DAY + START
         computer, side = engine.line.computer, engine.catalogue.side()
         subject = computer.subject(-1, side)
-        computer.reach(subject)
-        old, new = computer.matrix(subject, np.array([0, 1], np.int32), side, now)
+        rows = np.array([0, 1], np.int32)
+        old, new = computer.matrix(subject, rows, side, now, computer.strengths_of(subject, rows))
         assert new[column("pop_short")] > old[column("pop_short")]
         assert old[column("pop_long")] > new[column("pop_long")]
         assert new[column("trend")] > 0 > old[column("trend")]

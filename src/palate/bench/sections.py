@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -100,8 +101,6 @@ def events(directory: Path, items: int, users: int, count: int, say: Say) -> Fig
 
 def commits(directory: Path, seconds: float = 1.0) -> float:
     """Appends of 100 bytes with fdatasync that the disk of ``directory`` takes in a second."""
-    import os
-
     with tempfile.NamedTemporaryFile(dir=directory) as file:
         begun = time.perf_counter()
         done = 0

@@ -85,7 +85,8 @@ def build(directory: Path, items: int, users: int, trees: int, leaves: int, say:
 def sample(engine: Engine, items: int, users: int, count: int) -> F32:
     """Real feature rows (count × 100, f) of random requests."""
     now = engine.clock()
-    found = [engine.line.run(request, now, engine.shelf.active()).x for request in requests(items, users, count, 100)]
+    model = engine.shelf.active()
+    found = [engine.line.run(request, now, model).x for request in requests(items, users, count, 100)]
     return np.concatenate(found)
 
 

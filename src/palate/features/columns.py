@@ -9,24 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from palate.kernels import kernel, reassociating
+from palate.state.fold import DAY_MS
 from palate.state.rows import find
+from palate.state.silence import since
 from palate.types import F32, F64, I32, I64
 
-DAY_MS = 86_400_000.0
 _NEVER = 9.0
 """``idle`` of an item that nobody ever touched, log days."""
-
-
-@kernel
-def since(ts: int, until: int, ends: I64, skipped: I64) -> float:
-    """Live milliseconds from ``ts`` to the live time ``until``, at least 0 (``Silences.since`` of one)."""
-    if len(ends):
-        place = np.searchsorted(ends, ts, side="right")
-        live = ts - skipped[place]
-        if place < len(ends):
-            live = min(live, ends[place] - skipped[place + 1])
-        ts = live
-    return np.float64(max(0, until - ts))
 
 
 @kernel

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from palate.features import columns, neighbours
+from palate.features import columns, neighbours, speakers
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
 from palate.profile import Subject, subject_of_row
@@ -124,6 +124,20 @@ class Computer:
             pairs.cap, self.state.item_columns["count"], ease.indptr, ease.indices, ease.values,
         )  # fmt: skip
 
+    def liking(self, subject: Subject, row: int, side: ItemSide, taste: str) -> F64 | None:
+        """(h,) what each history entry gives to a taste feature of one item; None where the item has no text."""
+        text = int(side.text_of[row])
+        if text < 0:
+            return None
+        window, decay = speakers.TASTES[taste]
+        interest = -1
+        if taste == "taste_interest" and len(subject.tastes) > 2:
+            interest = int(np.argmax(subject.tastes[2:] @ side.vectors[text]))
+        return speakers.liking(
+            row, window, decay, interest, subject.items, subject.weights, subject.interest_of, side.text_of,
+            side.vectors,
+        )  # fmt: skip
+
     def strengths_of(self, subject: Subject, rows: I32, ease: Neighbours = NO_EASE) -> F64:
         """(m, 10) what ``reach`` and ``strengths`` give for ``rows``, without looking at what else is reached."""
         state = self.state
@@ -143,22 +157,19 @@ class Computer:
         rows: I32,
         side: ItemSide,
         now: int,
+        strengths: F64,
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
-        strengths: F64 | None = None,
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 10) from ``strengths_of``; those of the last ``reach`` where None.
-        Cost: about 60 µs for 100 candidates.
+        strengths: (m, 10) of these rows, from ``strengths_of``, or ``strengths`` after ``reach``. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
             live = self.state.silences.arrays(now)
             self._popularity(x, rows, now, live)
-            x[:, _NEXT_1 : _NEXT_1 + CHANNELS] = np.arcsinh(
-                1000.0 * (self._scratch[rows] if strengths is None else strengths)
-            )
+            x[:, _NEXT_1 : _NEXT_1 + CHANNELS] = np.arcsinh(1000.0 * strengths)
             if len(side.vectors):
                 columns.content(
                     rows, side.text_of, side.vectors, subject.tastes, subject.last, subject.disliked,

@@ -46,6 +46,65 @@ NO_EASE = Neighbours(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, n
 
 
 @kernel
+def _add_pair(
+    into: F64, r: int, q: int, newest: int, w: float, decayed: tuple[float, float, float], n_h: float, n_j: int,
+    forward: int, both: int, scale: float,
+) -> None:  # fmt: skip
+    """Add to row ``r`` what the history entry ``q`` gives to an item with ``n_j`` interactions through their pair.
+
+    decayed: ``_decayed`` of the entry.
+    """
+    near, half, follow = decayed
+    root = np.sqrt(n_h * (n_j + KAPPA))
+    f, c = max(0, forward) / 1000.0, max(0, both) / root
+    if q == newest:
+        into[r, NEXT_1] = f / n_h
+    if q < 5:
+        into[r, NEXT_5] += follow * f / n_h
+        into[r, NEXT_COS] += follow * f / root
+    if q < 20:
+        into[r, NEAR_20] += near * c
+        into[r, NEAR_LAST] += half * c
+    into[r, NEAR_ALL] += w * c * scale
+    if w > 0 and c > into[r, NEAR_MAX]:
+        into[r, NEAR_MAX] = c
+
+
+@kernel
+def _add_ease(into: F64, r: int, w: float, decayed: tuple[float, float, float], value: float, repeated: bool) -> None:
+    """Add to row ``r`` what a history entry gives to an item through its EASE weight."""
+    near, half, _ = decayed
+    if not repeated:
+        into[r, EASE] += w * value
+    into[r, EASE_RECENT] += near * value
+    into[r, EASE_LAST] += half * value
+
+
+@kernel
+def _decayed(w: float, q: int) -> tuple[float, float, float]:
+    """The weight of entry ``q`` decayed by .9, .5 and .7 an entry."""
+    return w * 0.9**q, w * 0.5**q, w * 0.7**q
+
+
+@kernel
+def _newest(weights: F64) -> int:
+    """Place of the newest positive entry, −1 where there is none."""
+    for q in range(len(weights)):
+        if weights[q] > 0:
+            return q
+    return -1
+
+
+@kernel
+def _repeated(items: I32, q: int) -> bool:
+    """Whether a newer entry has the same item."""
+    earlier = 0
+    while earlier < q and items[earlier] != items[q]:
+        earlier += 1
+    return earlier < q
+
+
+@kernel
 def accumulate(
     items: I32, weights: F64,
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
@@ -59,17 +118,11 @@ def accumulate(
     n = 0
     n_scratch = len(mark)
     scale = 1.0 / np.sqrt(max(1, len(items)))
-    newest = -1
-    for q in range(len(items)):
-        if weights[q] > 0:
-            newest = q
-            break
+    newest = _newest(weights)
     for q in range(len(items)):
         h, w = items[q], weights[q]
-        near = 0.9**q
-        half = 0.5**q
-        follow = 0.7**q
-        n_h = counts[h] + KAPPA
+        decayed = _decayed(w, q)
+        n_h = float(counts[h]) + KAPPA
         if h < len(starts):
             for slot in range(starts[h], starts[h] + caps[h]):
                 j = keys[slot]
@@ -79,26 +132,9 @@ def accumulate(
                     mark[j] = 1
                     touched[n] = j
                     n += 1
-                root = np.sqrt(n_h * (counts[j] + KAPPA))
-                f = max(0, fwd[slot]) / 1000.0
-                c = max(0, co[slot]) / root
-                if q == newest:
-                    scratch[j, NEXT_1] = f / n_h
-                if q < 5:
-                    scratch[j, NEXT_5] += w * follow * f / n_h
-                    scratch[j, NEXT_COS] += w * follow * f / root
-                if q < 20:
-                    scratch[j, NEAR_20] += w * near * c
-                    scratch[j, NEAR_LAST] += w * half * c
-                scratch[j, NEAR_ALL] += w * c * scale
-                if w > 0 and c > scratch[j, NEAR_MAX]:
-                    scratch[j, NEAR_MAX] = c
+                _add_pair(scratch, j, q, newest, w, decayed, n_h, int(counts[j]), fwd[slot], co[slot], scale)
         if h + 1 < len(e_indptr):
-            repeated = False
-            for earlier in range(q):
-                if items[earlier] == h:
-                    repeated = True
-                    break
+            repeated = _repeated(items, q)
             for at in range(e_indptr[h], e_indptr[h + 1]):
                 j = e_indices[at]
                 if j >= n_scratch:
@@ -107,10 +143,7 @@ def accumulate(
                     mark[j] = 1
                     touched[n] = j
                     n += 1
-                if not repeated:
-                    scratch[j, EASE] += w * e_values[at]
-                scratch[j, EASE_RECENT] += w * near * e_values[at]
-                scratch[j, EASE_LAST] += w * half * e_values[at]
+                _add_ease(scratch, j, w, decayed, e_values[at], repeated)
     return n
 
 
@@ -130,65 +163,40 @@ def gather(
         mark[rows[m]] = m + 1
     n_marked = len(mark)
     scale = 1.0 / np.sqrt(max(1, len(items)))
-    newest = -1
-    for q in range(len(items)):
-        if weights[q] > 0:
-            newest = q
-            break
-    slots = np.empty(len(rows), np.int64)
-    places = np.empty(len(rows), np.int64)
+    newest = _newest(weights)
     for q in range(len(items)):
         h, w = items[q], weights[q]
-        near, half, follow = 0.9**q, 0.5**q, 0.7**q
-        n_h = counts[h] + KAPPA
-        found = 0
+        decayed = _decayed(w, q)
+        n_h = float(counts[h]) + KAPPA
         if h < len(starts):
             if caps[h] > 3 * len(rows):
                 for m in range(len(rows)):
                     slot = find(keys, int(starts[h]), int(caps[h]), int(rows[m]))
                     if slot >= 0:
-                        slots[found], places[found] = slot, m
-                        found += 1
+                        _add_pair(out, m, q, newest, w, decayed, n_h, int(counts[rows[m]]), fwd[slot], co[slot], scale)
             else:
                 for slot in range(starts[h], starts[h] + caps[h]):
                     j = keys[slot]
-                    if j == EMPTY or j >= n_marked or mark[j] == 0:
-                        continue
-                    slots[found], places[found] = slot, mark[j] - 1
-                    found += 1
-        for at in range(found):
-            slot, m = slots[at], places[at]
-            if fwd[slot] <= 0 and co[slot] <= 0:
-                continue
-            root = np.sqrt(n_h * (counts[rows[m]] + KAPPA))
-            f = max(0, fwd[slot]) / 1000.0
-            c = max(0, co[slot]) / root
-            if q == newest:
-                out[m, NEXT_1] = f / n_h
-            if q < 5:
-                out[m, NEXT_5] += w * follow * f / n_h
-                out[m, NEXT_COS] += w * follow * f / root
-            if q < 20:
-                out[m, NEAR_20] += w * near * c
-                out[m, NEAR_LAST] += w * half * c
-            out[m, NEAR_ALL] += w * c * scale
-            if w > 0 and c > out[m, NEAR_MAX]:
-                out[m, NEAR_MAX] = c
+                    if j != EMPTY and j < n_marked and mark[j] != 0:
+                        _add_pair(
+                            out,
+                            int(mark[j]) - 1,
+                            q,
+                            newest,
+                            w,
+                            decayed,
+                            n_h,
+                            int(counts[j]),
+                            fwd[slot],
+                            co[slot],
+                            scale,
+                        )
         if h + 1 < len(e_indptr):
-            repeated = False
-            for earlier in range(q):
-                if items[earlier] == h:
-                    repeated = True
-                    break
+            repeated = _repeated(items, q)
             for at in range(e_indptr[h], e_indptr[h + 1]):
                 j = e_indices[at]
-                if j >= n_marked or mark[j] == 0:
-                    continue
-                m = mark[j] - 1
-                if not repeated:
-                    out[m, EASE] += w * e_values[at]
-                out[m, EASE_RECENT] += w * near * e_values[at]
-                out[m, EASE_LAST] += w * half * e_values[at]
+                if j < n_marked and mark[j] != 0:
+                    _add_ease(out, int(mark[j]) - 1, w, decayed, e_values[at], repeated)
     for m in range(len(rows)):
         mark[rows[m]] = 0
 
@@ -210,41 +218,27 @@ def parts(
     e_indptr: I64, e_indices: I32, e_values: F32,
 ) -> F64:  # fmt: skip
     """What each history entry gives to one item: (10, h), summing to ``accumulate``'s row (near_max: the maximum)."""
-    out = np.zeros((CHANNELS, len(items)), np.float64)
+    out = np.zeros((len(items), CHANNELS), np.float64)
     scale = 1.0 / np.sqrt(max(1, len(items)))
-    newest = -1
-    best, best_at = 0.0, -1
+    newest = _newest(weights)
+    best = -1
     for q in range(len(items)):
         h, w = items[q], weights[q]
-        if newest < 0 and w > 0:
-            newest = q
-        near, half, follow, n_h = 0.9**q, 0.5**q, 0.7**q, counts[h] + KAPPA
+        decayed = _decayed(w, q)
         slot = find(keys, int(starts[h]), int(caps[h]), target) if h < len(starts) else -1
         if slot >= 0:
-            root = np.sqrt(n_h * (counts[target] + KAPPA))
-            f, c = max(0, fwd[slot]) / 1000.0, max(0, co[slot]) / root
-            if q == newest:
-                out[NEXT_1, q] = f / n_h
-            if q < 5:
-                out[NEXT_5, q] = w * follow * f / n_h
-                out[NEXT_COS, q] = w * follow * f / root
-            if q < 20:
-                out[NEAR_20, q] = w * near * c
-                out[NEAR_LAST, q] = w * half * c
-            out[NEAR_ALL, q] = w * c * scale
-            if w > 0 and c > best:
-                best, best_at = c, q
+            _add_pair(
+                out, q, q, newest, w, decayed, float(counts[h]) + KAPPA, int(counts[target]), fwd[slot], co[slot], scale
+            )
+            if best < 0 or out[q, NEAR_MAX] > out[best, NEAR_MAX]:
+                if best >= 0:
+                    out[best, NEAR_MAX] = 0.0
+                best = q
+            else:
+                out[q, NEAR_MAX] = 0.0
         if h + 1 < len(e_indptr):
-            repeated = False
-            for earlier in range(q):
-                if items[earlier] == h:
-                    repeated = True
+            repeated = _repeated(items, q)
             for at in range(e_indptr[h], e_indptr[h + 1]):
                 if e_indices[at] == target:
-                    if not repeated:
-                        out[EASE, q] = w * e_values[at]
-                    out[EASE_RECENT, q] = w * near * e_values[at]
-                    out[EASE_LAST, q] = w * half * e_values[at]
-    if best_at >= 0:
-        out[NEAR_MAX, best_at] = best
-    return out
+                    _add_ease(out, q, w, decayed, e_values[at], repeated)
+    return np.ascontiguousarray(out.T)

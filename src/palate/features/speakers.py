@@ -1,4 +1,4 @@
-"""Which entries of a history speak for an item: compiled picks of the two strongest, for reasons.
+"""Which entries of a history speak for an item: the two strongest, for reasons. Compiled.
 
 They never name the item itself, nor an entry that was hidden or disliked.
 """
@@ -8,25 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from palate.features.columns import dot
-from palate.features.neighbours import (
-    EASE,
-    EASE_LAST,
-    EASE_RECENT,
-    KAPPA,
-    NEAR_20,
-    NEAR_ALL,
-    NEAR_LAST,
-    NEAR_MAX,
-    NEXT_1,
-    NEXT_5,
-    NEXT_COS,
-)
 from palate.kernels import kernel
-from palate.state.rows import find
 from palate.types import F32, F64, I32, I64
 
 TOP = 10
 """Features looked at for an item's reasons."""
+TASTES = {
+    "taste_long": (0, 0.5 ** (1 / 30)),
+    "taste_interest": (0, 0.5 ** (1 / 30)),
+    "taste_short": (5, 0.8),
+    "taste_last": (5, 0.0),
+}
+"""Of each taste how many liked entries make it up (0: all) and how they decay, as ``liking`` takes them."""
 
 
 @kernel
@@ -69,8 +62,9 @@ def lifts(x: F32, order: I64, prior: F64, out: F64) -> None:
 
 
 @kernel
-def _two(strength: F64, items: I32, weights: F64, target: int) -> tuple[int, int]:
-    """Item rows of the strongest entries that speak for ``target``: two different ones, −1 where fewer."""
+def two_of(strength: F64, items: I32, weights: F64, target: int) -> tuple[int, int]:
+    """Item rows of the entries with the largest ``strength`` (h,) that speak for ``target``: two different ones, −1
+    where there are fewer."""
     first, second = -1, -1
     for q in range(len(items)):
         if weights[q] <= 0 or items[q] == target or not strength[q] > 0:
@@ -85,84 +79,18 @@ def _two(strength: F64, items: I32, weights: F64, target: int) -> tuple[int, int
 
 
 @kernel
-def neighbours_of(
-    target: int, channel: int, items: I32, weights: F64,
-    keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
-    e_indptr: I64, e_indices: I32, e_values: F32,
-) -> tuple[int, int]:  # fmt: skip
-    """The two items whose ``channel`` (see ``neighbours``) gives ``target`` most. Cost: O(history)."""
-    strength = np.zeros(len(items), np.float64)
-    newest = -1
-    for q in range(len(items)):
-        h, w = items[q], weights[q]
-        if w <= 0:
-            continue
-        if newest < 0:
-            newest = q
-        if channel >= EASE:
-            if h + 1 >= len(e_indptr):
-                continue
-            repeated = False
-            if channel == EASE:
-                for earlier in range(q):
-                    repeated |= items[earlier] == h
-            decay = 0.9**q if channel == EASE_RECENT else 0.5**q if channel == EASE_LAST else 1.0
-            for at in range(e_indptr[h], e_indptr[h + 1]):
-                if e_indices[at] == target and not repeated:
-                    strength[q] = w * decay * e_values[at]
-            continue
-        if (
-            h >= len(starts)
-            or (channel == NEXT_1 and q != newest)
-            or (channel in (NEXT_5, NEXT_COS) and q >= 5)
-            or (channel in (NEAR_LAST, NEAR_20) and q >= 20)
-        ):
-            continue
-        slot = find(keys, int(starts[h]), int(caps[h]), target)
-        if slot < 0:
-            continue
-        n_h = counts[h] + KAPPA
-        root = np.sqrt(n_h * (counts[target] + KAPPA))
-        f, c = max(0, fwd[slot]) / 1000.0, max(0, co[slot]) / root
-        if channel == NEXT_1:
-            strength[q] = f / n_h
-        elif channel == NEXT_5:
-            strength[q] = w * 0.7**q * f / n_h
-        elif channel == NEXT_COS:
-            strength[q] = w * 0.7**q * f / root
-        elif channel == NEAR_LAST:
-            strength[q] = w * 0.5**q * c
-        elif channel == NEAR_20:
-            strength[q] = w * 0.9**q * c
-        elif channel == NEAR_ALL:
-            strength[q] = w * c
-        elif channel == NEAR_MAX:
-            strength[q] = c
-    if channel == NEAR_MAX:  # a maximum comes from one entry alone
-        best = -1
-        for q in range(len(items)):
-            if best >= 0 and strength[q] <= strength[best]:
-                strength[q] = 0.0
-            elif strength[q] > 0:
-                if best >= 0:
-                    strength[best] = 0.0
-                best = q
-    return _two(strength, items, weights, target)
-
-
-@kernel
-def alike(
+def liking(
     target: int, window: int, decay: float, interest: int,
     items: I32, weights: F64, interest_of: I64, text_of: I32, vectors: F32,
-) -> tuple[int, int]:  # fmt: skip
-    """The two liked items that weigh most in a taste that is near ``target``.
+) -> F64:  # fmt: skip
+    """(h,) how much each liked entry weighs in a taste that is near ``target``, which has a text.
 
     window: how many liked entries make up the taste (0: all). decay: per liked entry in a window, else per entry; 0:
     the taste is the nearest one of the window. interest: only entries of this interest; −1: any.
     """
     strength = np.zeros(len(items), np.float64)
     text = text_of[target]
-    liked, best = 0, -1
+    liked, best, nearest = 0, -1, -2.0
     for q in range(len(items)):
         mine = text_of[items[q]]
         if mine < 0 or weights[q] <= 0:
@@ -171,12 +99,11 @@ def alike(
             break
         near = dot(vectors[mine], vectors[text])
         if decay == 0.0:
-            if best < 0 or near > strength[best]:
-                if best >= 0:
-                    strength[best] = 0.0
-                best = q
-                strength[q] = near
+            if near > nearest:
+                best, nearest = q, near
         elif interest < 0 or interest_of[q] == interest:
             strength[q] = weights[q] * decay ** (liked if window > 0 else q) * max(0.0, near)
         liked += 1
-    return _two(strength, items, weights, target)
+    if best >= 0:
+        strength[best] = 1.0
+    return strength

@@ -12,12 +12,31 @@ from bisect import bisect_right
 
 import numpy as np
 
+from palate.kernels import kernel
 from palate.types import I64
 
 LONG = 30 * 86_400_000
 """Silence, in ms, from which the log is taken to have a hole."""
 SHORT = 86_400_000
 """What such a silence counts as, in ms."""
+
+
+@kernel
+def since(ts: int, until: int, ends: I64, skipped: I64) -> int:
+    """Live milliseconds from ``ts`` to the live time ``until``, at least 0. ends, skipped: of ``Silences.arrays``."""
+    if len(ends):
+        place = np.searchsorted(ends, ts, side="right")
+        live = ts - skipped[place]
+        if place < len(ends):
+            live = min(live, ends[place] - skipped[place + 1])
+        ts = live
+    return max(0, until - ts)
+
+
+@kernel
+def _since(ts: I64, until: int, ends: I64, skipped: I64, out: I64) -> None:
+    for place in range(len(ts)):
+        out[place] = since(int(ts[place]), until, ends, skipped)
 
 
 class Silences:
@@ -52,13 +71,9 @@ class Silences:
 
     def since(self, ts: I64, now: int) -> I64:
         """Milliseconds of live time from every ``ts`` (n,) to ``now``, at least 0."""
-        until = self.live(now)
-        if not self.ends:
-            return np.maximum(0, until - ts)
-        ends, skipped = np.array(self.ends, np.int64), np.array([0, *self.skipped], np.int64)
-        place = np.searchsorted(ends, ts, side="right")
-        limit = np.append(ends - skipped[1:], np.iinfo(np.int64).max)
-        return np.maximum(0, until - np.minimum(ts - skipped[place], limit[place]))
+        out = np.empty(len(ts), np.int64)
+        _since(ts, *self.arrays(now), out)
+        return out
 
     def arrays(self, now: int) -> tuple[int, I64, I64]:
         """For kernels: live time of ``now``, ends (n,), and skipped (n + 1,) with a leading 0."""
