@@ -23,7 +23,7 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
     {"types", "errors", "config", "wire", "frames", "kernels"},
-    {"state", "profile"},
+    {"state", "profile", "tastes"},
     {"features"},
     STAGES | {"filters"},
     {"catalogue"},

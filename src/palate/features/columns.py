@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.kernels import kernel, reassociating
+from palate.kernels import kernel
 from palate.state.fold import DAY_MS
 from palate.state.rows import find
 from palate.state.silence import since
+from palate.tastes import dot
 from palate.types import F32, F64, I32, I64
 
 _NEVER = 9.0
@@ -66,17 +67,8 @@ def again(
         out[m, 4] = np.log1p(days * 24.0)
 
 
-@reassociating
-def dot(a: F32, b: F32) -> float:
-    """Inner product of two float32 vectors, summed in lanes."""
-    total = np.float32(0.0)
-    for d in range(len(a)):
-        total += a[d] * b[d]
-    return float(total)
-
-
 @kernel
-def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: F32, disliked: F32, out: F32) -> None:
+def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disliked: I32, out: F32) -> None:
     """taste_long, taste_short, taste_interest, taste_last, dislike. out: (m, 5), zeros.
 
     tastes, last, disliked: of the ``Subject``; the long-term taste stands for the interests where there are none.
@@ -96,11 +88,11 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: F32, disli
             out[m, 2] = best
             best = np.float32(-2.0)
             for place in range(len(last)):
-                best = max(best, dot(vector, last[place]))
+                best = max(best, dot(vector, vectors[last[place]]))
             if len(last):
                 out[m, 3] = best
         for place in range(len(disliked)):
-            out[m, 4] = max(out[m, 4], dot(vector, disliked[place]))
+            out[m, 4] = max(out[m, 4], dot(vector, vectors[disliked[place]]))
 
 
 @kernel

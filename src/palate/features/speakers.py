@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.features.columns import dot
 from palate.kernels import kernel
+from palate.tastes import dot
 from palate.types import F32, F64, I32, I64
 
 TOP = 10

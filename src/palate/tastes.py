@@ -1,0 +1,162 @@
+"""The compiled half of ``profile``: one pass over a history gives weights, tastes, interests and tag shares."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palate.kernels import kernel, reassociating
+from palate.types import F32, F64, I32, I64
+
+SHORT = 5
+"""Liked entries in the short-term taste."""
+INTERESTS = 3
+LONG_HALF_LIFE = 30.0
+"""Half-life of the long-term taste, in history entries."""
+_DISLIKED = 10
+_SAME = 0.8
+"""Cosine above which nothing of a history is far enough from its interests to be another one."""
+
+
+@reassociating
+def dot(a: F32, b: F32) -> float:
+    """Inner product of two float32 vectors, summed in lanes."""
+    total = np.float32(0.0)
+    for d in range(len(a)):
+        total += a[d] * b[d]
+    return float(total)
+
+
+@kernel
+def _add(into: F32, vector: F32, weight: float) -> None:
+    w = np.float32(weight)
+    for d in range(len(into)):
+        into[d] += w * vector[d]
+
+
+@kernel
+def _to_unit(vector: F32) -> None:
+    norm = np.sqrt(dot(vector, vector))
+    if norm > 1e-9:
+        scale = np.float32(1.0 / norm)
+        for d in range(len(vector)):
+            vector[d] *= scale
+
+
+@kernel
+def event_weights(kinds: I32, values: F32, table: F64, rating: int, own: float, spread: float) -> F64:
+    """(h,) signed weight of history entries: the type's of ``table``, a rating's by how far it lies above ``own``.
+
+    A rating weighs 1 + ½ (v − own) / spread, in [.1, 2], times its type's weight: having watched a film counts, having
+    loved it counts more. rating: the type's code, −1 where ratings aren't to be told apart.
+    """
+    weights = np.empty(len(kinds), np.float64)
+    for q in range(len(kinds)):
+        weights[q] = table[kinds[q]]
+        if kinds[q] == rating and np.isfinite(values[q]):
+            weights[q] *= min(2.0, max(0.1, 1.0 + 0.5 * (np.float64(values[q]) - own) / spread))
+    return weights
+
+
+@kernel
+def recall(
+    keys: I32, ts: I64, kind: I32, value: F32, start: int, stop: int, table: F64, rating: int, own: float, spread: float
+) -> tuple[I32, I64, I32, F64]:
+    """Items, times, types and ``event_weights`` (h,) of the history that lies at [start, stop), newest first."""
+    items, kinds = keys[start:stop][::-1].copy(), kind[start:stop][::-1].copy()
+    weights = event_weights(kinds, value[start:stop][::-1], table, rating, own, spread)
+    return items, ts[start:stop][::-1].copy(), kinds, weights
+
+
+@kernel
+def tastes(items: I32, weights: F64, text_of: I32, vectors: F32) -> tuple[F32, I64, I32, I64, I32]:
+    """Tastes (q, d), ``interest_of`` (h,), text rows of the newest liked and their places, text rows of the disliked.
+
+    As ``Subject`` describes them. vectors: (t, d) unit rows. Interests: farthest-first centres over the liked entries,
+    one assignment, weighted means. Cost: O(h d), about 30 µs for 60 entries of 512 components.
+    """
+    h, dim = len(items), vectors.shape[1]
+    liked = np.empty(h, np.int64)
+    hated = np.empty(_DISLIKED, np.int32)
+    n, m = 0, 0
+    for q in range(h):
+        text = text_of[items[q]]
+        if text < 0:
+            continue
+        if weights[q] > 0:
+            liked[n] = q
+            n += 1
+        elif weights[q] < 0 and m < _DISLIKED:
+            hated[m] = text
+            m += 1
+    interest_of = np.full(h, -1, np.int64)
+    last = np.empty(min(n, SHORT), np.int32)
+    for place in range(len(last)):
+        last[place] = text_of[items[liked[place]]]
+    if n == 0:
+        return np.zeros((0, dim), np.float32), interest_of, last, liked[:0].copy(), hated[:m].copy()
+    out = np.zeros((2 + INTERESTS, dim), np.float32)
+    near = np.zeros((INTERESTS, n), np.float32)
+    farthest = np.float32(0.0)
+    far = 0
+    for place in range(n):
+        vector = vectors[text_of[items[liked[place]]]]
+        _add(out[0], vector, weights[liked[place]] * 0.5 ** (liked[place] / LONG_HALF_LIFE))
+        if place < SHORT:
+            _add(out[1], vector, float(weights[liked[place]]) * 0.8**place)
+        near[0, place] = dot(vector, vectors[last[0]])
+        if place == 0 or near[0, place] < farthest:
+            farthest, far = near[0, place], place
+    _to_unit(out[0])
+    _to_unit(out[1])
+    centres = 0
+    if n >= 4:
+        centres = 1
+        while centres < INTERESTS and farthest <= _SAME:
+            centre = vectors[text_of[items[liked[far]]]]
+            least, lowest = 0, np.float32(np.inf)
+            for place in range(n):
+                near[centres, place] = dot(vectors[text_of[items[liked[place]]]], centre)
+                nearest = near[0, place]
+                for c in range(1, centres + 1):
+                    nearest = max(nearest, near[c, place])
+                if nearest < lowest:
+                    least, lowest = place, nearest
+            centres += 1
+            farthest, far = lowest, least
+        for place in range(n):
+            mine = 0
+            for c in range(1, centres):
+                if near[c, place] > near[mine, place]:
+                    mine = c
+            interest_of[liked[place]] = mine
+            _add(out[2 + mine], vectors[text_of[items[liked[place]]]], float(weights[liked[place]]))
+        for c in range(centres):
+            _to_unit(out[2 + c])
+    return out[: 2 + centres].copy(), interest_of, last, liked[: len(last)].copy(), hated[:m].copy()
+
+
+@kernel
+def tag_shares(items: I32, weights: F64, tags: I32, n_tags: int, short: F32, long: F32) -> None:
+    """Share of each tag among the positively weighted entries, decayed an entry (long) and of the last five (short).
+
+    tags: (n, w) codes of the items, −1 none. short, long: (n_tags,), zeros; each sums to 1 afterwards, or stays 0.
+    """
+    whole, recent = 0.0, 0.0
+    for q in range(len(items)):
+        if weights[q] <= 0:
+            continue
+        w = weights[q] * 0.5 ** (q / LONG_HALF_LIFE)
+        for place in range(tags.shape[1]):
+            code = tags[items[q], place]
+            if code < 0:
+                continue
+            long[code] += w
+            whole += w
+            if q < SHORT:
+                short[code] += weights[q]
+                recent += weights[q]
+    for code in range(n_tags):
+        if whole > 0:
+            long[code] /= np.float32(whole)
+        if recent > 0:
+            short[code] /= np.float32(recent)
