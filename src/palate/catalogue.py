@@ -6,6 +6,7 @@ Encoding never happens in a request: ``pending`` items wait for ``encode``, whic
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from palate.config import LanguageSettings
 from palate.content import text as content
+from palate.errors import PalateError
 from palate.features import ItemSide
 from palate.filters import available
 from palate.language.cache import VectorCache
@@ -23,6 +25,7 @@ from palate.state.state import Names
 from palate.types import F32, I32, Bools
 
 TAGS = 8
+_log = logging.getLogger("palate")
 _TITLES = 100_000
 _CHECKED = 1000
 """Batches up to this size come from the background; larger ones are taken and placed under one lock."""
@@ -89,10 +92,10 @@ class Catalogue:
         self._room(self.state.n_items)
         return self.state.alive & self._available[: self.state.n_items]
 
-    def are_showable(self, rows: I32) -> bool:
-        """Whether every one of ``rows`` (all known) is. O(rows)."""
+    def presence(self) -> tuple[Bools, Bools]:
+        """For kernels, over all rows and possibly more: not deleted, not marked unavailable. Not copies."""
         self._room(self.state.n_items)
-        return bool((self.state.item_columns["alive"][rows] & self._available[rows]).all())
+        return self.state.item_columns["alive"], self._available
 
     def update(self, rows: Iterable[int]) -> bool:
         """Items changed: new tags at once; words when next asked for; vectors when next encoded.
@@ -106,8 +109,12 @@ class Catalogue:
             fields = self.state.item_fields.get(row)
             if not fields:
                 continue
-            self._available[row] = available(fields)
-            codes = [self.tags.row(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
+            try:
+                self._available[row] = available(fields)
+                codes = [self.tags.row(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
+            except Exception:  # a fault in reading one item's fields must cost neither others theirs nor the opening
+                _log.exception("The fields of item %r can't be read: it has no tags.", self.state.items.ids[row][:80])
+                codes = []
             before = self._tags[row].tolist()
             self._tags[row] = after = codes + [-1] * (TAGS - len(codes))
             retagged |= after != before
@@ -150,9 +157,25 @@ class Catalogue:
         self, texts: list[tuple[int, str]], progress: Callable[[int, int], None] | None = None
     ) -> tuple[list[str], F32, I32]:
         """Vectors of ``take_pending``'s texts: distinct ones, their vectors, which one each item has. Needs no lock."""
-        distinct = list(dict.fromkeys(text for _, text in texts))
-        vectors, inverse = self.cache.distinct([text for _, text in texts], progress)
-        return distinct, vectors, inverse
+        named = [text for _, text in texts]
+        try:
+            vectors, inverse = self.cache.distinct(named, progress)
+        except PalateError:
+            raise
+        except Exception:  # the encoder fails on some text: the others don't wait for it, nor for ever
+            named = [text if self._encodable(row, text) else "" for row, text in texts]
+            vectors, inverse = self.cache.distinct(named, progress)
+        return list(dict.fromkeys(named)), vectors, inverse
+
+    def _encodable(self, row: int, text: str) -> bool:
+        try:
+            self.cache.distinct([text])
+        except PalateError:
+            raise
+        except Exception:  # whatever it is, this item goes without a vector
+            _log.exception("The text of item %r can't be encoded: it has no vector.", self.state.items.ids[row][:80])
+            return False
+        return True
 
     def place(self, texts: list[tuple[int, str]], distinct: list[str], vectors: F32, inverse: I32) -> None:
         """Put encoded vectors in place; under the engine's lock. Texts that no item has any more are freed."""
@@ -174,14 +197,18 @@ class Catalogue:
         with self._lock:
             self._taken -= len(texts)
 
-    def place_kept(self) -> None:
-        """Place the pending texts whose vectors the cache holds; the others go on waiting."""
-        texts = self.take_pending(1 << 60)
+    def place_kept(self, limit: int = 1 << 60) -> int:
+        """Place those of up to ``limit`` pending texts whose vectors the cache holds; the others go on waiting.
+
+        Returns how many were placed.
+        """
+        texts = self.take_pending(limit)
         missing = set(self.cache.missing([text for _, text in texts]))
         kept = [(row, text) for row, text in texts if text not in missing]
         if kept:
             self.place(kept, *self.encode(kept))
         self.give_back([(row, text) for row, text in texts if text in missing])
+        return len(kept)
 
     def encode_now(self, progress: Callable[[int, int], None] | None = None) -> int:
         """Encode everything that waits, here and now; how many items there were."""

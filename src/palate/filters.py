@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from palate.errors import InvalidInput
-from palate.types import FieldValue
+from palate.kernels import kernel
+from palate.types import I32, I64, Bools, FieldValue
 
 Fields = Mapping[str, FieldValue]
 Predicate = Callable[[Fields], bool]
@@ -25,6 +26,25 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "gte": lambda a, b: a >= b,
 }
 _OPERATORS = ("eq", "ne", *_ORDER, "in", "nin", "exists")
+
+
+@kernel
+def all_plain(
+    rows: I32, alive: Bools, available: Bools, seen: I32, seen_count: I32, seen_last: I64, seen_neg: I64, drop: bool
+) -> bool:
+    """Whether no candidate is deleted, unavailable, blocked or, with ``drop``, seen: the common case, in one pass.
+
+    rows: (m,), −1 for unknown items, which nothing is known against. alive, available: (n,). seen…: of the subject.
+    """
+    for m in range(len(rows)):
+        if rows[m] >= 0 and not (alive[rows[m]] and available[rows[m]]):
+            return False
+    for place in range(len(seen)):
+        if seen_neg[place] > seen_last[place] or (drop and seen_count[place] > 0):
+            for m in range(len(rows)):
+                if rows[m] == seen[place]:
+                    return False
+    return True
 
 
 def compile_filter(expression: Mapping[str, Any], where: str = "filter", depth: int = 0) -> Predicate:

@@ -118,7 +118,8 @@ class Line:
         clock.ran("filters", removed | {"kept": len(candidates)})
 
         known = np.flatnonzero(candidates.rows >= 0)
-        rows = candidates.rows[known]
+        every = len(known) == len(candidates)
+        rows = candidates.rows if every else candidates.rows[known]
         relevance = self._relevance(query, rows)
         if isinstance(request, RankRequest):
             strengths = self.computer.strengths_of(subject, rows, model.ease)
@@ -129,17 +130,20 @@ class Line:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
 
-        scores = np.full(len(candidates), np.nan)
-        if len(rows):
-            scores[known] = total_score(model, x, query is not None)
-        full = np.zeros((len(candidates), x.shape[1]), np.float32)
-        full[known] = x
-        non_finite = int(np.count_nonzero(~np.isfinite(scores[known])))
+        scores = total_score(model, x, query is not None) if len(rows) else np.zeros(0)
+        non_finite = len(scores) - int(np.count_nonzero(np.isfinite(scores)))
+        if not every:
+            few, x, scores = (
+                (x, scores),
+                np.zeros((len(candidates), x.shape[1]), np.float32),
+                np.full(len(candidates), np.nan),
+            )
+            x[known], scores[known] = few
         clock.ran("score", {"scored": len(rows), "non_finite": non_finite})
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
-        return Scored(subject, candidates, full, scores, seen, stages, degraded, removed, non_finite)
+        return Scored(subject, candidates, x, scores, seen, stages, degraded, removed, non_finite)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import repeat
 from typing import Any, cast
 
 import msgspec
@@ -13,11 +12,12 @@ from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.features import Subject
 from palate.features.neighbours import EASE_LAST, EASE_RECENT, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
-from palate.filters import Fields, available, compile_filter
+from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem
 from palate.retrieve.recent_popular import RecentPopular
 from palate.state import State
+from palate.state.lookup import Lookup
 from palate.types import F32, F64, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
 
 _MASKS = 64
@@ -34,6 +34,7 @@ class Sourcing:
         self.settings = settings
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
+        self._lookup = Lookup(state.items)
 
     def given(self, items: list[str | Candidate]) -> Candidates:
         if set(map(type, items)) == {str}:  # the usual case, without a loop
@@ -41,8 +42,7 @@ class Sourcing:
         else:
             ids = [item if isinstance(item, str) else item.id for item in items]
             fields = {n: item.fields for n, item in enumerate(items) if not isinstance(item, str) and item.fields}
-        rows = np.fromiter(map(self.state.items.rows.get, ids, repeat(-1)), np.int32, len(ids))
-        return Candidates(rows, ids, fields, np.zeros(len(ids), np.int64))
+        return Candidates(self._lookup.rows(ids), ids, fields, np.zeros(len(ids), np.int64))
 
     def retrieved(
         self,
@@ -194,12 +194,11 @@ class Sourcing:
 
     def _all_plain(self, rows: I32, subject: Subject, seen: str) -> bool:
         """Whether no candidate is deleted, unavailable, blocked or seen: the common case, decided without a loop."""
-        if not self.catalogue.are_showable(rows[rows >= 0]):
-            return False
-        gone = subject.seen_neg > subject.seen_last
-        if seen == "drop":
-            gone = gone | (subject.seen_count > 0)
-        return not (gone.any() and np.isin(rows, subject.seen[gone]).any())
+        alive, available = self.catalogue.presence()
+        return all_plain(
+            rows, alive, available, subject.seen, subject.seen_count, subject.seen_last, subject.seen_neg,
+            seen == "drop",
+        )  # fmt: skip
 
     def _fields(self, row: int, candidates: Candidates, place: int) -> Fields:
         return self.state.item_fields.get(row, {}) | candidates.fields.get(place, {})

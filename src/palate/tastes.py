@@ -26,6 +26,23 @@ def dot(a: F32, b: F32) -> float:
     return float(total)
 
 
+@reassociating
+def dots(vector: F32, probes: F32, out: F32) -> None:
+    """out[p] = vector · probes[p], four probes at a time: a vector is read from memory once."""
+    n = len(probes)
+    for p in range(0, n - 3, 4):
+        a, b, c, d = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        for i in range(len(vector)):
+            value = vector[i]
+            a += value * probes[p, i]
+            b += value * probes[p + 1, i]
+            c += value * probes[p + 2, i]
+            d += value * probes[p + 3, i]
+        out[p], out[p + 1], out[p + 2], out[p + 3] = a, b, c, d
+    for p in range(n - n % 4, n):
+        out[p] = dot(vector, probes[p])
+
+
 @kernel
 def _add(into: F32, vector: F32, weight: float) -> None:
     w = np.float32(weight)

@@ -10,6 +10,7 @@ import pytest
 from palate.engine import Engine
 from palate.features.neighbours import NEAR_MAX
 from palate.features.speakers import TOP, strongest, two_of
+from palate.filters import all_plain
 from palate.testing.world import make_world
 from tests.engines import did, filled
 from tests.features.test_features import ease_of
@@ -93,3 +94,20 @@ def test_the_strongest_features_come_first() -> None:
     for row, found in zip(weights, places.tolist(), strict=True):
         wanted = [place for place in np.argsort(-row, kind="stable").tolist() if row[place] > 0][:TOP]
         assert [place for place in found if place >= 0] == wanted
+
+
+def test_a_slate_is_plain_when_no_rule_takes_anything_from_it() -> None:
+    rng = np.random.default_rng(5)
+    plain = 0
+    for trial in range(400):
+        alive, available = rng.random(50) > 0.01, rng.random(50) > 0.01
+        seen = rng.choice(50, 6, replace=False).astype(np.int32)
+        count, last, neg = rng.integers(0, 2, 6).astype(np.int32), np.full(6, 5), rng.integers(0, 7, 6)
+        rows = rng.choice(np.arange(-1, 50), 10, replace=False).astype(np.int32)
+        drop = trial % 3 == 0
+        known = rows[rows >= 0]
+        gone = (neg > last) | ((count > 0) & drop)
+        wanted = bool((alive & available)[known].all()) and not np.isin(rows, seen[gone]).any()
+        assert all_plain(rows, alive, available, seen, count, last, neg, drop) == wanted
+        plain += wanted
+    assert 50 < plain < 350

@@ -12,7 +12,7 @@ from palate.kernels import kernel
 from palate.state.fold import DAY_MS
 from palate.state.rows import find
 from palate.state.silence import since
-from palate.tastes import dot
+from palate.tastes import dots
 from palate.types import F32, F64, I32, I64
 
 _NEVER = 9.0
@@ -23,30 +23,64 @@ _NEVER = 9.0
 def popularity(
     rows: I32, now: int, until: int, ends: I64, skipped: I64,
     count: I64, decayed: F64, decayed_ts: I64, half_lives: F64, first: I64, created: I64, last: I64, shown: I64,
-    buckets: I32, bucket: int, mean: float, means: F64, share: float, out: F32,
+    buckets: I32, bucket: int, totals: F64, bucket_totals: I64, n_items: int, out: F32,
 ) -> None:  # fmt: skip
     """pop_all, pop_short, pop_medium, pop_long, trend, age, idle, click_rate, daypart into the first nine columns.
 
-    until: ``now`` in live time. mean: interactions an item; means (3,) decayed ones. share: of the part of the week.
+    until: ``now`` in live time. totals, bucket_totals: the state's own.
     """
-    for m in range(len(rows)):
-        row = rows[m]
-        n = np.float64(count[row])
-        out[m, 0] = np.log((n + 0.5) / (mean + 0.5))
-        days = max(0, until - decayed_ts[row]) / DAY_MS
-        short = np.log((decayed[row, 0] * 2.0 ** (-days / half_lives[0]) + 0.05) / (means[0] + 0.05))
-        long = np.log((decayed[row, 2] * 2.0 ** (-days / half_lives[2]) + 0.05) / (means[2] + 0.05))
-        out[m, 1] = short
-        out[m, 2] = np.log((decayed[row, 1] * 2.0 ** (-days / half_lives[1]) + 0.05) / (means[1] + 0.05))
-        out[m, 3] = long
-        out[m, 4] = short - long
+    m = len(rows)
+    numbers = np.empty((m, 4), np.float64)
+    times = np.empty((m, 4), np.int64)
+    # Everything of the items first, in a loop so short that the processor has many of its cache misses under way.
+    for at in range(m):
+        row = rows[at]
+        numbers[at, 0] = count[row]
+        numbers[at, 1] = decayed[row, 0]
+        numbers[at, 2] = decayed[row, 1]
+        numbers[at, 3] = decayed[row, 2]
+        times[at, 0] = decayed_ts[row]
+        times[at, 1] = last[row]
         born = created[row]
         if first[row] > 0 and (born <= 0 or first[row] < born):
             born = first[row]
-        out[m, 5] = np.log1p(since(int(born) if born > 0 else now, until, ends, skipped) / DAY_MS)
-        out[m, 6] = np.log1p(since(int(last[row]), until, ends, skipped) / DAY_MS) if last[row] > 0 else _NEVER
-        out[m, 7] = np.log((n + 1.0) / (shown[row] + 10.0)) if shown[row] > 0 else 0.0
-        out[m, 8] = np.log((buckets[row, bucket] + 10.0 * share) / ((n + 10.0) * share))
+        times[at, 2] = born
+        times[at, 3] = shown[row]
+        out[at, 8] = buckets[row, bucket]
+    n = max(1, n_items)
+    mean = totals[1] / n + 0.5
+    silence = max(0.0, until - totals[6]) / DAY_MS
+    means = np.empty(3, np.float64)
+    for k in range(3):
+        means[k] = totals[8 + k] * np.exp2(-silence / half_lives[k]) / n + 0.05
+    everybody = 0
+    for place in range(len(bucket_totals)):
+        everybody += bucket_totals[place]
+    share = (bucket_totals[bucket] + 1.0) / (everybody + 8.0)
+    for at in range(m):
+        touched = numbers[at, 0]
+        out[at, 0] = np.log((touched + 0.5) / mean)
+        days = max(0, until - times[at, 0]) / DAY_MS
+        short = np.log((numbers[at, 1] * np.exp2(-days / half_lives[0]) + 0.05) / means[0])
+        long = np.log((numbers[at, 3] * np.exp2(-days / half_lives[2]) + 0.05) / means[2])
+        out[at, 1] = short
+        out[at, 2] = np.log((numbers[at, 2] * np.exp2(-days / half_lives[1]) + 0.05) / means[1])
+        out[at, 3] = long
+        out[at, 4] = short - long
+        out[at, 5] = np.log1p(since(times[at, 2] if times[at, 2] > 0 else now, until, ends, skipped) / DAY_MS)
+        out[at, 6] = np.log1p(since(times[at, 1], until, ends, skipped) / DAY_MS) if times[at, 1] > 0 else _NEVER
+        out[at, 7] = np.log((touched + 1.0) / (times[at, 3] + 10.0)) if times[at, 3] > 0 else 0.0
+        out[at, 8] = np.log((out[at, 8] + 10.0 * share) / ((touched + 10.0) * share))
+
+
+@kernel
+def compressed(strengths: F64, out: F32) -> None:
+    """out = arcsinh(1000 strengths): about linear in what is small, logarithmic in what is large. Both (m, 10)."""
+    for m in range(strengths.shape[0]):
+        for channel in range(strengths.shape[1]):
+            value = strengths[m, channel]
+            if value != 0.0:
+                out[m, channel] = np.arcsinh(1000.0 * value)
 
 
 @kernel
@@ -73,26 +107,35 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
 
     tastes, last, disliked: of the ``Subject``; the long-term taste stands for the interests where there are none.
     """
+    n, recent, dim = len(tastes), len(last) if len(tastes) else 0, vectors.shape[1]
+    probes = np.empty((n + recent + len(disliked), dim), np.float32)
+    probes[:n] = tastes
+    for place in range(recent):
+        probes[n + place] = vectors[last[place]]
+    for place in range(len(disliked)):
+        probes[n + recent + place] = vectors[disliked[place]]
+    texts = np.empty(len(rows), np.int64)
     for m in range(len(rows)):
-        text = text_of[rows[m]]
-        if text < 0:
+        texts[m] = text_of[rows[m]]
+    near = np.empty(len(probes), np.float32)
+    for m in range(len(rows)):
+        if texts[m] < 0:
             continue
-        vector = vectors[text]
-        n = len(tastes)
+        dots(vectors[texts[m]], probes, near)
         if n:
-            out[m, 0] = dot(vector, tastes[0])
-            out[m, 1] = dot(vector, tastes[1])
-            best = max(out[m, 0], out[m, 1]) if n == 2 else np.float32(-2.0)
-            for place in range(2, n):
-                best = max(best, dot(vector, tastes[place]))
+            out[m, 0] = near[0]
+            out[m, 1] = near[1]
+            best = max(near[0], near[1]) if n == 2 else near[2]
+            for place in range(3, n):
+                best = max(best, near[place])
             out[m, 2] = best
-            best = np.float32(-2.0)
-            for place in range(len(last)):
-                best = max(best, dot(vector, vectors[last[place]]))
-            if len(last):
+            if recent:
+                best = near[n]
+                for place in range(n + 1, n + recent):
+                    best = max(best, near[place])
                 out[m, 3] = best
-        for place in range(len(disliked)):
-            out[m, 4] = max(out[m, 4], dot(vector, vectors[disliked[place]]))
+        for place in range(n + recent, len(probes)):
+            out[m, 4] = max(out[m, 4], near[place])
 
 
 @kernel

@@ -138,6 +138,17 @@ class Computer:
             side.vectors,
         )  # fmt: skip
 
+    def speak(
+        self, subject: Subject, rows: I32, weights: F64, x: F32, side: ItemSide, ease: Neighbours, out: I32
+    ) -> None:
+        """Which features, and whom of the history, speak for ``rows`` (k,): see ``speakers.speak``. out: (k, 2, 3)."""
+        pairs = self.state.pairs
+        speakers.speak(
+            rows, weights, x, subject.items, subject.weights, subject.interest_of, subject.tastes, subject.tags_long,
+            side.text_of, side.vectors, side.tags, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
+            pairs.cap, self.state.item_columns["count"], ease.indptr, ease.indices, ease.values, out,
+        )  # fmt: skip
+
     def strengths_of(self, subject: Subject, rows: I32, ease: Neighbours = NO_EASE) -> F64:
         """(m, 10) what ``reach`` and ``strengths`` give for ``rows``, without looking at what else is reached."""
         state = self.state
@@ -169,7 +180,7 @@ class Computer:
         if len(rows):
             live = self.state.silences.arrays(now)
             self._popularity(x, rows, now, live)
-            x[:, _NEXT_1 : _NEXT_1 + CHANNELS] = np.arcsinh(1000.0 * strengths)
+            columns.compressed(strengths, x[:, _NEXT_1 : _NEXT_1 + CHANNELS])
             if len(side.vectors):
                 columns.content(
                     rows, side.text_of, side.vectors, subject.tastes, subject.last, subject.disliked,
@@ -191,15 +202,11 @@ class Computer:
 
     def _popularity(self, x: F32, rows: I32, now: int, live: tuple[int, I64, I64]) -> None:
         state = self.state
-        n = max(1, state.n_items)
         item = state.item_columns
-        bucket = bucket_of(now)
         columns.popularity(
             rows, now, *live, item["count"], item["decayed"], item["decayed_ts"], state.half_lives, item["first"],
-            item["created"], item["last"], item["shown"], item["buckets"], bucket, float(state.totals[1]) / n,
-            state.decayed_totals(now) / n,
-            (int(state.bucket_totals[bucket]) + 1.0) / (int(state.bucket_totals.sum()) + 8.0),
-            x[:, _POPULARITY : _POPULARITY + 9],
+            item["created"], item["last"], item["shown"], item["buckets"], bucket_of(now), state.totals,
+            state.bucket_totals, state.n_items, x[:, _POPULARITY : _POPULARITY + 9],
         )  # fmt: skip
 
     def _person(self, x: F32, subject: Subject, now: int, context: dict[str, FieldValue]) -> None:

@@ -32,6 +32,7 @@ from palate.types import F32, F64, I32, I64
 CHANNELS = 10
 NEXT_1, NEXT_5, NEXT_COS, NEAR_LAST, NEAR_20, NEAR_ALL, NEAR_MAX, EASE, EASE_RECENT, EASE_LAST = range(CHANNELS)
 KAPPA = 5.0
+_MAYBE = 8192
 
 
 class Neighbours(NamedTuple):
@@ -157,10 +158,15 @@ def gather(
     """What ``accumulate`` gives for ``rows`` (m,) alone, in the same order of sums: out (m, 10), zeros.
 
     ``mark`` (n,) must be zero, and is again afterwards. A pair row is read along where it is short, and asked for each
-    candidate where it is long.
+    candidate where it is long. What ``maybe`` doesn't know isn't among the rows: it fits the nearest cache, ``mark``
+    doesn't.
     """
+    maybe = np.zeros(_MAYBE, np.uint8)
+    touched = np.empty(len(rows), np.int64)
     for m in range(len(rows)):
         mark[rows[m]] = m + 1
+        maybe[rows[m] & (_MAYBE - 1)] = 1
+        touched[m] = counts[rows[m]]
     n_marked = len(mark)
     scale = 1.0 / np.sqrt(max(1, len(items)))
     newest = _newest(weights)
@@ -169,33 +175,24 @@ def gather(
         decayed = _decayed(w, q)
         n_h = float(counts[h]) + KAPPA
         if h < len(starts):
-            if caps[h] > 3 * len(rows):
+            first = int(starts[h])
+            if caps[h] > 8 * len(rows):
                 for m in range(len(rows)):
-                    slot = find(keys, int(starts[h]), int(caps[h]), int(rows[m]))
+                    slot = find(keys, first, int(caps[h]), int(rows[m]))
                     if slot >= 0:
-                        _add_pair(out, m, q, newest, w, decayed, n_h, int(counts[rows[m]]), fwd[slot], co[slot], scale)
+                        _add_pair(out, m, q, newest, w, decayed, n_h, int(touched[m]), fwd[slot], co[slot], scale)
             else:
-                for slot in range(starts[h], starts[h] + caps[h]):
+                for slot in range(first, first + caps[h]):
                     j = keys[slot]
-                    if j != EMPTY and j < n_marked and mark[j] != 0:
-                        _add_pair(
-                            out,
-                            int(mark[j]) - 1,
-                            q,
-                            newest,
-                            w,
-                            decayed,
-                            n_h,
-                            int(counts[j]),
-                            fwd[slot],
-                            co[slot],
-                            scale,
-                        )
+                    if maybe[j & (_MAYBE - 1)] == 0 or j == EMPTY or j >= n_marked or mark[j] == 0:
+                        continue
+                    m = int(mark[j]) - 1
+                    _add_pair(out, m, q, newest, w, decayed, n_h, int(touched[m]), fwd[slot], co[slot], scale)
         if h + 1 < len(e_indptr):
             repeated = _repeated(items, q)
             for at in range(e_indptr[h], e_indptr[h + 1]):
                 j = e_indices[at]
-                if j < n_marked and mark[j] != 0:
+                if maybe[j & (_MAYBE - 1)] != 0 and j < n_marked and mark[j] != 0:
                     _add_ease(out, int(mark[j]) - 1, w, decayed, e_values[at], repeated)
     for m in range(len(rows)):
         mark[rows[m]] = 0

@@ -1,18 +1,22 @@
-"""Which entries of a history speak for an item: the two strongest, for reasons. Compiled.
+"""Which features speak for an item, and which entries of a history: the two strongest of each, for reasons. Compiled.
 
-They never name the item itself, nor an entry that was hidden or disliked.
+Entries never name the item itself, nor one that was hidden or disliked.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from palate.features.declared import FEATURES, NAMES, column
+from palate.features.neighbours import parts
 from palate.kernels import kernel
 from palate.tastes import dot
 from palate.types import F32, F64, I32, I64
 
 TOP = 10
 """Features looked at for an item's reasons."""
+REASONS = 2
+"""Reasons of an item, at most."""
 TASTES = {
     "taste_long": (0, 0.5 ** (1 / 30)),
     "taste_interest": (0, 0.5 ** (1 / 30)),
@@ -20,6 +24,21 @@ TASTES = {
     "taste_last": (5, 0.0),
 }
 """Of each taste how many liked entries make it up (0: all) and how they decay, as ``liking`` takes them."""
+
+CODES: list[str] = ["", *sorted({feature.reason for feature in FEATURES if feature.reason})]
+"""The codes of reasons; features without one have the first."""
+CODE_OF: I32 = np.array([CODES.index(feature.reason or "") for feature in FEATURES], np.int32)
+"""(f,) the code of every feature, as its place in ``CODES``."""
+_WINDOWS = np.array([TASTES.get(name, (-1, 0.0))[0] for name in NAMES], np.int64)
+_DECAYS = np.array([TASTES.get(name, (-1, 0.0))[1] for name in NAMES], np.float64)
+_BECAUSE, _TASTE, _TAG, _TRENDING, _POPULAR, _NEW = (
+    CODES.index(code) for code in ("because_of", "taste", "tag", "trending", "popular", "new")
+)
+_POP_SHORT, _POP_ALL, _NEXT_1, _INTEREST = (
+    column(name) for name in ("pop_short", "pop_all", "next_1", "taste_interest")
+)
+_RECENT = np.log1p(30.0)
+"""log days up to which an item is called new."""
 
 
 @kernel
@@ -107,3 +126,83 @@ def liking(
     if best >= 0:
         strength[best] = 1.0
     return strength
+
+
+@kernel
+def _holds(code: int, place: int, x: F32) -> bool:
+    """Whether the value of a feature says what the words of its reason say."""
+    if code == _TRENDING:
+        return x[_POP_SHORT] > 0
+    if code == _POPULAR:
+        return x[place] > 0 and x[_POP_ALL] > 0
+    return x[place] < _RECENT if code == _NEW else x[place] > 0
+
+
+@kernel
+def _two_tags(tags: I32, liked: F32) -> tuple[int, int]:
+    """The two of an item's ``tags`` that weigh most in a profile, −1 where there are fewer."""
+    first, second = -1, -1
+    for place in range(len(tags)):
+        code = tags[place]
+        if code < 0 or code >= len(liked) or not liked[code] > 0 or code == first:
+            continue
+        if first < 0 or liked[code] > liked[first] or (liked[code] == liked[first] and code < first):
+            first, second = code, first
+        elif second < 0 or liked[code] > liked[second] or (liked[code] == liked[second] and code < second):
+            second = code
+    return first, second
+
+
+@kernel
+def speak(
+    rows: I32, weights: F64, x: F32, items: I32, worth: F64, interest_of: I64, tastes: F32, tags_long: F32,
+    text_of: I32, vectors: F32, tags: I32, keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
+    e_indptr: I64, e_indices: I32, e_values: F32, out: I32,
+) -> None:  # fmt: skip
+    """Up to two features that speak for each of ``rows`` (k,), and who or what they name. out: (k, 2, 3).
+
+    weights: (k, ≥ f) of the features ``x`` (k, ≥ f), largest first. Each code speaks once, and only where its feature's
+    value says what its words say: nothing is "popular" for being less unpopular than others. out[n, r]: the feature,
+    −1 for none, and two history rows, or two tags, −1 where there are fewer. items, worth: of the history.
+    """
+    top = np.empty((len(rows), TOP), np.int32)
+    strongest(weights[:, : len(CODE_OF)], top)
+    out[:] = -1
+    for n in range(len(rows)):
+        said = 0
+        spoken = np.int64(0)
+        for at in range(TOP):
+            place = top[n, at]
+            if place < 0 or said == REASONS:
+                break
+            code = CODE_OF[place]
+            if code == 0 or (spoken >> code) & 1 or not _holds(int(code), int(place), x[n]):
+                continue
+            spoken |= np.int64(1) << code
+            first, second = -1, -1
+            if code == _TAG:
+                first, second = _two_tags(tags[rows[n]], tags_long)
+            elif code == _BECAUSE:
+                strength = parts(
+                    rows[n], items, worth, keys, fwd, co, starts, caps, counts, e_indptr, e_indices, e_values
+                )
+                first, second = two_of(strength[place - _NEXT_1], items, worth, rows[n])
+            elif code == _TASTE:
+                text = text_of[rows[n]]
+                if text < 0:
+                    continue
+                interest = -1
+                if place == _INTEREST and len(tastes) > 2:
+                    interest, nearest = 0, dot(vectors[text], tastes[2])
+                    for q in range(3, len(tastes)):
+                        near = dot(vectors[text], tastes[q])
+                        if near > nearest:
+                            interest, nearest = q - 2, near
+                liked = liking(
+                    rows[n], int(_WINDOWS[place]), float(_DECAYS[place]), interest, items, worth, interest_of, text_of, vectors
+                )
+                first, second = two_of(liked, items, worth, rows[n])
+            if first < 0 and code in (_TAG, _BECAUSE, _TASTE):
+                continue
+            out[n, said, 0], out[n, said, 1], out[n, said, 2] = place, first, second
+            said += 1
