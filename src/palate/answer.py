@@ -109,19 +109,21 @@ def build_answer(
                 terms[position].append(_diversity(penalties[position]))
     else:
         weights = evidence(scored.x, places, PRIOR)
-    words = Reasons(explainer.computer, explainer.catalogue, scored.subject, model.ease)
-    reasons = words.of(rows[places], weights, scored.x[places]) + [[_unscored()] for _ in unscored]
-    for position in np.flatnonzero(slate.explored).tolist():
-        reasons[position].insert(0, Reason("exploration", "Shown to learn whether it suits you."))
-        terms[position].append(Contribution("policy.exploration", float(position + 1), 0.0))
-    shown_rows = rows[np.array(shown, np.int64)]
-    cold, known = shown_rows < 0, shown_rows >= 0
-    cold[known] = explainer.computer.state.item_columns["count"][shown_rows[known]] <= COLD_ITEM
-    scores: list[float | None] = [*scored.scores[places].tolist(), *(None for _ in unscored)]
-    items = [
-        RankedItem(ids[place], scores[n], n + 1, propensity[n], is_cold, reasons[n], terms[n])
-        for n, (place, is_cold) in enumerate(zip(shown, cold.tolist(), strict=True))
-    ]
+    words = Reasons(explainer.computer, explainer.catalogue, scored.side, scored.subject, model.ease)
+    shown_x = scored.x[shown]
+    reasons = words.of(rows[places], weights, shown_x[: len(order)])
+    if unscored:
+        reasons += [[_unscored()] for _ in unscored]
+    if True in explored:
+        for position in np.flatnonzero(slate.explored).tolist():
+            reasons[position].insert(0, Reason("exploration", "Shown to learn whether it suits you."))
+            terms[position].append(Contribution("policy.exploration", float(position + 1), 0.0))
+    counts = explainer.computer.state.item_columns["count"]
+    cold = [row < 0 or bool(counts[row] <= COLD_ITEM) for row in rows[shown].tolist()]
+    scores: list[float | None] = scored.scores[places].tolist() + [None] * len(unscored)
+    names = [ids[place] for place in shown]
+    positions = list(range(1, len(shown) + 1))
+    items = list(map(RankedItem, names, scores, positions, propensity, cold, reasons, terms))
     if policy != "greedy" and request.explain:
         for item in items:
             item.contributions.append(Contribution(f"policy.{policy}", float(item.position), 0.0))
@@ -133,26 +135,23 @@ def build_answer(
         items=items,
         stages=scored.stages,
         degraded=scored.degraded,
-        cold=Cold(scored.subject.cold, int(np.count_nonzero(cold))),
+        cold=Cold(scored.subject.cold, sum(cold)),
         seen="drop" if scored.seen == "drop" else "keep",
         policy=policy,
     )
-    left: list[int] = np.setdiff1d(np.arange(len(ids)), shown).tolist() if sampled else []
+    unshown = None
+    if sampled:
+        taken = set(shown)
+        left = [place for place in range(len(ids)) if place not in taken]
+        unshown = Unshown([ids[place] for place in left], pack(scored.x[left]))
     decision = Decision(
         timestamp=now,
         as_of=as_of,
         subject=request.user if request.user is not None else _session(request),
         model=model.version,
         features=feature_key(),
-        shown=Shown(
-            [ids[place] for place in shown],
-            scores,
-            list(range(1, len(shown) + 1)),
-            propensity,
-            explored,
-            pack(scored.x[shown]),
-        ),
-        unshown=Unshown([ids[place] for place in left], pack(scored.x[left])) if sampled else None,
+        shown=Shown(names, scores, positions, propensity, explored, pack(shown_x)),
+        unshown=unshown,
         policy=policy,
         request=Asked(
             "rank" if isinstance(request, RankRequest) else "recommend",
@@ -234,7 +233,8 @@ def explain_decision(
     terms, base = explainer.contributions(row, x, has_query)
     by_feature = {term.feature: term.contribution for term in terms}
     weights = np.array([[by_feature.get(name, 0.0) for name in model.scorer.features]])
-    (reasons,) = Reasons(line.computer, catalogue, subject, model.ease).of(np.array([row], np.int32), weights, x[None])
+    words = Reasons(line.computer, catalogue, catalogue.side(), subject, model.ease)
+    (reasons,) = words.of(np.array([row], np.int32), weights, x[None])
     for term in terms:
         for source in term.sources:
             source.id = event_ids.get((source.item, source.timestamp))

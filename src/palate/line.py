@@ -14,7 +14,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
-from palate.features import NAMES, NO_EASE, PRIOR, Computer, Neighbours, Query, Subject, column
+from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Subject, column
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -54,6 +54,7 @@ class Scored:
     """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason."""
 
     subject: Subject
+    side: ItemSide
     candidates: Candidates
     x: F32
     scores: F64
@@ -143,7 +144,7 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
-        return Scored(subject, candidates, x, scores, seen, stages, degraded, removed, non_finite)
+        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from palate.config import Settings
 from palate.state import State
-from palate.tastes import recall, tag_shares
+from palate.tastes import recall, tag_shares, taken
 from palate.tastes import tastes as tastes_of
 from palate.types import F32, F64, I32, I64
 
@@ -84,7 +84,11 @@ def subject_of_row(
         history.keys, entries["ts"], entries["kind"], entries["value"], *history.span(user), table,
         *_rating(state, user),
     )  # fmt: skip
-    seen, seen_count, seen_last, seen_neg = state.seen_row(user)
+    rows = state.seen
+    block = (int(rows.start[user]), int(rows.cap[user])) if 0 <= user < len(rows.start) else (0, 0)
+    seen, seen_count, seen_last, seen_neg = taken(
+        rows.keys, rows.columns["count"], rows.columns["last"], rows.columns["neg"], *block
+    )
     known = user >= 0 and user < len(state.user_columns["count"])
     count = int(state.user_columns["count"][user]) if known else 0
     total = int(seen_count.sum())

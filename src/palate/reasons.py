@@ -9,26 +9,32 @@ from __future__ import annotations
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.features import Computer, Neighbours, Subject
+from palate.features import Computer, ItemSide, Neighbours, Subject
 from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
 from palate.types import F32, F64, I32, I64, Reason
 
 _CODES: list[str] = [CODES[code] for code in CODE_OF]
 _WORDS = {
-    "again": "You had it before.",
-    "popular": "Popular with everybody.",
-    "trending": "Popular right now.",
-    "new": "New in the catalogue.",
-    "query": "Matches your words.",
+    code: Reason(code, text)
+    for code, text in (
+        ("again", "You had it before."),
+        ("popular", "Popular with everybody."),
+        ("trending", "Popular right now."),
+        ("new", "New in the catalogue."),
+        ("query", "Matches your words."),
+    )
 }
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}
-_RANKED = "No single reason stands out: many small ones together make its score."
+_RANKED = Reason("ranked", "No single reason stands out: many small ones together make its score.")
 
 
 class Reasons:
     """Words reasons for the items of one request. Under the engine's lock."""
 
-    def __init__(self, computer: Computer, catalogue: Catalogue, subject: Subject, ease: Neighbours) -> None:
+    def __init__(
+        self, computer: Computer, catalogue: Catalogue, side: ItemSide, subject: Subject, ease: Neighbours
+    ) -> None:
+        self.side = side
         self.computer = computer
         self.catalogue = catalogue
         self.subject = subject
@@ -40,17 +46,14 @@ class Reasons:
         A feature only gives a reason where its value says what the words say (``speakers.speak``).
         """
         spoken = np.empty((len(rows), REASONS, 3), np.int32)
-        self.computer.speak(self.subject, rows, weights, x, self.catalogue.side(), self.ease, spoken)
-        return [
-            [self._worded(*one) for one in mine if one[0] >= 0] or [Reason("ranked", _RANKED)]
-            for mine in spoken.tolist()
-        ]
+        self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
+        return [[self._worded(*one) for one in mine if one[0] >= 0] or [_RANKED] for mine in spoken.tolist()]
 
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]
         words = _WORDS.get(code)
         if words is not None:
-            return Reason(code, words)
+            return words
         named = (first,) if second < 0 else (first, second)
         if code == "tag":
             tags = [self.catalogue.tags.ids[one] for one in named]

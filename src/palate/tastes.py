@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.kernels import kernel, reassociating
+from palate.state.rows import EMPTY
 from palate.types import F32, F64, I32, I64
 
 SHORT = 5
@@ -82,6 +83,22 @@ def recall(
     items, kinds = keys[start:stop][::-1].copy(), kind[start:stop][::-1].copy()
     weights = event_weights(kinds, value[start:stop][::-1], table, rating, own, spread)
     return items, ts[start:stop][::-1].copy(), kinds, weights
+
+
+@kernel
+def taken(keys: I32, count: I32, last: I64, neg: I64, start: int, cap: int) -> tuple[I32, I32, I64, I64]:
+    """Keys and columns of the entries of the hash row that lies at [start, start + cap), in slot order."""
+    n = 0
+    for slot in range(start, start + cap):
+        n += keys[slot] != EMPTY
+    items, counts = np.empty(n, np.int32), np.empty(n, np.int32)
+    lasts, negs = np.empty(n, np.int64), np.empty(n, np.int64)
+    n = 0
+    for slot in range(start, start + cap):
+        if keys[slot] != EMPTY:
+            items[n], counts[n], lasts[n], negs[n] = keys[slot], count[slot], last[slot], neg[slot]
+            n += 1
+    return items, counts, lasts, negs
 
 
 @kernel

@@ -15,6 +15,7 @@ from palate.state.silence import since
 from palate.tastes import dots
 from palate.types import F32, F64, I32, I64
 
+HALF_HOUR_MS = 1_800_000
 _NEVER = 9.0
 """``idle`` of an item that nobody ever touched, log days."""
 
@@ -136,6 +137,20 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
                 out[m, 3] = best
         for place in range(n + recent, len(probes)):
             out[m, 4] = max(out[m, 4], near[place])
+
+
+@kernel
+def person(ts: I64, now: int, count: float, repeats: float, idle: float, hour: float, weekday: float, out: F32) -> None:
+    """user_count, repeats, user_idle, session, hour, weekday: the same for every candidate. out: (m, 6).
+
+    ts: (h,) newest first; the session's length is how many lie within half an hour. idle: hours of live time.
+    """
+    recent = 0
+    while recent < len(ts) and ts[recent] > now - HALF_HOUR_MS:
+        recent += 1
+    length, known, away = np.log1p(np.float64(recent)), np.log1p(count), np.log1p(idle)
+    for m in range(len(out)):
+        out[m, 0], out[m, 1], out[m, 2], out[m, 3], out[m, 4], out[m, 5] = known, repeats, away, length, hour, weekday
 
 
 @kernel

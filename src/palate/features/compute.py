@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -210,16 +209,11 @@ class Computer:
         )  # fmt: skip
 
     def _person(self, x: F32, subject: Subject, now: int, context: dict[str, FieldValue]) -> None:
-        idle, length = 0.0, 0.0
-        if len(subject.ts):
-            live = self.state.silences.live
-            idle = math.log1p(max(0, live(now) - live(int(subject.ts[0]))) / HOUR_MS)
-            length = math.log1p(int((-subject.ts).searchsorted(HOUR_MS / 2 - now)))  # newest first
-        x[:, _PERSON : _PERSON + 6] = (
-            math.log1p(subject.count),
-            subject.repeats,
-            idle,
-            length,
+        live = self.state.silences.live
+        idle = max(0, live(now) - live(int(subject.ts[0]))) / HOUR_MS if len(subject.ts) else 0.0
+        columns.person(
+            subject.ts, now, float(subject.count), subject.repeats, idle,
             _within(context.get("hour"), 24.0, now // 3_600_000 % 24),
             _within(context.get("weekday"), 7.0, (now // 86_400_000 + 3) % 7),
-        )
+            x[:, _PERSON : _PERSON + 6],
+        )  # fmt: skip

@@ -199,7 +199,15 @@ def speak(
                         if near > nearest:
                             interest, nearest = q - 2, near
                 liked = liking(
-                    rows[n], int(_WINDOWS[place]), float(_DECAYS[place]), interest, items, worth, interest_of, text_of, vectors
+                    rows[n],
+                    int(_WINDOWS[place]),
+                    float(_DECAYS[place]),
+                    interest,
+                    items,
+                    worth,
+                    interest_of,
+                    text_of,
+                    vectors,
                 )
                 first, second = two_of(liked, items, worth, rows[n])
             if first < 0 and code in (_TAG, _BECAUSE, _TASTE):

@@ -6,6 +6,7 @@ the one that a name and the settings ask for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -35,6 +36,7 @@ class Policy(Protocol):
         ...
 
 
+@functools.lru_cache(32)
 def make_policy(name: str, settings: PolicySettings, explore: bool = False) -> Policy:
     """The policy ``greedy`` or ``plackett_luce`` with the diversity and temperature of ``settings``.
 

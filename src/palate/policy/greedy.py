@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from palate.kernels import kernel
 from palate.policy.diversify import DEPTH, MarginalRelevance, check_trade_off
 from palate.types import F32, F64, I64, Slate
+
+_FEW = 32
+"""Slates up to this length are filled by insertion, which costs O(n k)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Greedy:
         self, scores: F64, k: int, rng: np.random.Generator, similarity: Callable[[int], F32] | None = None
     ) -> Slate:
         """See ``Policy.choose``; only exploration uses ``rng``. Cost: O(n + k log k); diverse, O(n) a position."""
-        eligible: I64 = np.flatnonzero(np.isfinite(scores))
+        finite = np.isfinite(scores)
+        eligible: I64 = np.arange(len(scores)) if finite.all() else np.flatnonzero(finite)
         size = max(0, min(k, len(eligible)))
         slot = self.explore
         exploring = slot is not None and 2 <= size < len(eligible)
@@ -69,10 +74,29 @@ class Greedy:
         return np.concatenate([eligible[head], rest[_top(scores[rest], size - len(head))]]), penalty
 
 
+@kernel
+def _first(scores: F64, size: int) -> I64:
+    """``_top`` by insertion, for a small ``size``; scores are finite."""
+    out = np.empty(size, np.int64)
+    n = 0
+    for place in range(len(scores)):
+        if n == size and scores[place] <= scores[out[n - 1]]:
+            continue
+        at = min(n, size - 1)
+        while at > 0 and scores[out[at - 1]] < scores[place]:
+            out[at] = out[at - 1]
+            at -= 1
+        out[at] = place
+        n = min(n + 1, size)
+    return out[:n]
+
+
 def _top(scores: F64, size: int) -> I64:
     """Indices of the ``size`` largest, best first, ties by index."""
     if size <= 0:
         return np.zeros(0, dtype=np.int64)
+    if size <= _FEW:
+        return _first(scores, size)
     kept: I64 = np.arange(len(scores))
     if size < len(scores):
         kept = np.flatnonzero(scores >= np.partition(scores, len(scores) - size)[len(scores) - size])

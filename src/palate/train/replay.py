@@ -6,6 +6,7 @@ what came before the replayed window. (Item fields are those of today: catalogue
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -124,6 +125,7 @@ def _decision(
     )
 
 
+@functools.cache
 def feature_key() -> str:
     """Names the feature list of a decision (and its prior weights), so that training never mixes columns."""
     return f"{zlib.crc32(','.join(NAMES).encode() + PRIOR.tobytes()):08x}"
