@@ -50,13 +50,14 @@ class BackgroundEncoder:
         self._thread.join()
 
     def _run(self) -> None:
+        size = _BATCH
         while True:
             self._work.wait()
             if self._closed:
                 return
             with self._lock:
                 catalogue = self._catalogue()
-                texts = catalogue.take_pending(_BATCH)
+                texts = catalogue.take_pending(size)
                 if not texts:
                     self._work.clear()
                     if self._closed:  # said before the line above, or else the event is set again after it
@@ -67,6 +68,7 @@ class BackgroundEncoder:
                 with self._lock:
                     catalogue.place(texts, *encoded)
                     self._placed()
+                size = min(2 * size, _BATCH)
             # The disk refuses, or an encoder fails on some text: ranking goes on without these vectors, and says so;
             # without this thread no other text would ever have one.
             except Exception as error:
@@ -77,6 +79,7 @@ class BackgroundEncoder:
                     exc_info=None if isinstance(error, PalateError) else error,
                 )
                 catalogue.give_back(texts)
+                size = max(1, size // 2)  # in the end the text that it fails on waits alone
                 time.sleep(_PAUSE)
 
 

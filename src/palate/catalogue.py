@@ -14,7 +14,6 @@ import numpy as np
 
 from palate.config import LanguageSettings
 from palate.content import text as content
-from palate.errors import PalateError
 from palate.features import ItemSide
 from palate.filters import available
 from palate.language.cache import VectorCache
@@ -157,25 +156,9 @@ class Catalogue:
         self, texts: list[tuple[int, str]], progress: Callable[[int, int], None] | None = None
     ) -> tuple[list[str], F32, I32]:
         """Vectors of ``take_pending``'s texts: distinct ones, their vectors, which one each item has. Needs no lock."""
-        named = [text for _, text in texts]
-        try:
-            vectors, inverse = self.cache.distinct(named, progress)
-        except PalateError:
-            raise
-        except Exception:  # the encoder fails on some text: the others don't wait for it, nor for ever
-            named = [text if self._encodable(row, text) else "" for row, text in texts]
-            vectors, inverse = self.cache.distinct(named, progress)
-        return list(dict.fromkeys(named)), vectors, inverse
-
-    def _encodable(self, row: int, text: str) -> bool:
-        try:
-            self.cache.distinct([text])
-        except PalateError:
-            raise
-        except Exception:  # whatever it is, this item goes without a vector
-            _log.exception("The text of item %r can't be encoded: it has no vector.", self.state.items.ids[row][:80])
-            return False
-        return True
+        distinct = list(dict.fromkeys(text for _, text in texts))
+        vectors, inverse = self.cache.distinct([text for _, text in texts], progress)
+        return distinct, vectors, inverse
 
     def place(self, texts: list[tuple[int, str]], distinct: list[str], vectors: F32, inverse: I32) -> None:
         """Put encoded vectors in place; under the engine's lock. Texts that no item has any more are freed."""

@@ -61,7 +61,7 @@ class Engine:
     def __init__(self, path: Path | str, settings: Settings, until: int | None = None) -> None:
         self.settings = settings
         self._lock = threading.RLock()
-        self._swapping = threading.Lock()
+        self._swapping = threading.RLock()  # taken before ``_lock``
         self._writing = threading.Lock()
         self.parts = parts = opening.open_parts(path, settings, until)
         self.path: Path | None = parts.path
@@ -75,8 +75,7 @@ class Engine:
         except BaseException:
             parts.close()
             raise
-        self.rankings = 0
-        self.non_finite = 0
+        self.rankings = self.non_finite = 0
         self._at_snapshot = self.state.seq
         self._closed = False
         self._missed = 0
@@ -134,15 +133,10 @@ class Engine:
 
     def _fold(self, records: list[Record], _: list[AppendResult]) -> None:
         """Committed records into state and catalogue, in log order; the committer acknowledges afterwards."""
-        try:
-            for start in range(0, len(records), _FOLD):
-                part = records[start : start + _FOLD]
-                with self._lock:
-                    if self.catalogue.update(self.state.apply(stamped_records(part), part[-1].seq)):
-                        self.line.computer.forget()
-        except BaseException:
-            self._missed = records[-1].seq  # in the log and not in the state: ``rebuild`` mends it, or the next start
-            raise
+        for start in range(0, len(records), _FOLD):
+            if not self._apply(records[start : start + _FOLD]):
+                self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, records[-1].seq))
+                break
         if self.catalogue.pending:
             self._encoder.wake()
         if self.path is not None:
@@ -151,6 +145,18 @@ class Engine:
         if after and self.state.totals[1] - self.shelf.trained_on >= after and self.training != "running":
             self.shelf.trained_on = int(self.state.totals[1])
             self.train_in_background()
+
+    def _apply(self, records: list[Record]) -> bool:
+        """False where one can't be folded: the state is half-changed then, and made anew by the caller."""
+        with self._lock:
+            behind, self._missed = self._missed, records[-1].seq
+            try:
+                if not behind and self.catalogue.update(self.state.apply(stamped_records(records), records[-1].seq)):
+                    self.line.computer.forget()
+            except Exception:  # which event it was is found, and logged, where the log is folded again
+                return False
+            self._missed = self._missed if behind else 0
+        return not behind
 
     def _check_writable(self) -> None:
         if self._committer is None:
@@ -198,19 +204,9 @@ class Engine:
             scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
             answer, decision = build_answer(
-                ranking,
-                request,
-                scored,
-                slate,
-                k,
-                model,
-                explainer,
-                self.state.seq,
-                moment,
-                name,
-                rules,
+                ranking, request, scored, slate, k, model, explainer, self.state.seq, moment, name, rules,
                 self.parts.decisions.samples(ranking),
-            )
+            )  # fmt: skip
             self.rankings += 1
             self.non_finite += scored.non_finite
         if self.settings.decisions.enabled:
@@ -327,8 +323,7 @@ class Engine:
             warm_up(model)
             with self._lock:
                 self._model = model
-            version = model.version
-        return next(info for info in self.shelf.list() if info.version == version)
+        return next(info for info in self.shelf.list() if info.version == model.version)
 
     @property
     def model(self) -> str:
@@ -352,10 +347,10 @@ class Engine:
         self._check_writable()
         if self.path is None:
             raise Conflict("An engine in memory has no directory to write a snapshot to.")
-        if self._missed:
-            raise Conflict("Events of the log are missing from the state (the log file says why): rebuild it first.")
         with self._writing:
             with self._lock:
+                if self._missed:
+                    raise Conflict("Events of the log are missing from the state (its log says why): rebuild it first.")
                 files, seq = snapshot.freeze(self.state, self.catalogue.cache.encoder.name), self.state.seq
             self.parts.store.sync()  # a snapshot that outlived the events it holds would say that they are lost
             written = snapshot.write(self.path / "snapshots", seq, files)
@@ -364,20 +359,25 @@ class Engine:
 
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
         """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
-        with self._lock:
+        with self._swapping, self._lock:
             started = time.perf_counter()
             until = max(self.state.seq, self._missed)
             fresh = opening.replay_state(self.parts.store, self.settings, until, progress)
             seconds = time.perf_counter() - started
             equal = snapshot.digest(fresh) == snapshot.digest(self.state)
-            self.parts.state = self.state = fresh
-            self.parts.catalogue = self.catalogue = opening.new_catalogue(fresh, self.catalogue.cache, self.settings)
-            self.line = Line(fresh, self.catalogue, self.settings)
-            self.shelf.catalogue = self.catalogue
+            self._serve_from(fresh)
+        return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
+
+    def _serve_from(self, state: State) -> None:
+        """Rank from ``state`` from the next request on."""
+        catalogue = opening.new_catalogue(state, self.catalogue.cache, self.settings)
+        with self._swapping, self._lock:
+            self.parts.state, self.parts.catalogue = self.state, self.catalogue = state, catalogue
+            self.line = Line(state, catalogue, self.settings)
+            self.shelf.catalogue = catalogue
             self._model = self.shelf.usable()
             self._missed = 0
         self._encoder.wake()
-        return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
 
     def close(self) -> None:
         """Finish what waits, write a snapshot, let go of the directory. Closing twice is fine."""

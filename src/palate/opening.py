@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from palate.language.cache import VectorCache
 from palate.state import State, snapshot
 from palate.store import Decisions as DecisionLog
 from palate.store import Store, open_decisions, open_store
+from palate.state.folding import Batch, fold_log
 from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
 from palate.train.history import stamped
@@ -169,8 +170,8 @@ def _restore(directory: Path, store: Store, settings: Settings, until: int | Non
         if state.last != _id_at(store, state.seq):
             notes.append(f"The snapshot {path} belongs to another log: the state is rebuilt from this one instead.")
             continue
-        return _tail(state, store, last, None)
-    return _tail(State(settings), store, last, None)
+        return _tail(state, lambda path=path: snapshot.read(path, settings)[0], store, last)
+    return replay_state(store, settings, last)
 
 
 def _id_at(store: Store, seq: int) -> str:
@@ -180,16 +181,23 @@ def _id_at(store: Store, seq: int) -> str:
 
 def replay_state(store: Store, settings: Settings, until: int, progress: Progress | None = None) -> State:
     """The state folded from the log alone, up to and including position ``until``."""
-    return _tail(State(settings), store, until, progress)
+    return _tail(State(settings), lambda: State(settings), store, until, progress)
 
 
-def _tail(state: State, store: Store, until: int, progress: Progress | None) -> State:
+def _tail(
+    state: State, again: Callable[[], State], store: Store, until: int, progress: Progress | None = None
+) -> State:
     first = state.seq
-    for records in store.read(first, until):
-        state.apply(stamped(records), records[-1].seq)
+
+    def batches(after: int) -> Iterator[Batch]:
+        for records in store.read(after, until):
+            yield list(stamped(records)), records[-1].seq
+
+    def told(seq: int) -> None:
         if progress is not None:
-            progress("rebuild", state.seq - first, until - first)
-    return state
+            progress("rebuild", seq - first, until - first)
+
+    return fold_log(state, again, batches, told)
 
 
 def new_catalogue(state: State, cache: VectorCache, settings: Settings) -> Catalogue:
@@ -198,3 +206,8 @@ def new_catalogue(state: State, cache: VectorCache, settings: Settings) -> Catal
     catalogue.update(range(state.n_items))
     catalogue.place_kept()
     return catalogue
+def restore_state(path: Path | None, store: Store, settings: Settings, until: int) -> State:
+    """The state up to and including position ``until`` as the next start would have it. Errors: ``CorruptArtefact``."""
+    return replay_state(store, settings, until) if path is None else _restore(path, store, settings, until, [])
+
+

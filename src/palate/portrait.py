@@ -43,6 +43,7 @@ def draw_counts(state: State, rankings: int, non_finite: int, pending: int) -> C
         repeat_rate=round(state.repeat_rate, 6),
         non_finite=non_finite,
         pending_texts=pending,
+        dead_letters=len(state.dead),
     )
 
 

@@ -278,7 +278,7 @@ class TrainReport(msgspec.Struct):
 
 
 class Counts(msgspec.Struct):
-    """Live counts of an engine."""
+    """Live counts of an engine. dead_letters: events of the log that could not be folded, and are left out."""
 
     users: int
     items: int
@@ -291,6 +291,7 @@ class Counts(msgspec.Struct):
     repeat_rate: float
     non_finite: int
     pending_texts: int
+    dead_letters: int = 0
 
 
 # --------------------------------------------------------------- arrays between stages

@@ -52,6 +52,12 @@ DOCTOR: dict[str, str] = {
     "{count} events, but the last position is {seq}": "{count} 个事件，但最后的位置是 {seq}",
     "{count} events, SQLite finds no damage": "{count} 个事件，SQLite 未发现损坏",
     "none: the state is folded from the whole log at start": "没有：启动时由整个日志生成状态",
+    "{name}: {count} events of the log can't be folded and are left out (positions {places})": (
+        "{name}：日志中有 {count} 个事件无法计入状态，已略过（位置 {places}）"
+    ),
+    "Report it: the log of the process that met them says why, and palate export shows them.": (
+        "请报告此问题：遇到它们的进程的日志里有原因，palate export 会列出这些事件。"
+    ),
     "none: the linear blend answers": "没有：由线性混合应答",
     "{version} was trained at position {position}, and the log ends at {end}: it is not the same log": (
         "{version} 训练时日志位置为 {position}，而日志止于 {end}：不是同一份日志"

@@ -332,9 +332,17 @@ def _snapshot(directory: Path, settings: Settings) -> Check:
         return Check("snapshot", "note", "none: the state is folded from the whole log at start")
     newest = found[-1]
     try:
-        snapshot.read(newest, settings)
+        state, _ = snapshot.read(newest, settings)
     except PalateError as error:
         return Check("snapshot", "warning", error.message, _MENDS["snapshot"].format(path=quoted(directory)))
+    if state.dead:
+        count, places = len(state.dead), ", ".join(map(str, state.dead[:10]))
+        return Check(
+            "snapshot",
+            "warning",
+            f"{newest.name}: {count:,} events of the log can't be folded and are left out (positions {places})",
+            "Report it: the log of the process that met them says why, and palate export shows them.",
+        )
     return Check("snapshot", "ok", newest.name)
 
 

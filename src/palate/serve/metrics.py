@@ -137,6 +137,7 @@ class Metrics:
             ("palate_training", "gauge", "1 while a model trains.", int(engine.training == "running")),
             ("process_start_time_seconds", "gauge", "Start, Unix seconds.", round(self.started, 3)),
             ("process_cpu_seconds_total", "counter", "User and system time.", round(_cpu(), 3)),
+            ("palate_dead_letters", "gauge", "Events of the log that can't be folded.", counts.dead_letters),
             ("process_resident_memory_bytes", "gauge", "Resident memory.", _resident()),
         )
         for name, kind, text, value in single:

@@ -50,6 +50,7 @@ class _Names(msgspec.Struct):
     user_fields: dict[int, dict[str, FieldValue]]
     item_stamps: dict[int, dict[str, tuple[int, int]]]
     user_stamps: dict[int, dict[str, tuple[int, int]]]
+    dead: list[int] = []
 
 
 _NUMBERS = ("seq", "events", "impressions", "clamped", "clock_ts", "clock_received")
@@ -72,8 +73,8 @@ def digest(state: State) -> str:
     total = hashlib.sha256()
     names = _names(state)
     fields = (names.item_fields, names.user_fields, names.item_stamps, names.user_stamps)
-    numbers = [getattr(state, name) for name in _NUMBERS]
-    for value in (names.users, names.items, names.types, *(sorted(rows.items()) for rows in fields), numbers):
+    lists = (names.users, names.items, names.types, names.dead, [getattr(state, name) for name in _NUMBERS])
+    for value in (*lists, *(sorted(rows.items()) for rows in fields)):
         total.update(msgspec.msgpack.encode(value, order="deterministic"))
     for name, array in sorted(arrays_of(state).items()):
         if name.split(".")[0] in ("user", "item", "totals", "bucket_totals", "silences"):
@@ -102,6 +103,7 @@ def _names(state: State) -> _Names:
         state.user_fields,
         state.item_stamps,
         state.user_stamps,
+        state.dead,
     )
 
 
@@ -180,15 +182,21 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
     if manifest.bounds != settings.state or manifest.weights != settings.all_weights():
         raise CorruptArtefact(f"The snapshot {path} was made with other [state] or [weights] settings.")
     try:
-        arrays = load_tensors(data["state.safetensors"])
-        names = msgspec.msgpack.decode(data["names.msgpack"], type=_Names)
-        return _thaw(settings, manifest, arrays, names), manifest.encoder
+        return _thaw(settings, manifest, data), manifest.encoder
     except (KeyError, ValueError, msgspec.DecodeError) as error:
         raise CorruptArtefact(f"The snapshot {path} is incomplete: {error}.") from None
 
 
-def _thaw(settings: Settings, manifest: _Manifest, arrays: dict[str, npt.NDArray[Any]], names: _Names) -> State:
+def thaw(files: dict[str, bytes], settings: Settings) -> State:
+    """The state that ``freeze`` froze in this process, under the same settings."""
+    return _thaw(settings, msgspec.json.decode(files["manifest.json"], type=_Manifest), files)
+
+
+def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> State:
+    arrays = load_tensors(data["state.safetensors"])
+    names = msgspec.msgpack.decode(data["names.msgpack"], type=_Names)
     state = State(settings)
+    state.dead = names.dead
     state.last = manifest.last
     state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
     state.item_fields, state.user_fields = names.item_fields, names.user_fields

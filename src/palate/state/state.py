@@ -120,9 +120,8 @@ class State:
         self.user_stamps: dict[int, dict[str, tuple[int, int]]] = {}
         self.seq = 0
         self.last = ""
-        self.events = 0
-        self.impressions = 0
-        self.clamped = 0
+        self.events = self.impressions = self.clamped = 0
+        self.dead: list[int] = []  # positions of events that couldn't be folded (``folding``)
         self.clock_ts = 0
         self.clock_received = 0
         self.silences = Silences()

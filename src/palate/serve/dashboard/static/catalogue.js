@@ -215,6 +215,7 @@ export const catalogue = {
   "count.repeat_rate": {"en": "repeat rate", "zh": "重复率"},
   "count.non_finite": {"en": "non-finite scores", "zh": "非有限得分"},
   "count.pending_texts": {"en": "texts waiting for the encoder", "zh": "待编码文本"},
+  "count.dead_letters": {"en": "events that can't be folded", "zh": "无法计入状态的事件"},
   "evaluation.title": {"en": "Evaluation", "zh": "评估"},
   "evaluation.lead": {"en": "Ranked on what people did afterwards, beside baselines that any system has to beat. Higher is better; whiskers are 95% bootstrap intervals.", "zh": "按人们之后的真实行为评估，并与任何系统都必须超过的基线对比。越高越好；误差线为 95% 自助法区间。"},
   "evaluation.metric": {"en": "Metric", "zh": "指标"},
