@@ -12,7 +12,7 @@ import numpy as np
 
 from palate.config import Settings
 from palate.state import State
-from palate.tastes import recall, tag_shares, taken
+from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares, taken
 from palate.tastes import tastes as tastes_of
 from palate.types import F32, F64, I32, I64
 
@@ -77,18 +77,23 @@ def subject_of_row(
     state: State, user: int, vectors: F32, text_of: I32, tags: I32, n_tags: int, tastes: bool = True
 ) -> Subject:
     """The subject of user row ``user`` (−1: nobody). vectors (t, d), text_of (n,), tags (n, w) as in ``ItemSide``."""
-    history = state.history
+    history, rows = state.history, state.seen
+    entries, had = history.columns, rows.columns
+    start, stop = history.span(user)
+    h = stop - start
+    items, kinds = np.empty(h, np.int32), np.empty(h, np.int32)
+    ts, weights = np.empty(h, np.int64), np.empty(h, np.float64)
     table = weight_table(state.settings, state.types.ids)
-    entries = history.columns
-    items, ts, kinds, weights = recall(
-        history.keys, entries["ts"], entries["kind"], entries["value"], *history.span(user), table,
-        *_rating(state, user),
+    recall(
+        history.keys, entries["ts"], entries["kind"], entries["value"], start, table, *_rating(state, user),
+        items, ts, kinds, weights,
     )  # fmt: skip
-    rows = state.seen
-    block = (int(rows.start[user]), int(rows.cap[user])) if 0 <= user < len(rows.start) else (0, 0)
-    seen, seen_count, seen_last, seen_neg = taken(
-        rows.keys, rows.columns["count"], rows.columns["last"], rows.columns["neg"], *block
-    )
+    block, n = (0, 0), 0
+    if 0 <= user < len(rows.start):
+        block, n = (int(rows.start[user]), int(rows.cap[user])), int(rows.size[user])
+    seen, seen_count = np.empty(n, np.int32), np.empty(n, np.int32)
+    seen_last, seen_neg = np.empty(n, np.int64), np.empty(n, np.int64)
+    taken(rows.keys, had["count"], had["last"], had["neg"], *block, seen, seen_count, seen_last, seen_neg)
     known = user >= 0 and user < len(state.user_columns["count"])
     count = int(state.user_columns["count"][user]) if known else 0
     total = int(seen_count.sum())
@@ -106,7 +111,11 @@ def subject_of_row(
         subject.tags_long, subject.tags_short = np.zeros(n_tags, np.float32), np.zeros(n_tags, np.float32)
         tag_shares(items, weights, tags, n_tags, subject.tags_short, subject.tags_long)
     if len(vectors):
-        subject.tastes, subject.interest_of, subject.last, subject.last_at, subject.disliked = tastes_of(
-            items, weights, text_of, vectors
+        out = np.zeros((2 + INTERESTS, vectors.shape[1]), np.float32)
+        last, last_at, disliked = np.empty(SHORT, np.int32), np.empty(SHORT, np.int64), np.empty(DISLIKED, np.int32)
+        q, newest, hated = tastes_of(
+            items, weights, text_of, vectors, out, subject.interest_of, last, last_at, disliked
         )
+        subject.tastes, subject.disliked = out[:q], disliked[:hated]
+        subject.last, subject.last_at = last[:newest], last_at[:newest]
     return subject

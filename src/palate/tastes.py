@@ -13,7 +13,8 @@ SHORT = 5
 INTERESTS = 3
 LONG_HALF_LIFE = 30.0
 """Half-life of the long-term taste, in history entries."""
-_DISLIKED = 10
+DISLIKED = 10
+"""Disliked entries that count against an item."""
 _SAME = 0.8
 """Cosine above which nothing of a history is far enough from its interests to be another one."""
 
@@ -61,56 +62,49 @@ def _to_unit(vector: F32) -> None:
 
 
 @kernel
-def event_weights(kinds: I32, values: F32, table: F64, rating: int, own: float, spread: float) -> F64:
-    """(h,) signed weight of history entries: the type's of ``table``, a rating's by how far it lies above ``own``.
-
-    A rating weighs 1 + ½ (v − own) / spread, in [.1, 2], times its type's weight: having watched a film counts, having
-    loved it counts more. rating: the type's code, −1 where ratings aren't to be told apart.
-    """
-    weights = np.empty(len(kinds), np.float64)
-    for q in range(len(kinds)):
-        weights[q] = table[kinds[q]]
-        if kinds[q] == rating and np.isfinite(values[q]):
-            weights[q] *= min(2.0, max(0.1, 1.0 + 0.5 * (np.float64(values[q]) - own) / spread))
-    return weights
-
-
-@kernel
 def recall(
-    keys: I32, ts: I64, kind: I32, value: F32, start: int, stop: int, table: F64, rating: int, own: float, spread: float
-) -> tuple[I32, I64, I32, F64]:
-    """Items, times, types and ``event_weights`` (h,) of the history that lies at [start, stop), newest first."""
-    items, kinds = keys[start:stop][::-1].copy(), kind[start:stop][::-1].copy()
-    weights = event_weights(kinds, value[start:stop][::-1], table, rating, own, spread)
-    return items, ts[start:stop][::-1].copy(), kinds, weights
+    keys: I32, ts: I64, kind: I32, value: F32, start: int, table: F64, rating: int, own: float, spread: float,
+    items: I32, times: I64, kinds: I32, weights: F64,
+) -> None:  # fmt: skip
+    """Items, times, types and signed weights, each (h,), of the history that lies from ``start`` on, newest first.
+
+    A weight is the type's of ``table``, a rating's by how far it lies above ``own``: 1 + ½ (v − own) / spread, in
+    [.1, 2], times its type's; having watched a film counts, having loved it counts more. rating: the type's code, −1
+    where ratings aren't to be told apart.
+    """
+    h = len(items)
+    for q in range(h):
+        slot = start + h - 1 - q
+        items[q], times[q], kinds[q] = keys[slot], ts[slot], kind[slot]
+        weights[q] = table[kind[slot]]
+        if kind[slot] == rating and np.isfinite(value[slot]):
+            weights[q] *= min(2.0, max(0.1, 1.0 + 0.5 * (np.float64(value[slot]) - own) / spread))
 
 
 @kernel
-def taken(keys: I32, count: I32, last: I64, neg: I64, start: int, cap: int) -> tuple[I32, I32, I64, I64]:
-    """Keys and columns of the entries of the hash row that lies at [start, start + cap), in slot order."""
-    n = 0
-    for slot in range(start, start + cap):
-        n += keys[slot] != EMPTY
-    items, counts = np.empty(n, np.int32), np.empty(n, np.int32)
-    lasts, negs = np.empty(n, np.int64), np.empty(n, np.int64)
+def taken(
+    keys: I32, count: I32, last: I64, neg: I64, start: int, cap: int, items: I32, counts: I32, lasts: I64, negs: I64
+) -> None:
+    """Keys and columns of the entries of the hash row that lies at [start, start + cap), in slot order. Each (n,)."""
     n = 0
     for slot in range(start, start + cap):
         if keys[slot] != EMPTY:
             items[n], counts[n], lasts[n], negs[n] = keys[slot], count[slot], last[slot], neg[slot]
             n += 1
-    return items, counts, lasts, negs
 
 
 @kernel
-def tastes(items: I32, weights: F64, text_of: I32, vectors: F32) -> tuple[F32, I64, I32, I64, I32]:
-    """Tastes (q, d), ``interest_of`` (h,), text rows of the newest liked and their places, text rows of the disliked.
+def tastes(
+    items: I32, weights: F64, text_of: I32, vectors: F32,
+    out: F32, interest_of: I64, last: I32, last_at: I64, hated: I32,
+) -> tuple[int, int, int]:  # fmt: skip
+    """Tastes into out (5, d), zeros; ``interest_of`` (h,), −1s; the newest liked and the disliked. Returns how many.
 
     As ``Subject`` describes them. vectors: (t, d) unit rows. Interests: farthest-first centres over the liked entries,
     one assignment, weighted means. Cost: O(h d), about 30 µs for 60 entries of 512 components.
     """
-    h, dim = len(items), vectors.shape[1]
+    h = len(items)
     liked = np.empty(h, np.int64)
-    hated = np.empty(_DISLIKED, np.int32)
     n, m = 0, 0
     for q in range(h):
         text = text_of[items[q]]
@@ -119,16 +113,14 @@ def tastes(items: I32, weights: F64, text_of: I32, vectors: F32) -> tuple[F32, I
         if weights[q] > 0:
             liked[n] = q
             n += 1
-        elif weights[q] < 0 and m < _DISLIKED:
+        elif weights[q] < 0 and m < len(hated):
             hated[m] = text
             m += 1
-    interest_of = np.full(h, -1, np.int64)
-    last = np.empty(min(n, SHORT), np.int32)
-    for place in range(len(last)):
-        last[place] = text_of[items[liked[place]]]
+    recent = min(n, SHORT)
+    for place in range(recent):
+        last[place], last_at[place] = text_of[items[liked[place]]], liked[place]
     if n == 0:
-        return np.zeros((0, dim), np.float32), interest_of, last, liked[:0].copy(), hated[:m].copy()
-    out = np.zeros((2 + INTERESTS, dim), np.float32)
+        return 0, 0, m
     near = np.zeros((INTERESTS, n), np.float32)
     farthest = np.float32(0.0)
     far = 0
@@ -166,7 +158,7 @@ def tastes(items: I32, weights: F64, text_of: I32, vectors: F32) -> tuple[F32, I
             _add(out[2 + mine], vectors[text_of[items[liked[place]]]], float(weights[liked[place]]))
         for c in range(centres):
             _to_unit(out[2 + c])
-    return out[: 2 + centres].copy(), interest_of, last, liked[: len(last)].copy(), hated[:m].copy()
+    return 2 + centres, recent, m
 
 
 @kernel

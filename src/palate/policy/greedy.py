@@ -75,10 +75,9 @@ class Greedy:
 
 
 @kernel
-def _first(scores: F64, size: int) -> I64:
-    """``_top`` by insertion, for a small ``size``; scores are finite."""
-    out = np.empty(size, np.int64)
-    n = 0
+def _first(scores: F64, out: I64) -> None:
+    """``_top`` by insertion, for a small ``out``, which is no longer than ``scores``; these are finite."""
+    size, n = len(out), 0
     for place in range(len(scores)):
         if n == size and scores[place] <= scores[out[n - 1]]:
             continue
@@ -88,7 +87,6 @@ def _first(scores: F64, size: int) -> I64:
             at -= 1
         out[at] = place
         n = min(n + 1, size)
-    return out[:n]
 
 
 def _top(scores: F64, size: int) -> I64:
@@ -96,7 +94,9 @@ def _top(scores: F64, size: int) -> I64:
     if size <= 0:
         return np.zeros(0, dtype=np.int64)
     if size <= _FEW:
-        return _first(scores, size)
+        first = np.empty(size, np.int64)
+        _first(scores, first)
+        return first
     kept: I64 = np.arange(len(scores))
     if size < len(scores):
         kept = np.flatnonzero(scores >= np.partition(scores, len(scores) - size)[len(scores) - size])
