@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import secrets
 import string
 import time
@@ -47,8 +48,18 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-_PREFIX = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+_prefix = ""
 _COUNTER = itertools.count(1)
+
+
+def _begin() -> None:
+    """A prefix of its own for every process, forked ones too."""
+    global _prefix
+    _prefix = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
+
+
+_begin()
+os.register_at_fork(after_in_child=_begin)
 
 
 def new_id() -> str:
@@ -56,7 +67,7 @@ def new_id() -> str:
 
     Events of one process that share a timestamp so keep the order in which they arrived (see ``state.tie_key``).
     """
-    return f"{_PREFIX}-{next(_COUNTER):012d}"
+    return f"{_prefix}-{next(_COUNTER):012d}"
 
 
 def parse_timestamp(value: int | str, where: str = "timestamp") -> int:
@@ -366,10 +377,10 @@ def _all_plain(items: list[str | Candidate], limits: Limits) -> bool:
         joined = "\0".join(ids)
     except TypeError:
         return False
-    if not joined.isascii() or joined.count("\0") != len(items) - 1 or len(set(items)) != len(items):
+    distinct = set(ids)
+    if not joined.isascii() or joined.count("\0") != len(ids) - 1 or len(distinct) != len(ids) or "" in distinct:
         return False
-    lengths = [len(item) for item in ids]
-    return min(lengths) > 0 and max(lengths) <= limits.id_bytes
+    return max(map(len, ids)) <= limits.id_bytes
 
 
 def read_request(kind: type[T], **options: Any) -> T:
