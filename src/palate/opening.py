@@ -10,13 +10,14 @@ from pathlib import Path
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
+from palate.disk import make_directory
 from palate.errors import CorruptArtefact, NotFound
 from palate.language import make_encoder
 from palate.language.cache import VectorCache
 from palate.state import State, snapshot
+from palate.state.folding import Batch, fold_log
 from palate.store import Decisions as DecisionLog
 from palate.store import Store, open_decisions, open_store
-from palate.state.folding import Batch, fold_log
 from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
 from palate.train.history import stamped
@@ -96,7 +97,7 @@ def open_parts(path: Path | str, settings: Settings, until: int | None) -> Parts
     directory = Path(path)
     writable = until is None
     if writable:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_directory(directory)
     elif not directory.is_dir():
         raise NotFound(f"There is no directory {directory} to read.", "path")
     with ExitStack() as opened:  # what was opened is closed again where the rest can't be

@@ -21,6 +21,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from palate.config import Settings, StateSettings
+from palate.disk import make_directory, sync_directory
 from palate.errors import CorruptArtefact
 from palate.state.state import Names, State
 from palate.types import FieldValue
@@ -133,26 +134,20 @@ def write(directory: Path, seq: int, files: dict[str, bytes], keep: int = 2) -> 
     aside = directory / f".{final.name}.{os.getpid()}"
     for left in directory.glob(".[0-9]*.[0-9]*"):  # by a process that was killed while it wrote; one writes at a time
         shutil.rmtree(left, ignore_errors=True)
-    aside.mkdir(parents=True)
+    make_directory(directory)
+    aside.mkdir()
     for name, data in files.items():
         with (aside / name).open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+    sync_directory(aside)
     shutil.rmtree(final, ignore_errors=True)
     aside.rename(final)
-    _sync(directory)
+    sync_directory(directory)
     for old in sorted(available(directory))[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return final
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def available(directory: Path) -> list[Path]:

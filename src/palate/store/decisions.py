@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 
 from palate.config import DecisionSettings
+from palate.disk import make_directory, sync_directory
 from palate.errors import Unavailable
 from palate.store import segments
 from palate.store.decision import Asked, Decision, Shown, Unshown, decode, gone, not_found, pack, try_encode
@@ -74,7 +75,7 @@ class DecisionLog:
         if read_only or not settings.enabled:
             return
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_directory(directory)
             for number in segments.numbers(directory):
                 path = segments.path_of(directory, number)
                 self._files[number] = (path.stat().st_size, segments.created(path) or self._now())
@@ -264,7 +265,7 @@ class DecisionLog:
         try:
             _write_at(fd, segments.head(now), 0)
             os.fsync(fd)
-            self._sync_directory()
+            sync_directory(self.directory)
         except OSError:
             os.close(fd)
             raise
@@ -303,13 +304,6 @@ class DecisionLog:
             total -= size
             if not self._files:
                 self._begin()  # segment numbers must never start again, or ids long gone would look like new ones
-
-    def _sync_directory(self) -> None:
-        fd = os.open(self.directory, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def _now(self) -> int:
         return int(self._clock() * 1000)

@@ -34,6 +34,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from palate.disk import make_directory, sync_directory
 from palate.errors import Conflict, CorruptArtefact, NotFound, Unavailable
 from palate.train.manifest import (
     FORMAT,
@@ -85,20 +86,20 @@ def save(models_dir: Path | str, arrays: Mapping[str, np.ndarray[Any, Any]], man
     )
     complete = as_read(complete)
     try:
-        models.mkdir(parents=True, exist_ok=True)
+        make_directory(models)
         temporary.mkdir(mode=0o755)
         _write(temporary / _ARRAYS, body)
         while True:
             complete = sealed(complete, _next_version(models))
             _write(temporary / _MANIFEST, encode(complete))
-            _sync_directory(temporary)
+            sync_directory(temporary)
             try:
                 temporary.rename(models / complete.version)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # another process took the number
                     continue
                 raise
-            _sync_directory(models)
+            sync_directory(models)
             return complete
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -295,7 +296,7 @@ def _point(models: Path, pointer: _Active) -> None:
     try:
         _write(temporary, msgspec.json.encode(pointer))
         temporary.replace(models / "ACTIVE")
-        _sync_directory(models)
+        sync_directory(models)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -333,11 +334,3 @@ def _write(path: Path, body: bytes) -> None:
         file.write(body)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
