@@ -218,7 +218,7 @@ def contributions(model: Model, x: F32, has_query: bool) -> tuple[F64, F64]:
 
 def warm_up(model: Model) -> None:
     """Build the scorer's tables and compile its kernels before the first request needs them."""
-    x = np.zeros((8, len(model.scorer.features)), np.float32)
-    model.scorer.score(x)
-    model.scorer.score(x[:1])
+    x = np.zeros((300, len(model.scorer.features)), np.float32)
+    for rows in (1, 100, 300):  # trees are scored in three ways: few rows, a ranking's, many
+        model.scorer.score(x[:rows])
     model.scorer.contributions(x[:1])

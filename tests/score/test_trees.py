@@ -16,61 +16,12 @@ from hypothesis import strategies as st
 from palate.errors import CorruptArtefact, InvalidInput
 from palate.score import Scorer, load_scorer
 from palate.score.convert import from_lightgbm
-from palate.score.quick import QuickScorer
+from palate.score.quick import MOST_LEAVES, QuickScorer
+from palate.score.tree_kernels import LEFT
 from palate.score.trees import Forest, TreeScorer
 from palate.testing.scorer import ScorerContract
 from palate.types import F32, F64
-
-
-def data(seed: int, rows: int, features: int, missing: float, grid: bool) -> tuple[F32, F64]:
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(rows, features))
-    if grid:  # values that fall on thresholds
-        x = np.round(x * 2.0)
-    y = x[:, 0] + np.sin(3 * x[:, -1]) * x[:, features // 2] + rng.normal(size=rows) * 0.1
-    x[rng.random(x.shape) < missing] = np.nan
-    return x.astype(np.float32), y
-
-
-def booster(x: F32, y: F64, trees: int, **params: Any) -> lightgbm.Booster:
-    settled: dict[str, Any] = {
-        "objective": "regression",
-        "num_threads": 1,
-        "verbose": -1,
-        "min_data_in_leaf": 2,
-        "seed": 1,
-        "deterministic": True,
-    }
-    settled |= params
-    group = [len(x) // 10] * 10 if settled["objective"] == "lambdarank" else None
-    return lightgbm.train(settled, lightgbm.Dataset(x, y, group=group), trees)
-
-
-def awkward(x: F32, model: TreeScorer) -> F32:
-    """Rows of the data, of missing and infinite values, and of the thresholds and their float32 neighbours."""
-    rng = np.random.default_rng(0)
-    thresholds = model.forest.threshold[model.forest.feature >= 0]
-    near = np.concatenate([thresholds, [0.0, -0.0, 1e-40, np.inf, -np.inf, np.nan]]).astype(np.float32)
-    around = np.concatenate([near, np.nextafter(near, np.float32(9)), np.nextafter(near, np.float32(-9))])
-    return np.concatenate([x, rng.choice(around, size=(120, x.shape[1])), np.full((1, x.shape[1]), np.nan)]).astype(
-        np.float32
-    )
-
-
-def check_against_lightgbm(trained: lightgbm.Booster, x: F32, contributions: int = 40) -> None:
-    model = from_lightgbm(trained)
-    rows = awkward(x, model)
-    theirs = trained.predict(rows, raw_score=True, num_threads=1)
-    np.testing.assert_allclose(model.score(rows), theirs, rtol=1e-12, atol=1e-12)
-    walked = np.concatenate([model.score(rows[i : i + 1]) for i in range(len(rows))])
-    np.testing.assert_array_equal(walked, model.score(rows))
-    few = rows[-contributions:]
-    expected = np.asarray(trained.predict(few, pred_contrib=True, num_threads=1))
-    ours, base = model.contributions(few)
-    np.testing.assert_allclose(ours, expected[:, :-1], rtol=1e-5, atol=1e-9)
-    np.testing.assert_allclose(base, expected[:, -1], rtol=1e-9, atol=1e-12)
-    assert model.base == base[0]
-    np.testing.assert_allclose(base + ours.sum(axis=1), model.score(few), rtol=1e-9, atol=1e-9)
+from tests.score.boosters import booster, check_against_lightgbm, data
 
 
 @functools.cache
@@ -87,10 +38,12 @@ class TestTrees(ScorerContract):
 @functools.cache
 def wide() -> TreeScorer:
     x, y = data(2, 900, 4, 0.1, grid=False)
-    return from_lightgbm(booster(x, y, 3, num_leaves=90))
+    model = from_lightgbm(booster(x, y, 3, num_leaves=300))
+    assert model.forest.leaves() > MOST_LEAVES
+    return model
 
 
-class TestTreesTooWideForMasks(ScorerContract):
+class TestTreesTooWideForNumbersOfLeaves(ScorerContract):
     def scorer(self) -> Scorer:
         return wide()
 
@@ -101,7 +54,7 @@ class TestTreesTooWideForMasks(ScorerContract):
     features=st.integers(1, 7),
     missing=st.sampled_from([0.0, 0.1, 0.6]),
     grid=st.booleans(),
-    leaves=st.sampled_from([2, 5, 31, 32, 33, 64, 65, 120]),
+    leaves=st.sampled_from([2, 5, 31, 32, 33, 64, 65, 140]),
     objective=st.sampled_from(["regression", "binary", "lambdarank"]),
     use_missing=st.booleans(),
     bagging=st.booleans(),
@@ -174,7 +127,7 @@ def shapley(model: TreeScorer, row: F32) -> F64:
         column = int(f.feature[node])
         if column in known:
             seen = float(row[column])
-            goes_left = bool(f.default_left[node]) if math.isnan(seen) else seen <= f.threshold[node]
+            goes_left = bool(f.rule[node] & LEFT) if math.isnan(seen) else seen <= f.threshold[node]
             return expectation(left if goes_left else right, known)
         share = float(f.cover[left] / f.cover[node])
         return share * expectation(left, known) + (1 - share) * expectation(right, known)
@@ -204,8 +157,6 @@ def test_contributions_are_shapley_values_by_their_definition() -> None:
     ("params", "message"),
     [
         ({"objective": "multiclass", "num_class": 3}, "predicts several classes"),
-        ({"zero_as_missing": True}, "train with zero_as_missing=false"),
-        ({"categorical_feature": [0], "min_data_per_group": 1, "cat_smooth": 1.0}, "encode it as numbers"),
         ({"linear_tree": True}, "train with linear_tree=false"),
     ],
 )
@@ -214,9 +165,8 @@ def test_boosters_that_the_scorer_does_not_represent(params: dict[str, Any], mes
     rng = np.random.default_rng(1)
     x = rng.integers(0, 4, size=(300, 2)).astype(np.float32)
     y = (x[:, 0] % 3).astype(np.float64)
-    categories = params.pop("categorical_feature", "auto")
     settled = {"objective": "regression", "verbose": -1, "num_threads": 1, "min_data_in_leaf": 2} | params
-    trained = lightgbm.train(settled, lightgbm.Dataset(x, y, categorical_feature=categories, params=settled), 3)
+    trained = lightgbm.train(settled, lightgbm.Dataset(x, y, params=settled), 3)
     with pytest.raises(InvalidInput, match=message):
         from_lightgbm(trained)
 
@@ -305,11 +255,13 @@ def test_children_may_stand_in_any_order() -> None:
         forest.offset,
         forest.feature,
         forest.threshold,
-        forest.default_left,
+        forest.rule,
         left=forest.right,
         right=forest.left,
         value=forest.value,
         cover=forest.cover,
+        category_start=forest.category_start,
+        category=forest.category,
     )
     model = TreeScorer(example().features, Forest.load(mirrored.arrays(), 5))
     x = data(3, 64, 5, 0.2, grid=False)[0]
@@ -319,11 +271,9 @@ def test_children_may_stand_in_any_order() -> None:
     np.testing.assert_allclose(base + contributions.sum(axis=1), model.score(x), rtol=1e-9)
 
 
-@pytest.mark.parametrize("count", [1, 15, 16, 17, 127, 128, 129, 300])
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257, 600])
 def test_blocks_of_every_size_give_the_same_bits(count: int) -> None:
     model = example()
-    x = data(4, 300, 5, 0.2, grid=False)[0][:count]
-    masks32 = QuickScorer(model.arrays(), 32, 5).score(x)
-    masks64 = QuickScorer(model.arrays(), 64, 5).score(x)
-    np.testing.assert_array_equal(masks32, masks64)
-    np.testing.assert_array_equal(masks32, [model.score(row[None])[0] for row in x])
+    x = data(4, 600, 5, 0.2, grid=False)[0][:count]
+    found = QuickScorer(model.forest.in_memory()).score(x)
+    np.testing.assert_array_equal(found, np.array([model.score(row[None])[0] for row in x]))

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palate.errors import InvalidInput
+from palate.score.tree_kernels import CATEGORIES, LEFT, SMALL, ZERO
 from palate.score.trees import Forest, TreeScorer
 
 if TYPE_CHECKING:
     import lightgbm
 
-_ZERO = float(np.float32(1e-35))
-"""LightGBM reads values of at most this magnitude as 0; its thresholds beside zero are ±this."""
+_ZERO = float(SMALL)
+"""LightGBM's thresholds beside zero are ±this."""
 
 
 def from_lightgbm(booster: lightgbm.Booster, features: Sequence[str] | None = None) -> TreeScorer:
     """The scorer that equals ``booster.predict(x, raw_score=True)``, with the best iteration where there is one.
 
     features: the names to keep, (f,); by default those of the booster (LightGBM replaces blanks by underscores).
-    Errors: ``InvalidInput`` for what the scorer does not represent: categorical splits, ``zero_as_missing``, linear
-    trees, several classes, leaves without training rows.
+    Errors: ``InvalidInput`` for what the scorer does not represent: linear trees, several classes, leaves without
+    training rows.
     """
     dump: dict[str, Any] = booster.dump_model()
     names = list(booster.feature_name()) if features is None else list(features)
@@ -44,11 +45,13 @@ class _Nodes:
         self.offset: list[int] = [0]
         self.feature: list[int] = []
         self.threshold: list[float] = []
-        self.default_left: list[bool] = []
+        self.rule: list[int] = []
         self.left: list[int] = []
         self.right: list[int] = []
         self.value: list[float] = []
         self.cover: list[float] = []
+        self.category_start: list[int] = [0]
+        self.category: list[int] = []
 
     def add_tree(self, root: dict[str, Any]) -> None:
         # (node, parent, is right child): an explicit stack, because a tree may be deeper than Python's recursion limit
@@ -67,22 +70,19 @@ class _Nodes:
         self.offset.append(len(self.feature))
 
     def _add_split(self, node: dict[str, Any]) -> None:
-        if node["decision_type"] != "<=":
-            raise InvalidInput(
-                "The booster splits on a categorical feature, which the scorer does not represent: "
-                "encode it as numbers, or train without categorical_feature."
-            )
-        if node["missing_type"] not in ("None", "NaN"):
-            raise InvalidInput(
-                "The booster treats zero as missing, which the scorer does not represent: "
-                "train with zero_as_missing=false."
-            )
+        if node["decision_type"] == "==":
+            # What is listed goes left, everything else right: others, missing values, numbers below 0.
+            self.category += sorted(map(int, node["threshold"].split("||")))
+            self._append(int(node["split_feature"]), 0.0, CATEGORIES, 0.0, node["internal_count"])
+            return
         threshold = float(node["threshold"])
         if threshold == -_ZERO:  # −1e-35 itself reads as 0, hence goes right
             threshold = float(np.nextafter(threshold, -np.inf))
-        # Without missing values in training LightGBM reads NaN as 0: its direction is then that of zero.
-        missing_left = bool(node["default_left"]) if node["missing_type"] == "NaN" else threshold >= 0.0
-        self._append(int(node["split_feature"]), threshold, missing_left, 0.0, node["internal_count"])
+        if node["missing_type"] == "None":  # without missing values in training NaN is read as 0, and goes where 0 goes
+            rule = LEFT if threshold >= 0.0 else 0
+        else:
+            rule = (LEFT if node["default_left"] else 0) + (ZERO if node["missing_type"] == "Zero" else 0)
+        self._append(int(node["split_feature"]), threshold, rule, 0.0, node["internal_count"])
 
     def _add_leaf(self, node: dict[str, Any], alone: bool) -> None:
         if "leaf_coeff" in node:
@@ -90,9 +90,9 @@ class _Nodes:
                 "The booster has linear trees, which the scorer does not represent: train with linear_tree=false."
             )
         # A tree without splits records no count; any positive cover gives the same expectation.
-        self._append(-1, 0.0, False, float(node["leaf_value"]), 1 if alone else node["leaf_count"])
+        self._append(-1, 0.0, 0, float(node["leaf_value"]), 1 if alone else node["leaf_count"])
 
-    def _append(self, feature: int, threshold: float, missing_left: bool, value: float, cover: float) -> None:
+    def _append(self, feature: int, threshold: float, rule: int, value: float, cover: float) -> None:
         if cover <= 0:
             raise InvalidInput(
                 "The booster has a node without training rows, so that contributions are not defined: "
@@ -100,20 +100,17 @@ class _Nodes:
             )
         self.feature.append(feature)
         self.threshold.append(threshold)
-        self.default_left.append(missing_left)
+        self.rule.append(rule)
         self.left.append(-1)
         self.right.append(-1)
         self.value.append(value)
         self.cover.append(float(cover))
+        self.category_start.append(len(self.category))
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        return {
-            "offset": np.array(self.offset, dtype=np.int32),
-            "feature": np.array(self.feature, dtype=np.int32),
-            "threshold": np.array(self.threshold, dtype=np.float64),
-            "default_left": np.array(self.default_left, dtype=np.bool_),
-            "left": np.array(self.left, dtype=np.int32),
-            "right": np.array(self.right, dtype=np.int32),
-            "value": np.array(self.value, dtype=np.float64),
-            "cover": np.array(self.cover, dtype=np.float64),
-        }
+        kinds: dict[str, Any] = {
+            "offset": np.int32, "feature": np.int32, "threshold": np.float64, "rule": np.uint8, "left": np.int32,
+            "right": np.int32, "value": np.float64, "cover": np.float64, "category_start": np.int32,
+            "category": np.int32,
+        }  # fmt: skip
+        return {name: np.array(getattr(self, name), dtype) for name, dtype in kinds.items()}

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from palate.kernels import kernel
-from palate.types import F32, F64, I32, Bools
+from palate.score.tree_kernels import Rules, goes_left
+from palate.types import F32, F64, I32
 
 _BLOCK = 32  # rows together: enough to share the coefficients of an edge, few enough to stay in the cache
 
@@ -52,23 +53,10 @@ def _reach(cover: F64, feature: I32, parent: I32, out_z: F64, out_previous: I32,
 
 @kernel
 def _contribute(
-    x: F32,
-    offset: I32,
-    feature: I32,
-    threshold: F64,
-    default_left: Bools,
-    left: I32,
-    value: F64,
-    parent: I32,
-    z: F64,
-    previous: I32,
-    order: I32,
-    points: F64,
-    weights: F64,
-    largest: int,
-    block: int,
-    out: F64,
-) -> None:
+    x: F32, offset: I32, feature: I32, threshold: F64, rule: Rules, left: I32, value: F64,
+    category_start: I32, category: I32,
+    parent: I32, z: F64, previous: I32, order: I32, points: F64, weights: F64, largest: int, block: int, out: F64,
+) -> None:  # fmt: skip
     """Add the contributions (n, f) of all trees to ``out``. points, weights: (q, q) quadratures on [0, 1] by row."""
     deepest = points.shape[1]
     product = np.empty((largest, deepest, block))
@@ -92,14 +80,13 @@ def _contribute(
                 above = parent[node]
                 up = above - root
                 column = feature[above]
-                limit = threshold[above]
-                missing_left = default_left[above]
+                limit, tested = float(threshold[above]), int(rule[above])
+                listed, end = int(category_start[above]), int(category_start[above + 1])
                 is_left = left[above] == node
                 before = previous[node] - root
                 for b in range(count):
                     seen = x[start + b, column]
-                    goes_left = seen <= limit or (seen != seen and missing_left)
-                    met[v, b] = goes_left == is_left
+                    met[v, b] = goes_left(seen, limit, tested, category, listed, end) == is_left
                 if previous[node] >= 0:
                     for b in range(count):
                         met[v, b] = met[v, b] and met[before, b]
@@ -158,7 +145,7 @@ class TreeShap:
     """Everything about a forest's paths that does not depend on the row. Built once, then read only."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], parent: I32, features: int) -> None:
-        """``arrays``: those of a checked ``Forest``; ``parent``: (N,) its parents."""
+        """``arrays``: those of a checked ``Forest``, in memory; ``parent``: (N,) its parents."""
         self._features = features
         self._arrays = arrays
         self._parent = parent
@@ -186,7 +173,8 @@ class TreeShap:
         """Shapley values (n, f) of C-contiguous float32 rows (n, f)."""
         out: F64 = np.zeros((len(x), self._features))
         a = self._arrays
-        tests = (a["offset"], a["feature"], a["threshold"], a["default_left"], a["left"], a["value"])
+        tests = (a["offset"], a["feature"], a["threshold"], a["rule"], a["left"], a["value"])
+        tests += (a["category_start"], a["category"])
         paths = (self._parent, self._z, self._previous, self._order, self._points, self._weights)
         _contribute(x, *tests, *paths, self._largest, _BLOCK, out)
         return out

@@ -17,10 +17,11 @@ from palate.errors import CorruptArtefact
 from palate.score import shap, tree_kernels
 from palate.score.checks import array, check_rows, feature_names
 from palate.score.quick import MOST_LEAVES, QuickScorer
-from palate.types import F32, F64, I32, Bools
+from palate.score.tree_kernels import CATEGORIES, LEFT, ZERO, Rules
+from palate.types import F32, F64, I32, I64
 
-_FEW = 5
-"""Rows below which walking the trees is faster than masking; both give the same bits."""
+_FEW = 3
+"""Rows below which walking the trees is faster than answering every test; both give the same bits."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,42 +29,64 @@ class Forest:
     """Trees as one array of nodes, each tree's nodes contiguous, a parent before its children.
 
     offset: (trees + 1,) first node of each tree. For each of the N nodes: feature, the column that it tests, −1 at a
-    leaf; threshold: ``x <= threshold`` goes left; default_left: where a missing value goes; left, right: node
-    indices, −1 at a leaf; value: the leaf's output, 0 elsewhere; cover: training rows that passed, positive.
+    leaf; threshold: ``x <= threshold`` goes left; rule: bits of ``tree_kernels``, where a missing value goes, and
+    whether it is categories that are tested; left, right: node indices, −1 at a leaf; value: the leaf's output, 0
+    elsewhere; cover: training rows that passed, positive. category: those that go left at the i-th node, ascending,
+    from ``category_start[i]`` to ``category_start[i + 1]``, none where it tests a number.
     """
 
     offset: I32
     feature: I32
     threshold: F64
-    default_left: Bools
+    rule: Rules
     left: I32
     right: I32
     value: F64
     cover: F64
+    category_start: I32
+    category: I32
 
     @classmethod
     def load(cls, arrays: Mapping[str, np.ndarray[Any, Any]], features: int) -> Forest:
         """From named arrays, with every index checked, so that compiled code may follow them blindly.
 
-        Errors: ``CorruptArtefact`` that names what is wrong.
+        A forest that tests numbers only, of which 0 is none that is missing, has a ``default_left`` (N,) in the place
+        of rule and categories, as all had before there were any. Errors: ``CorruptArtefact`` that names what is wrong.
         """
         feature = array(arrays, "feature", np.int32)
         count = feature.shape[0]
+        if "rule" in arrays:
+            rule = array(arrays, "rule", np.uint8, count)
+            start, category = array(arrays, "category_start", np.int32, count + 1), array(arrays, "category", np.int32)
+        else:
+            rule = array(arrays, "default_left", np.bool_, count).astype(np.uint8)
+            start, category = np.zeros(count + 1, np.int32), np.zeros(0, np.int32)
         forest = cls(
             offset=array(arrays, "offset", np.int32),
             feature=feature,
             threshold=array(arrays, "threshold", np.float64, count),
-            default_left=array(arrays, "default_left", np.bool_, count),
+            rule=rule,
             left=array(arrays, "left", np.int32, count),
             right=array(arrays, "right", np.int32, count),
             value=array(arrays, "value", np.float64, count),
             cover=array(arrays, "cover", np.float64, count),
+            category_start=start,
+            category=category,
         )
         forest._check(features)
         return forest
 
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+    def in_memory(self) -> dict[str, np.ndarray[Any, Any]]:
+        """The arrays by their names here."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """What ``load`` takes; of numbers only, what every version of Palate reads."""
+        arrays = self.in_memory()
+        if (self.rule <= LEFT).all():
+            arrays["default_left"] = arrays.pop("rule") > 0
+            del arrays["category_start"], arrays["category"]
+        return arrays
 
     def leaves(self) -> int:
         """The largest number of leaves in one tree, 0 without trees."""
@@ -98,6 +121,16 @@ class Forest:
         entered = np.bincount(children, minlength=count)
         entered[offset[:-1]] += 1
         _require(bool((entered == 1).all()), "a node has no parent, or two")
+        _require(bool((self.rule <= LEFT + ZERO + CATEGORIES).all()), "a node has an unknown rule")
+        listed: I64 = np.diff(self.category_start.astype(np.int64))
+        _require(
+            self.category_start[0] == 0 and self.category_start[-1] == self.category.size and bool((listed >= 0).all()),
+            "category offsets don't partition the categories",
+        )
+        _require(bool(((listed == 0) | (self.rule >= CATEGORIES)).all()), "a node that tests numbers lists categories")
+        owner: I64 = np.repeat(np.arange(len(self.feature)), listed)
+        ascending = (np.diff(self.category.astype(np.int64)) > 0) | (np.diff(owner) > 0)
+        _require(bool((self.category >= 0).all() and ascending.all()), "a node's categories don't ascend from 0")
         _require(bool((self.cover > 0).all()), "a node has no training rows")
         _require(bool((self.cover[children] <= self.cover[above]).all()), "a child has more rows than its parent")
 
@@ -121,13 +154,14 @@ class TreeScorer:
         self.forest = forest
 
     def score(self, x: F32) -> F64:
-        """Scores (n,) of rows (n, f). Cost: about 0.12 ms for 100 rows and 300 trees of 31 leaves."""
+        """Scores (n,) of rows (n, f). Cost: about 0.03 ms for 100 rows and 300 trees of 31 leaves."""
         rows = check_rows(x, len(self.features))
         if self._quick is not None and len(rows) >= _FEW:
             return self._quick.score(rows)
         out = np.zeros(rows.shape[0])
         f = self.forest
-        tree_kernels.predict(rows, f.offset, f.feature, f.threshold, f.default_left, f.left, f.right, f.value, out)
+        nodes = (f.offset, f.feature, f.threshold, f.rule, f.left, f.right, f.value)
+        tree_kernels.predict(rows, *nodes, f.category_start, f.category, out)
         return out
 
     def contributions(self, x: F32) -> tuple[F64, F64]:
@@ -142,12 +176,11 @@ class TreeScorer:
 
     @cached_property
     def _quick(self) -> QuickScorer | None:
-        leaves = self.forest.leaves()
-        return QuickScorer(self.forest.arrays(), leaves, len(self.features)) if leaves <= MOST_LEAVES else None
+        return QuickScorer(self.forest.in_memory()) if self.forest.leaves() <= MOST_LEAVES else None
 
     @cached_property
     def _explainer(self) -> shap.TreeShap:
-        return shap.TreeShap(self.forest.arrays(), self.forest.parents(), len(self.features))
+        return shap.TreeShap(self.forest.in_memory(), self.forest.parents(), len(self.features))
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         return self.forest.arrays()
