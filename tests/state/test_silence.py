@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.config import Settings
@@ -43,11 +45,24 @@ def test_a_hole_counts_as_short_even_before_anything_ends_it() -> None:
     np.testing.assert_allclose(month[:, 2], state.decayed(newest)[:, 2] * 2.0 ** (-30 / 30), rtol=1e-9)
 
 
+@given(st.lists(st.integers(0, 4000), max_size=40), st.lists(st.integers(0, 40), max_size=5))
+@settings(deadline=None)
+def test_it_hears_a_list_as_it_hears_one_after_the_other(days: list[int], cuts: list[int]) -> None:
+    whole, parts, single = Silences(), Silences(), Silences()
+    times = [BEGIN + day * DAY for day in days]
+    ends = [0, *sorted(cuts), len(times)]
+    live = [parts.heard(times[a:b]) for a, b in itertools.pairwise(ends)]
+    expected = [single.heard([ts])[0] for ts in times]
+    assert whole.heard(times) == list(itertools.chain(*live)) == expected
+    assert whole.array().tolist() == parts.array().tolist() == single.array().tolist()
+
+
 @given(st.lists(st.integers(0, 4000), min_size=1, max_size=40))
+@settings(deadline=None)
 def test_live_time_never_runs_backwards_and_never_faster_than_the_clock(days: list[int]) -> None:
     silences = Silences()
     for day in days:
-        silences.heard(BEGIN + day * DAY)
+        silences.heard([BEGIN + day * DAY])
     ticks = np.arange(BEGIN - DAY, BEGIN + 4100 * DAY, 7 * DAY // 3)
     live = np.array([silences.live(int(tick)) for tick in ticks])
     within = ticks <= silences.newest  # past the newest event a hole may open, which is known only then
@@ -63,5 +78,5 @@ def test_live_time_never_runs_backwards_and_never_faster_than_the_clock(days: li
 def test_a_log_without_holes_is_measured_by_its_own_times() -> None:
     silences = Silences()
     for day in range(0, 300, 29):
-        assert silences.heard(BEGIN + day * DAY) == BEGIN + day * DAY
+        assert silences.heard([BEGIN + day * DAY]) == [BEGIN + day * DAY]
     assert not silences.ends

@@ -1,7 +1,9 @@
-"""``Arena``: rows of int32 keys with parallel value columns, in flat growing arrays (layout in ``rows``)."""
+"""``Arena``: rows of int32 keys with parallel value columns, in growing arrays (layout in ``rows``)."""
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 from typing import Any
 
 import numpy as np
@@ -10,40 +12,103 @@ import numpy.typing as npt
 from palate.state.rows import EMPTY, give_block, new_meta
 from palate.types import I32, I64
 
+_KEY = "keys"
+_ROW = np.dtype([("start", np.int64), ("cap", np.int32), ("size", np.int32)])
+_LEAST = 256
+"""Rows and slots that there are from the beginning. A view of one entry would count as contiguous, and every kernel
+be compiled twice."""
+_HUGE = 4 * 1024 * 1024
+"""Bytes from which memory is asked for in large pages: a look-up in gigabytes of small ones waits for their table."""
+
+
+class _Slots:
+    """Zeros that get longer without being copied, where the system can move memory by its page tables (Linux)."""
+
+    def __init__(self, kind: Any, n: int) -> None:
+        self._kind = np.dtype(kind)
+        self._map = self._new(n)
+        self._n = n
+
+    def _new(self, n: int) -> mmap.mmap:
+        size = n * self._kind.itemsize
+        private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
+        memory = mmap.mmap(-1, size, **private)
+        if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            with contextlib.suppress(OSError):  # a kernel without them
+                memory.madvise(mmap.MADV_HUGEPAGE)
+        return memory
+
+    def array(self) -> npt.NDArray[Any]:
+        """All of it. Let go of it before ``lengthen``, or else that copies."""
+        return np.frombuffer(self._map, self._kind, self._n)
+
+    def lengthen(self, n: int) -> None:
+        """Make it ``n`` long."""
+        try:
+            self._map.resize(n * self._kind.itemsize)
+        except (BufferError, SystemError, OSError, ValueError):  # somebody reads it still, or the system can't
+            old, self._map = self.array(), self._new(n)
+            np.frombuffer(self._map, self._kind, len(old))[:] = old
+        self._n = n
+
 
 class Arena:
-    """Rows in shared flat arrays. ``keys[start[r] : start[r] + cap[r]]`` is row r's block, ``size[r]`` its entries."""
+    """Rows in shared arrays. ``keys[start[r] : start[r] + cap[r]]`` is row r's block, ``size[r]`` its entries.
 
-    def __init__(self, columns: dict[str, Any]) -> None:
+    hashed: rows are hash rows. What belongs together is then side by side in memory (the columns are views with a
+    stride), since a look-up jumps to a slot and reads all of it; list rows are read along one column.
+    """
+
+    def __init__(self, columns: dict[str, Any], hashed: bool = False) -> None:
         self.meta: I64 = new_meta()
-        self.keys: I32 = np.full(1024, EMPTY, np.int32)
-        self.columns: dict[str, npt.NDArray[Any]] = {name: np.zeros(1024, dtype) for name, dtype in columns.items()}
-        self.start: I64 = np.zeros(0, np.int64)
-        self.cap: I32 = np.zeros(0, np.int32)
-        self.size: I32 = np.zeros(0, np.int32)
+        self._names = tuple(columns)
+        kinds = (
+            [np.dtype([(_KEY, np.int32), *columns.items()], align=True)] if hashed else [np.int32, *columns.values()]
+        )
+        self._slots = [_Slots(kind, _LEAST) for kind in kinds]
+        self._view()
+        self._table(_LEAST)
+
+    def _view(self) -> None:
+        """The columns anew, after their memory has moved."""
+        if len(self._slots) == 1:
+            slots = self._slots[0].array()
+            self.keys: I32 = slots[_KEY]
+            self.columns: dict[str, npt.NDArray[Any]] = {name: slots[name] for name in self._names}
+        else:
+            self.keys = self._slots[0].array()
+            self.columns = {name: slots.array() for name, slots in zip(self._names, self._slots[1:], strict=True)}
+
+    def _table(self, n: int) -> None:
+        """A new table of ``n`` empty rows."""
+        table: npt.NDArray[Any] = np.zeros(n, _ROW)
+        self.start: I64 = table["start"]
+        self.cap: I32 = table["cap"]
+        self.size: I32 = table["size"]
 
     def rows(self, n: int) -> None:
         """Make sure of at least ``n`` rows."""
         if len(self.start) >= n:
             return
-        more = max(n, 2 * len(self.start), 256) - len(self.start)
-        self.start = np.concatenate([self.start, np.zeros(more, np.int64)])
-        self.cap = np.concatenate([self.cap, np.zeros(more, np.int32)])
-        self.size = np.concatenate([self.size, np.zeros(more, np.int32)])
+        old = self.start, self.cap, self.size
+        self._table(max(n, 2 * len(self.start)))
+        for fresh, values in zip((self.start, self.cap, self.size), old, strict=True):
+            fresh[: len(values)] = values
 
     def room(self, slots: int) -> None:
         """Make sure of ``slots`` free slots above the top; grows by half."""
-        need = int(self.meta[0]) + slots
-        if need <= len(self.keys):
+        top = int(self.meta[0])
+        if top + slots <= len(self.keys):
             return
-        size = max(need, len(self.keys) + len(self.keys) // 2)
-        keys = np.full(size, EMPTY, np.int32)
-        keys[: len(self.keys)] = self.keys
-        self.keys = keys
-        for name, column in self.columns.items():
-            fresh = np.zeros(size, column.dtype)
-            fresh[: len(column)] = column
-            self.columns[name] = fresh
+        self._lengthen(max(top + slots, len(self.keys) + len(self.keys) // 2))
+
+    def _lengthen(self, n: int) -> None:
+        del self.keys, self.columns
+        try:
+            for slots in self._slots:
+                slots.lengthen(n)
+        finally:
+            self._view()
 
     def span(self, r: int) -> tuple[int, int]:
         """First and one past the last position of list row ``r``; (0, 0) for a row not there yet."""
@@ -98,9 +163,11 @@ class Arena:
     def restore(self, prefix: str, arrays: dict[str, npt.NDArray[Any]]) -> None:
         """The inverse of ``arrays``."""
         self.meta = arrays[f"{prefix}.meta"].copy()
-        self.keys = arrays[f"{prefix}.keys"].copy()
-        self.start = arrays[f"{prefix}.start"].copy()
-        self.cap = arrays[f"{prefix}.cap"].copy()
-        self.size = arrays[f"{prefix}.size"].copy()
-        for name in self.columns:
-            self.columns[name] = arrays[f"{prefix}.{name}"].copy()
+        top, n = len(arrays[f"{prefix}.keys"]), len(arrays[f"{prefix}.start"])
+        self._lengthen(max(top, len(self.keys)))
+        self._table(max(n, _LEAST))
+        self.keys[:top] = arrays[f"{prefix}.keys"]
+        for name, column in self.columns.items():
+            column[:top] = arrays[f"{prefix}.{name}"]
+        for name, column in (("start", self.start), ("cap", self.cap), ("size", self.size)):
+            column[:n] = arrays[f"{prefix}.{name}"]

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.kernels import kernel
-from palate.state.rows import EMPTY, MIN_CLASS, find, free_slot, give_block, take_block, widen
+from palate.state.rows import EMPTY, MIN_CLASS, find, free_slot, give_block, hash_slot, take_block, widen
 from palate.types import F32, F64, I32, I64
 
 MAX_WINDOW = 64
@@ -36,26 +36,60 @@ def bucket_of(ts: int) -> int:
 
 
 @kernel
+def _kth_largest(values: I64, k: int) -> int:
+    """The k-th largest of ``values`` (k from 1), which are overwritten.
+
+    O(n) expected (quickselect, Hoare 1961), without branches that a processor would have to guess.
+    """
+    n = len(values)
+    more, less = np.empty(n, np.int64), np.empty(n, np.int64)
+    while True:
+        pivot = values[n // 2]
+        above = below = 0
+        for e in range(n):
+            value = values[e]
+            more[above] = less[below] = value
+            above += value > pivot
+            below += value < pivot
+        if k <= above:
+            n = above
+            values[:n] = more[:n]
+        elif k <= n - below:
+            return pivot
+        else:
+            k -= n - below
+            n = below
+            values[:n] = less[:n]
+
+
+@kernel
 def _prune_pairs(keys: I32, fwd: I32, co: I32, start: int, capacity: int, keep: int) -> int:
     """Keep the ``keep`` strongest entries of a full row (by co, then fwd, then smaller id); rebuild it in place."""
+    entries = np.empty((capacity + 1, 3), np.int32)
+    strengths = np.empty(capacity + 1, np.int64)
     n = 0
-    old_keys = np.empty(capacity, np.int32)
-    old_fwd = np.empty(capacity, np.int32)
-    old_co = np.empty(capacity, np.int32)
-    strength = np.empty(capacity, np.float64)
     for slot in range(start, start + capacity):
-        if keys[slot] != EMPTY:
-            old_keys[n], old_fwd[n], old_co[n] = keys[slot], fwd[slot], co[slot]
-            strength[n] = -(np.float64(co[slot]) * 1e6 + fwd[slot]) + keys[slot] * 1e-9
-            n += 1
-            keys[slot] = EMPTY
-    order = np.argsort(strength[:n])
-    kept = min(keep, n)
-    for place in range(kept):
-        e = order[place]
-        slot = free_slot(keys, start, capacity, int(old_keys[e]))
-        keys[slot], fwd[slot], co[slot] = old_keys[e], old_fwd[e], old_co[e]
-    return kept
+        entries[n, 0], entries[n, 1], entries[n, 2] = keys[slot], fwd[slot], co[slot]
+        strengths[n] = (np.int64(co[slot]) << 32) + fwd[slot]
+        n += keys[slot] != EMPTY
+        keys[slot] = EMPTY
+    keep = min(keep, n)
+    weakest = _kth_largest(strengths[:n].copy(), keep)
+    equal = np.empty(n + 1, np.int64)
+    stronger = ties = 0
+    for e in range(n):
+        equal[ties] = -entries[e, 0]
+        ties += strengths[e] == weakest
+        stronger += strengths[e] > weakest
+    last = -_kth_largest(equal[:ties], keep - stronger)
+    kept = 0
+    for e in range(n):
+        entries[kept, 0], entries[kept, 1], entries[kept, 2] = entries[e, 0], entries[e, 1], entries[e, 2]
+        kept += (strengths[e] > weakest) | ((strengths[e] == weakest) & (entries[e, 0] <= last))
+    for e in range(keep):
+        slot = free_slot(keys, start, capacity, int(entries[e, 0]))
+        keys[slot], fwd[slot], co[slot] = entries[e, 0], entries[e, 1], entries[e, 2]
+    return keep
 
 
 @kernel
@@ -63,20 +97,26 @@ def _pair_slot(
     meta: I64, keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, sizes: I32, r: int, key: int, limit: int
 ) -> int:
     """Arena position of ``key`` in pair row ``r``, inserted with zeros where missing."""
-    slot = find(keys, starts[r], caps[r], key)
-    if slot >= 0:
-        return slot
+    start, capacity = starts[r], caps[r]
+    slot = hash_slot(key, capacity)
+    while capacity > 0 and keys[start + slot] != EMPTY:
+        if keys[start + slot] == key:
+            return start + slot
+        slot = (slot + 1) & (capacity - 1)
+    slot += start
     if sizes[r] >= limit:
-        sizes[r] = _prune_pairs(keys, fwd, co, starts[r], caps[r], limit // 2)
-    elif (sizes[r] + 1) * 4 > caps[r] * 3:
+        sizes[r] = _prune_pairs(keys, fwd, co, start, capacity, limit // 2)
+        slot = free_slot(keys, start, capacity, key)
+    elif (sizes[r] + 1) * 4 > capacity * 3:
         old_start, old_cap = widen(meta, keys, starts, caps, r)
+        start, capacity = starts[r], caps[r]
         for old in range(old_start, old_start + old_cap):
             if keys[old] != EMPTY:
-                new = free_slot(keys, starts[r], caps[r], keys[old])
+                new = free_slot(keys, start, capacity, keys[old])
                 keys[new], fwd[new], co[new] = keys[old], fwd[old], co[old]
         if old_cap > 0:
             give_block(meta, keys, old_start, old_cap)
-    slot = free_slot(keys, starts[r], caps[r], key)
+        slot = free_slot(keys, start, capacity, key)
     keys[slot] = key
     fwd[slot] = 0
     co[slot] = 0
@@ -98,6 +138,43 @@ def _add_pair(
     if both != 0:
         slot = _pair_slot(meta, keys, fwd, co, starts, caps, sizes, b, a, limit)
         co[slot] += both
+
+
+@kernel
+def _add_followed(
+    meta: I64, keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, sizes: I32, before: I32, i: int, limit: int
+) -> None:
+    """``_add_pair`` of each of ``before`` (nearest first) and ``i``, which follows them.
+
+    The rows lie far apart in memory: what is needed of all of them is touched first, so that the processor fetches
+    it at once and not one after the other.
+    """
+    slots = np.empty(MAX_WINDOW, np.int64)
+    firsts = np.empty(MAX_WINDOW, np.int32)
+    for x in range(len(before)):
+        slots[x] = starts[before[x]] + hash_slot(i, max(1, int(caps[before[x]])))
+    for x in range(len(before)):
+        firsts[x] = keys[slots[x]]
+    for x in range(len(before)):
+        a = before[x]
+        if a != i:
+            slot = slots[x]
+            if firsts[x] != i or caps[a] == 0:
+                slot = _pair_slot(meta, keys, fwd, co, starts, caps, sizes, a, i, limit)
+            fwd[slot] += LAG_UNIT // (x + 1)
+            co[slot] += 1
+    start, capacity = starts[i], caps[i]
+    for x in range(len(before)):
+        slots[x] = start + hash_slot(int(before[x]), max(1, capacity))
+    for x in range(len(before)):
+        firsts[x] = keys[slots[x]]
+    for x in range(len(before)):
+        a = before[x]
+        if a != i:
+            slot = slots[x]
+            if firsts[x] != a or keys[slot] != a or capacity == 0 or caps[i] != capacity:
+                slot = _pair_slot(meta, keys, fwd, co, starts, caps, sizes, i, a, limit)
+            co[slot] += 1
 
 
 @kernel
@@ -189,8 +266,8 @@ def _history_place(
 
 @kernel
 def fold(
-    # the batch: (n,) each
-    users: I32, targets: I32, when: I64, live: I64, ties: I64, kinds: I32, values: F32, begin: int,
+    # the batch: (6, n) users, items, times, live times, tie keys, types; (n,)
+    batch: I64, values: F32, begin: int,
     # per type: sign of its weight (+1, 0, −1) and whether it is a rating
     sign: I32, rating: I32,
     # bounds and half-lives in days (3,)
@@ -217,18 +294,13 @@ def fold(
     pair_cap = MIN_CLASS
     while (1 << pair_cap) * 3 < pair_limit * 4:
         pair_cap += 1
-    pair_cap = 1 << pair_cap
-    for e in range(begin, len(users)):
-        u, i, t, tie, kind, value = users[e], targets[e], when[e], ties[e], kinds[e], values[e]
+    pair_room = (2 * window + 2) * 4 << pair_cap
+    for e in range(begin, len(values)):
+        u, i, t, lived, tie, kind = batch[0, e], batch[1, e], batch[2, e], batch[3, e], batch[4, e], batch[5, e]
+        value = values[e]
         if ui_meta[0] + 2 * max(ui_cap[u], 8) > len(ui_keys) or h_meta[0] + 2 * max(h_cap[u], 8) > len(h_item):
             return e
-        need = 4 * max(p_cap[i], 32)
-        first = max(0, h_size[u] - 2 * window - 8)
-        for s in range(h_start[u] + first, h_start[u] + h_size[u]):
-            cap = p_cap[h_item[s]]
-            if cap < pair_cap:
-                need += 4 * max(cap, 4)
-        if p_meta[0] + need + 8 * pair_cap > len(p_keys):
+        if p_meta[0] + pair_room > len(p_keys):
             return e
 
         positive = sign[kind] >= 0
@@ -253,7 +325,6 @@ def fold(
             i_count[i] += 1
             i_first[i] = t if i_first[i] == 0 else min(i_first[i], t)
             i_last[i] = max(i_last[i], t)
-            lived = live[e]
             days = (lived - decayed_ts[i]) / DAY_MS
             for h in range(3):
                 if days >= 0:
@@ -297,10 +368,7 @@ def fold(
                 after[na] = h_item[s]
                 na += 1
             s += 1
-        for x in range(nb):
-            _add_pair(
-                p_meta, p_keys, p_fwd, p_co, p_start, p_cap, p_size, before[x], i, LAG_UNIT // (x + 1), 1, pair_limit
-            )  # fmt: skip
+        _add_followed(p_meta, p_keys, p_fwd, p_co, p_start, p_cap, p_size, before[:nb], i, pair_limit)
         for y in range(na):
             _add_pair(
                 p_meta, p_keys, p_fwd, p_co, p_start, p_cap, p_size, i, after[y], LAG_UNIT // (y + 1), 1, pair_limit
@@ -314,4 +382,4 @@ def fold(
                 _add_pair(
                     p_meta, p_keys, p_fwd, p_co, p_start, p_cap, p_size, before[x], after[y], moved, gone, pair_limit
                 )  # fmt: skip
-    return len(users)
+    return len(values)

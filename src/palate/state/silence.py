@@ -47,8 +47,16 @@ class Silences:
         self.ends: list[int] = []
         self.skipped: list[int] = []
 
-    def heard(self, ts: int) -> int:
-        """An interaction happened at ``ts`` (ms): its live time. A hole is noticed when it ends."""
+    def heard(self, times: list[int]) -> list[int]:
+        """Interactions happened at ``times`` (ms), in this order: their live times. A hole is noticed when it ends."""
+        if times and self.newest and max(times) - self.newest <= LONG:
+            before = self.skipped[-1] if self.ends else 0
+            if not self.ends or min(times) >= self.ends[-1]:
+                self.newest = max(self.newest, *times)
+                return [ts - before for ts in times] if before else times
+        return [self._heard(ts) for ts in times]
+
+    def _heard(self, ts: int) -> int:
         if ts > self.newest:
             if self.newest and ts - self.newest > LONG:
                 skipped = self.skipped[-1] if self.skipped else 0

@@ -10,7 +10,8 @@ import numpy as np
 
 from palate.config import Settings
 from palate.errors import CorruptArtefact
-from palate.state.state import Stamped, subject_of, tie_key
+from palate.state.keys import subject_of, tie_keys
+from palate.state.state import Stamped
 from palate.store import Record, Store
 from palate.types import I32, I64, Event, Impression, Interaction, User
 
@@ -59,15 +60,16 @@ def read_history(store: Store, settings: Settings, progress: Progress | None = N
     erased: dict[str, tuple[int, int]] = {}
     total, done, seq = store.seq, 0, 0
     for records in store.read():
-        for ts, received, event in stamped(records):
+        ties: list[int] = tie_keys([record.id for record in records]).tolist()
+        for tie, (ts, received, event) in zip(ties, stamped(records), strict=True):
             when = received if ts > received + slack else ts
             if isinstance(event, Interaction | Impression):
-                keys.append((when, tie_key(event.id or "")))
+                keys.append((when, tie))
                 events.append((when, received, event))
             else:
                 content.append((ts, received, event))
                 if isinstance(event, User) and event.deleted:
-                    stamp = (when, tie_key(event.id or ""))
+                    stamp = (when, tie)
                     erased[event.user] = max(stamp, erased.get(event.user, stamp))
         done += len(records)
         seq = records[-1].seq
