@@ -93,6 +93,9 @@ def _named(value: FieldValue, name: str) -> list[str]:
 
 def title(fields: Mapping[str, FieldValue]) -> str:
     """The item's title: the first non-empty string among ``TITLE_FIELDS``, else the empty string."""
+    usual = fields.get(TITLE_FIELDS[0])
+    if isinstance(usual, str) and (text := _clean(usual)):
+        return text
     found: dict[str, str] = {}
     for name in sorted(fields):
         value = fields[name]

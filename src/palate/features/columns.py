@@ -156,9 +156,12 @@ def person(ts: I64, now: int, count: float, repeats: float, idle: float, hour: f
 @kernel
 def tags(rows: I32, tags_of: I32, long: F32, short: F32, out: F32) -> None:
     """tags_long, tags_short: what the candidate's tags weigh in the profile. out: (m, 2), zeros."""
+    mine = np.empty((len(rows), tags_of.shape[1]), np.int32)
+    for m in range(len(rows)):
+        mine[m] = tags_of[rows[m]]
     for m in range(len(rows)):
         for place in range(tags_of.shape[1]):
-            code = tags_of[rows[m], place]
+            code = mine[m, place]
             if code >= 0:
                 out[m, 0] += long[code]
                 out[m, 1] += short[code]

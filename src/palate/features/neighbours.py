@@ -182,12 +182,18 @@ def gather(
                     if slot >= 0:
                         _add_pair(out, m, q, newest, w, decayed, n_h, int(touched[m]), fwd[slot], co[slot], scale)
             else:
-                for slot in range(first, first + caps[h]):
-                    j = keys[slot]
-                    if maybe[j & (_MAYBE - 1)] == 0 or j == EMPTY or j >= n_marked or mark[j] == 0:
+                for block in range(first, first + caps[h], 4):  # capacities are multiples of four
+                    if not (
+                        maybe[keys[block] & (_MAYBE - 1)] | maybe[keys[block + 1] & (_MAYBE - 1)]
+                        | maybe[keys[block + 2] & (_MAYBE - 1)] | maybe[keys[block + 3] & (_MAYBE - 1)]
+                    ):  # fmt: skip
                         continue
-                    m = int(mark[j]) - 1
-                    _add_pair(out, m, q, newest, w, decayed, n_h, int(touched[m]), fwd[slot], co[slot], scale)
+                    for slot in range(block, block + 4):
+                        j = keys[slot]
+                        if maybe[j & (_MAYBE - 1)] == 0 or j == EMPTY or j >= n_marked or mark[j] == 0:
+                            continue
+                        m = int(mark[j]) - 1
+                        _add_pair(out, m, q, newest, w, decayed, n_h, int(touched[m]), fwd[slot], co[slot], scale)
         if h + 1 < len(e_indptr):
             repeated = _repeated(items, q)
             for at in range(e_indptr[h], e_indptr[h + 1]):
