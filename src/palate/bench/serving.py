@@ -1,18 +1,20 @@
-"""``python -m palate.bench.serving KIND DIRECTORY``: what a benchmark compares Palate with, in its own process.
+"""``python -m palate.bench.serving KIND DIRECTORY``: what a benchmark runs in a process of its own.
 
-``empty``: the least that a raw ASGI route can do with the same request, decode it and
-answer as many bytes. ``obvious``: what is usually built, see ``obvious``.
+``empty``: the least that a raw ASGI route can do with the same request, decode it and answer ten ranked items.
+``obvious``: what is usually built, see ``obvious``. ``open``: no server; opens the engine, and says how long it took.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvicorn
 
+import palate
 from palate.types import RankedItem, RankRequest, Reason
 
 _decode = msgspec.json.Decoder(RankRequest).decode
@@ -57,6 +59,11 @@ def main(kind: str, directory: Path) -> None:
     """Serve until a signal."""
     if kind == "empty":
         run(empty)
+        return
+    if kind == "open":
+        begun = time.perf_counter()
+        with palate.open(directory):
+            sys.stdout.write(f"{time.perf_counter() - begun}\n")
         return
     from palate.bench.obvious import make_app
 

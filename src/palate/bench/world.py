@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from palate.features import NAMES
 from palate.score.convert import from_lightgbm
 from palate.train import artefact
 from palate.train.manifest import Manifest
-from palate.types import F32, F64, I64, Event, Interaction, Item, RankRequest
+from palate.types import F32, F64, I64, Candidate, Event, Interaction, Item, RankRequest
 
 START = 1_700_000_000_000
 DAY = 86_400_000
 KINDS = 50
 WORDS = 3_000
+MOST = 60
+"""Of the clicks of one person, by default; 5 at least."""
 SETTINGS = '[language]\nencoder = "hashing"\n'
 """Without weights: what is measured is the service, not how fast texts are encoded."""
 TARGETS = "targets.safetensors"
@@ -29,71 +32,121 @@ SEED = 2
 Say = Callable[[str, int, int], None]
 
 
-def events(items: int, users: int, seed: int = 0) -> Iterator[Event]:
-    """A catalogue, then 5 to 59 clicks a person within three kinds of it, popular items more often."""
+def events(items: int, users: int, seed: int = 0, first: int = 0, most: int = MOST) -> Iterator[Event]:
+    """A catalogue, then the clicks of people; from person ``first`` on alone where that is above 0."""
+    kind = _kinds(items)
+    if not first:
+        words = np.random.default_rng([seed, 1]).integers(0, WORDS // KINDS, (items, 3)) * KINDS + kind[:, None]
+        for n, mine in enumerate(words.tolist()):
+            fields: dict[str, Any] = {"title": " ".join(f"w{word}" for word in mine), "category": f"kind {kind[n]}"}
+            yield Item(id=f"i{n}", timestamp=START, item=f"item-{n}", fields=fields)
+    for user in range(first, users):
+        _, rows, times = person(items, user, seed, most)
+        for step, (row, time) in enumerate(zip(rows.tolist(), times.tolist(), strict=True)):
+            yield Interaction(id=f"e{user}-{step}", timestamp=time, user=f"user-{user}", item=f"item-{row}")
+
+
+def person(items: int, user: int, seed: int = 0, most: int = MOST) -> tuple[I64, I64, I64]:
+    """The kinds that one person likes, what they clicked, oldest first, and when (ms): 5 to ``most`` - 1 items, popular
+    ones more often. The same whatever the number of people."""
+    rng = np.random.default_rng([seed, 2, user])
+    kinds = rng.integers(0, KINDS, 3)
+    count = int(rng.integers(5, most))
+    times = START + np.sort(rng.integers(0, 29 * DAY, count))
+    return kinds, _within(items, kinds, rng.random(count)), times
+
+
+def _kinds(items: int) -> I64:
+    """(items,) the kind of each item; of the first of them the same whatever the number."""
+    return np.random.default_rng(7).integers(0, KINDS, items)
+
+
+@functools.lru_cache(4)
+def _pools(items: int) -> tuple[I64, I64, I64]:
+    """The items sorted by kind, and where each kind begins and how many there are of it."""
+    kind = _kinds(items)
+    sizes = np.bincount(kind, minlength=KINDS)
+    return np.argsort(kind, kind="stable"), np.cumsum(sizes) - sizes, sizes
+
+
+def _within(items: int, kinds: I64, chance: F64) -> I64:
+    """An item for each ``chance`` in [0, 1), of ``kinds`` by turns, the first of a kind more often."""
+    order, begin, sizes = _pools(items)
+    turn = np.resize(kinds, len(chance))
+    return order[begin[turn] + (sizes[turn] * chance**2).astype(np.int64)]
+
+
+def requests(items: int, users: int, count: int, candidates: int, seed: int = 1, most: int = MOST) -> list[RankRequest]:
+    """Rankings for random people, ten to be shown. Of the candidates a twentieth are items that the person had, nearly
+    half are of the kinds that they like, drawn as their clicks are, and half any: as a shop's page or a retriever
+    gives them, so that every family of features has something to say."""
     rng = np.random.default_rng(seed)
-    kind = rng.integers(0, KINDS, items)
-    for n in range(items):
-        words = [f"w{int(w) * KINDS + int(kind[n])}" for w in rng.integers(0, WORDS // KINDS, 3)]
-        fields: dict[str, Any] = {"title": " ".join(words), "category": f"kind {kind[n]}"}
-        yield Item(id=f"i{n}", timestamp=START, item=f"item-{n}", fields=fields)
-    of_kind: list[I64] = [np.flatnonzero(kind == k) for k in range(KINDS)]
-    number = 0
-    for user in range(users):
-        mine = rng.choice(KINDS, 3)
-        count = int(rng.integers(5, 60))
-        when = np.sort(rng.integers(0, 29 * DAY, count))
-        for step in range(count):
-            pool = of_kind[int(mine[step % 3])]
-            item = int(pool[int(len(pool) * rng.random() ** 2)]) if len(pool) else 0
-            yield Interaction(
-                id=f"e{number}", timestamp=START + int(when[step]), user=f"user-{user}", item=f"item-{item}"
-            )
-            number += 1
+    found: list[RankRequest] = []
+    for user in rng.integers(0, users, count).tolist():
+        kinds, had, _ = person(items, user, most=most)
+        own, alike = candidates // 20, candidates // 2 - candidates // 20
+        near = [*had[-own:].tolist(), *_within(items, kinds, rng.random(alike)).tolist()]
+        other = rng.integers(0, items, 2 * candidates).tolist()
+        chosen = list(dict.fromkeys(near + other))[: min(candidates, items)]
+        names: list[str | Candidate] = [f"item-{n}" for n in rng.permutation(chosen).tolist()]
+        found.append(RankRequest(user=f"user-{user}", items=names, k=10))
+    return found
 
 
-def requests(items: int, users: int, count: int, candidates: int, seed: int = 1) -> list[RankRequest]:
-    """Rankings of ``candidates`` random items for random people, ten to be shown."""
-    rng = np.random.default_rng(seed)
-    return [
-        RankRequest(
-            user=f"user-{rng.integers(0, users)}",
-            items=[f"item-{n}" for n in rng.choice(items, min(candidates, items), replace=False)],
-            k=10,
-        )
-        for _ in range(count)
-    ]
-
-
-def build(directory: Path, items: int, users: int, trees: int, leaves: int, say: Say) -> int:
+def build(directory: Path, items: int, users: int, trees: int, leaves: int, say: Say, most: int = MOST) -> int:
     """Fill ``directory`` and put a forest of the given size into service. Returns how many events it holds."""
     import palate
 
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "palate.toml").write_text(SETTINGS, encoding="utf-8")
-    total = items + 32 * users
     with palate.open(directory) as engine:
-        result = engine.ingest(events(items, users), progress=lambda done: say("ingest", done, total))
-        engine.wait_encoded()
-        say("model", 0, 1)
-        install(engine, directory, items, users, trees, leaves)
-        say("model", 1, 1)
+        name = f"{short(items)} × {short(users)}"
+        seq = _pour(engine, events(items, users, most=most), items + (4 + most) // 2 * users, name, say)
+        say(f"forest {name}", 0, 1)
+        install(engine, directory, items, users, trees, leaves, most)
+        say(f"forest {name}", 1, 1)
         engine.snapshot()
+    return seq
+
+
+def grow(directory: Path, items: int, first: int, users: int, say: Say, most: int = MOST) -> int:
+    """Add the people from ``first`` on to a world that was built with as many. Returns how many events it holds."""
+    import palate
+
+    with palate.open(directory) as engine:
+        more = (4 + most) // 2 * (users - first)
+        name = f"{short(items)} × {short(users)}"
+        seq = _pour(engine, events(items, users, first=first, most=most), more, name, say)
+        engine.snapshot()
+    return seq
+
+
+def _pour(engine: Engine, some: Iterator[Event], expected: int, name: str, say: Say) -> int:
+    result = engine.ingest(some, progress=lambda done: say(f"world {name}", min(done, expected - 1), expected))
+    say(f"world {name}", expected, expected)
+    total = engine.state.n_items
+    while not engine.wait_encoded(0.5):
+        say(f"vectors {name}", total - engine.catalogue.pending, total)
     return result.seq
 
 
-def sample(engine: Engine, items: int, users: int, count: int) -> F32:
+def short(count: int) -> str:
+    """10000 as ``10k``, 1000000 as ``1m``."""
+    return f"{count // 1_000_000}m" if count >= 1_000_000 else f"{count // 1000}k" if count >= 1000 else str(count)
+
+
+def sample(engine: Engine, items: int, users: int, count: int, most: int = MOST) -> F32:
     """Real feature rows (count × 100, f) of random requests."""
     now = engine.clock()
     model = engine.shelf.active()
-    found = [engine.line.run(request, now, model).x for request in requests(items, users, count, 100)]
+    found = [engine.line.run(request, now, model).x for request in requests(items, users, count, 100, most=most)]
     return np.concatenate(found)
 
 
-def install(engine: Engine, directory: Path, items: int, users: int, trees: int, leaves: int) -> None:
+def install(engine: Engine, directory: Path, items: int, users: int, trees: int, leaves: int, most: int = MOST) -> None:
     """Fit ``trees`` trees of ``leaves`` leaves on real feature rows, and activate them. The target is made up: what
     is measured is how long trees of this size take, on thresholds that real values are spread over."""
-    x = sample(engine, items, users, 200)
+    x = sample(engine, items, users, 200, most)
     rng = np.random.default_rng(SEED)
     spread: F32 = x.std(axis=0) + np.float32(1e-6)
     weights: F64 = rng.normal(size=len(NAMES))
@@ -116,13 +169,8 @@ def install(engine: Engine, directory: Path, items: int, users: int, trees: int,
 
 def forest(directory: Path) -> Any:
     """LightGBM's own booster of the forest in service: the same data and seed give the same trees."""
-    import lightgbm
+    from palate.bench.trees import fit
 
     data = safetensors.numpy.load_file(str(directory / TARGETS))
     trees, leaves = data["size"].tolist()
-    parameters = {
-        "num_leaves": leaves, "learning_rate": 0.05, "min_data_in_leaf": 5, "verbosity": -1, "seed": SEED,
-        "deterministic": True, "force_col_wise": True, "num_threads": 1,
-    }  # fmt: skip
-    train: Any = lightgbm.Dataset(data["x"], label=data["target"], feature_name=list(NAMES))
-    return lightgbm.train(parameters, train, trees)
+    return fit(data["x"], data["target"], trees, leaves)

@@ -3,73 +3,153 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import platform
+import re
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
+from rich.text import Text
 
 from palate.cli.console import JsonOption, LangOption, Out, row, table
-from palate.cli.messages import say
+from palate.cli.messages import MESSAGES, language, say
 from palate.errors import InvalidInput
 
-SECTIONS = ("rank", "events", "recommend", "trees", "rebuild")
+_NUMBER = re.compile(r"(?<=\.)\d+[km]?(?=[._])")
+_UNITS = (
+    ("per_s", "/s"),
+    ("_us", " µs"),
+    ("_ms", " ms"),
+    ("_mb", " MB"),
+    ("_bytes", " B"),
+    ("_s", " s"),
+    ("seconds", " s"),
+)
 
 
 def bench(
-    sections: Annotated[
-        list[str] | None, typer.Argument(metavar="[rank|events|recommend|trees|rebuild]...", help="All by default.")
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="SECTION[,SECTION]", help="These sections; all when left out.")
     ] = None,
-    items: Annotated[int, typer.Option("--items", min=1000, help="Of the catalogue that is made up.")] = 100_000,
-    users: Annotated[int, typer.Option("--users", min=100, help="Of the people that are made up.")] = 10_000,
-    count: Annotated[int, typer.Option("--requests", min=500, help="Requests of each kind.")] = 10_000,
-    rate: Annotated[float, typer.Option("--rate", min=1, help="Rankings a second when latency is measured.")] = 1000.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small and short: to see that it works, not how fast.")
+    ] = False,
+    items: Annotated[
+        int | None, typer.Option("--items", min=1000, help="Of the catalogue that is made up; default 100000.")
+    ] = None,
+    users: Annotated[
+        int | None, typer.Option("--users", min=100, help="Of the people that are made up; default 10000.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--requests", min=300, help="Requests of each kind; default 9000.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", min=4, help="Rankings a second when latency is measured; default 1000."),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIRECTORY", help="Keep the made-up worlds there, for the next run to use."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Also draw the figures into this HTML file.")
+    ] = None,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
     """Measure real servers over loopback: CPU a request from the process tree, latency from the time it was due.
 
+    The sections are rank, mixed, events, recommend, trees, memory, rebuild, start, train and scale.
+
     The figures of one run compare; those of two machines, or of a busy one, don't.
 
     [bold]Examples[/bold]
 
-    palate bench rank
+    palate bench --only rank,trees
 
-    palate bench --items 1000000 recommend --json
+    palate bench --keep worlds --plot bench.html --json
     """
-    wanted = list(sections or SECTIONS)
+    from palate.bench import goals, worlds
+    from palate.bench import plot as plots
+    from palate.bench.common import plan
+    from palate.bench.run import SECTIONS, run
+
+    wanted = SECTIONS if only is None else tuple(name.strip() for name in only.split(","))
     for name in wanted:
         if name not in SECTIONS:
-            raise InvalidInput(f"There is no benchmark {name!r}: choose among {', '.join(SECTIONS)}.", "sections")
+            raise InvalidInput(f"There is no benchmark {name!r}: choose among {', '.join(SECTIONS)}.", "--only")
+    if plot is not None:
+        plots.check(plot)
     out = Out(json_)
-    from palate.bench import sections as measure
-    from palate.bench import world
-
     obvious = importlib.util.find_spec("fastapi") is not None
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="palate-bench-") as place, out.progress() as bars:
-        directory = Path(place) / "bench.palate"
-        world.build(directory, items, users, 300, 31, bars)
-        if "rank" in wanted:
-            found["rank"] = measure.rank(directory, items, users, count, rate, obvious, bars)
-        if "events" in wanted:
-            found["events"] = measure.events(directory, items, users, count, bars)
-        if "recommend" in wanted:
-            found["recommend"] = measure.recommend(directory, items, users, max(100, count // 20), bars)
-        if "trees" in wanted:
-            found["trees"] = measure.trees(directory, items, users, bars)
-        if "rebuild" in wanted:
-            found["rebuild"] = measure.rebuild(directory, bars)
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "processor": platform.machine()}
-    answer = {"machine": machine, "items": items, "users": users, **found}
+    with ExitStack() as leaving:
+        root = keep or Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="palate-bench-")))
+        root.mkdir(parents=True, exist_ok=True)
+        bars = leaving.enter_context(out.progress())
+        kept = worlds.Worlds(root, keep is not None)
+        found = run(plan(items, users, count, rate, quick), wanted, kept, obvious, bars)
+    remarks = goals.remarks(found, quick)
+    found["remarks"] = [MESSAGES[key][0].format(**values) for key, values in remarks]
     if not json_:
-        shown = table(say("title.bench"), say("col.what"), (say("col.value"), "right"))
-        for section, figures in found.items():
-            for name, value in figures.items():
-                row(shown, f"{section}.{name}", f"{value:,g}")
-        out.show(shown)
-        if "rank" in found and not obvious:
-            out.say("bench.obvious")
-    out.result(answer)
+        _show(out, found)
+        out.say("bench.machine", **found["machine"])
+        for key, values in remarks:
+            out.say(key, **values)
+    if plot is not None:
+        plots.write(found, [_goal(plots.Row, goal) for goal in found["goals"]], plot)
+        out.say("bench.plotted", file=plot)
+    out.result(found)
+
+
+def _show(out: Out, found: dict[str, Any]) -> None:
+    judged = {goal["goal"]: goal for goal in found["goals"]}
+    shown = table(
+        say("title.bench"), say("col.what"), (say("col.value"), "right"), (say("col.goal"), "right"), say("col.met")
+    )
+    for name, value in _flat(found):
+        text = _named(name, 0 if language() == "en" else 1)
+        if text is None:
+            continue
+        goal = judged.get(name)
+        cells: list[str | Text] = [text, _measured(name, value)]
+        if goal is not None:
+            cells.append(say(f"bench.{goal['rule']}", limit=_measured(name, goal["limit"])))
+            cells.append(Text("✓", "green") if goal["met"] else Text("✗", "red"))
+        row(shown, *cells)
+    out.show(shown, whole=True)
+
+
+def _goal(make: Callable[[str, str, str, str, bool], Any], goal: dict[str, Any]) -> Any:
+    """A goal in both languages, for the plot."""
+    name = goal["goal"]
+    english, chinese = (_named(name, at) or name for at in (0, 1))
+    limit = MESSAGES[f"bench.{goal['rule']}"][0].format(limit=_measured(name, goal["limit"]))
+    return make(english, chinese, _measured(name, goal["measured"]), limit, goal["met"])
+
+
+def _flat(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every figure by its full name."""
+    for name, value in found.items():
+        if isinstance(value, dict):
+            yield from _flat(cast("dict[str, Any]", value), f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _named(name: str, at: int) -> str | None:
+    """What people call a figure, in English (0) or Chinese (1); None where it is for machines alone."""
+    number = _NUMBER.search(name)
+    texts = MESSAGES.get(f"figure.{_NUMBER.sub('N', name)}")
+    return None if texts is None else texts[at].format(n=number[0] if number else "")
+
+
+def _measured(name: str, value: float) -> str:
+    """A figure with its unit, which its name ends in."""
+    unit = next(
+        (unit for end, unit in _UNITS if name.endswith(end)), " ×" if "times" in name or "growth" in name else ""
+    )
+    if unit in ("/s", " µs", " B", " MB"):
+        return f"{value:,.0f}{unit}"
+    return f"{value:,.2f}{unit}" if unit else f"{value:g}"

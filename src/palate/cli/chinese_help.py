@@ -108,12 +108,18 @@ HELP: dict[str, str] = {
     "Measure real servers over loopback: CPU a request from the process tree, latency from the time it was due.": (
         "通过本机回环测量真实的服务：CPU 取自进程树，延迟从请求应发出的时刻算起。"
     ),
+    "The sections are rank, mixed, events, recommend, trees, memory, rebuild, start, train and scale.": (
+        "各部分为 rank、mixed、events、recommend、trees、memory、rebuild、start、train 和 scale。"
+    ),
     "The figures of one run compare; those of two machines, or of a busy one, don't.": (
         "同一次运行的数字可以比较；不同机器或繁忙机器上的不可以。"
     ),
-    "All by default.": "默认全部。",
-    "Of the catalogue that is made up.": "虚构目录的物品数。",
-    "Of the people that are made up.": "虚构的用户数。",
-    "Requests of each kind.": "每类请求的数量。",
-    "Rankings a second when latency is measured.": "测量延迟时每秒的排序请求数。",
+    "These sections; all when left out.": "只测量这些部分；省略则全部测量。",
+    "Small and short: to see that it works, not how fast.": "规模小、时间短：只看能否运行，不看快慢。",
+    "Of the catalogue that is made up; default 100000.": "虚构目录的物品数；默认 100000。",
+    "Of the people that are made up; default 10000.": "虚构的用户数；默认 10000。",
+    "Requests of each kind; default 9000.": "每类请求的数量；默认 9000。",
+    "Rankings a second when latency is measured; default 1000.": "测量延迟时每秒的排序请求数；默认 1000。",
+    "Keep the made-up worlds there, for the next run to use.": "把虚构的数据留在该目录，供下次运行使用。",
+    "Also draw the figures into this HTML file.": "同时把结果画进这个 HTML 文件。",
 }

@@ -45,6 +45,16 @@ TROUBLE: dict[str, str] = {
     ),
     "Name a user, or an anonymous visitor with --session.": "请给出用户，或用 --session 给出匿名访客。",
     "There is no benchmark {name}: choose among {names}.": "没有 {name} 这项测量；可选的有 {names}。",
+    "Plots need Plotly: pip install 'palate[dashboard]'.": "画图需要 Plotly：pip install 'palate[dashboard]'。",
+    "{file} can't be written: give a file in a directory that exists.": (
+        "无法写入 {file}：请给出已有目录中的一个文件。"
+    ),
+    "The server {name} of the benchmark didn't start: {error}.": "测量用的服务 {name} 没有启动：{error}。",
+    "The directory of the benchmark didn't open: {error}": "测量用的目录无法打开：{error}",
+    "The server closed a connection of the benchmark.": "服务关闭了测量用的一个连接。",
+    "{bad} of {count} requests of the benchmark {name} were not answered with 200.": (
+        "测量 {name} 的 {count} 个请求中有 {bad} 个没有得到 200。"
+    ),
     "--context {text} is not of the form name=value.": "--context {text} 不是 名称=值 的形式。",
     "--filter is not a JSON object: {text} is a {reason}.": "--filter 不是 JSON 对象：{text} 是{reason}。",
     "--filter is not a JSON object: {error}.": "--filter 不是 JSON 对象：{error}。",

@@ -10,9 +10,12 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
+from palate.cli.bench_words import BENCH
+
 Language = Literal["en", "zh"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **BENCH,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),
@@ -78,7 +81,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title.models": ("Models", "模型"),
     "title.report": ("Data report", "数据报告"),
     "title.evaluation": ("Evaluation", "评测"),
-    "title.bench": ("What it costs on this machine", "本机上的开销"),
     "title.doctor": ("palate doctor", "palate 体检"),
     "col.position": ("#", "#"),
     "col.item": ("item", "物品"),
@@ -130,10 +132,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "demo.visible": (
         "The event is acknowledged at log position {seq}; the very next ranking already knows it.",
         "事件已确认，日志位置 {seq}；紧接着的排序就已经知道它。",
-    ),
-    "bench.obvious": (
-        "FastAPI isn't installed, so the obvious implementation was left out: pip install 'palate[bench]'",
-        "没有安装 FastAPI，因此没有测量常见实现：pip install 'palate[bench]'",
     ),
     "demo.overtaken": ("overtaken by {by}", "被超过：{by}"),
     "demo.still": ("No other item of these {k} changed its place.", "这 {k} 个物品的其余位置没有变化。"),

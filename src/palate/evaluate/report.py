@@ -125,7 +125,7 @@ def render_html(result: EvaluationResult) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    script = _plotly()
+    script = plotly_script()
     return environment.get_template("report.html").render(
         result=result,
         protocol=result.protocol,
@@ -141,7 +141,7 @@ def render_html(result: EvaluationResult) -> str:
     )
 
 
-def _plotly() -> str | None:
+def plotly_script() -> str | None:
     """Plotly's script where it is installed. A closing tag in it would end ours early, so none may be there."""
     if find_spec("plotly") is None:
         return None
