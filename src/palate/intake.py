@@ -12,6 +12,7 @@ import msgspec
 from palate import wire
 from palate.errors import InvalidInput, Overloaded
 from palate.frames import frame_events, is_frame
+from palate.ids import new_id
 from palate.state.state import Stamped, subject_of
 from palate.store import Record
 from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected
@@ -51,7 +52,7 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> tu
     clamped = 0
     for index, event in good:
         if event.id is None or event.timestamp is None:
-            event.id = event.id or wire.new_id()
+            event.id = event.id or new_id()
             event.timestamp = now if event.timestamp is None else event.timestamp
             assigned.append(Assigned(index, event.id, int(event.timestamp)))
         if isinstance(event, Interaction | Impression):

@@ -6,11 +6,7 @@ returned with its index and a sentence. Cost: about 3 µs an event on top of the
 
 from __future__ import annotations
 
-import itertools
 import math
-import os
-import secrets
-import string
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -46,28 +42,6 @@ _MAX_TIMESTAMP = 253_402_300_799_999  # 9999-12-31, the last instant that ISO-86
 def now_ms() -> int:
     """The wall clock, Unix milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-_prefix = ""
-_COUNTER = itertools.count(1)
-
-
-def _begin() -> None:
-    """A prefix of its own for every process, forked ones too."""
-    global _prefix
-    _prefix = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
-
-
-_begin()
-os.register_at_fork(after_in_child=_begin)
-
-
-def new_id() -> str:
-    """A fresh id for an event that came without one: 75 random bits a process, then a counter.
-
-    Events of one process that share a timestamp so keep the order in which they arrived (see ``state.tie_key``).
-    """
-    return f"{_prefix}-{next(_COUNTER):012d}"
 
 
 def parse_timestamp(value: int | str, where: str = "timestamp") -> int:
