@@ -158,6 +158,7 @@ class Catalogue:
         """Vectors of ``take_pending``'s texts: distinct ones, their vectors, which one each item has. Needs no lock."""
         distinct = list(dict.fromkeys(text for _, text in texts))
         vectors, inverse = self.cache.distinct([text for _, text in texts], progress)
+        self.vectors.prepare(vectors)
         return distinct, vectors, inverse
 
     def place(self, texts: list[tuple[int, str]], distinct: list[str], vectors: F32, inverse: I32) -> None:

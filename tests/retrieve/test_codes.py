@@ -1,53 +1,158 @@
-"""The bounds of one-byte codes always hold, whatever the vectors."""
+"""What the codes of a projection can't reach is proven, whatever the vectors; and every machine computes the same."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.registry import cpu_target
 
+from palate.kernels import kernel
 from palate.retrieve.codes import Coded
+from palate.retrieve.lanes import QUERIES, ROWS, best_way, lowest_bit, make_passing, passing
+from palate.retrieve.projection import Projection, learn
+from palate.types import F32, F64, I32
+
+BEST = best_way(cpu_target.target_context)
+WAYS = {"vnni": ["vnni", "pairs", "plain"], "pairs": ["pairs", "plain"], "plain": ["plain"]}[BEST]
 
 
-@settings(deadline=None)  # the first example compiles the kernel
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    n=st.integers(0, 40),
-    dim=st.sampled_from([1, 2, 16, 100, 512]),
-    stretch=st.sampled_from([1e-6, 1.0, 1e4]),
-    spikes=st.booleans(),
-)
-def test_bounds_hold(seed: int, n: int, dim: int, stretch: float, spikes: bool) -> None:
+@kernel
+def bits_of(codes: Any, block: int, queries: I32, scale: F32, rest: F32, constants: F32, out: F32) -> int:
+    return passing(codes, block, queries, scale, rest, constants, out)
+
+
+def rows_of(seed: int, n: int, dim: int, stretch: float, spikes: bool) -> F32:
     random = np.random.default_rng(seed)
-    vectors = (random.normal(size=(n, dim)) * stretch).astype(np.float32)
+    centres = random.normal(size=(5, dim))
+    vectors = (centres[random.integers(0, 5, n)] + random.normal(size=(n, dim))) * stretch
     if spikes:
         vectors[:, 0] *= 1000.0
     vectors[::7] = 0.0
+    return vectors.astype(np.float32)
+
+
+def coded(vectors: F32, projection: Projection) -> Coded:
+    made = Coded.empty(projection, len(vectors))
+    made.put(np.arange(len(vectors), dtype=np.int32), vectors)
+    return made
+
+
+def any_projection(random: np.random.Generator, dim: int, head: int, tail: int) -> Projection:
+    matrix = np.zeros((dim, head + tail), np.float32)
+    kept = min(dim, head + tail)
+    matrix[:, :kept] = np.linalg.qr(random.normal(size=(dim, kept)))[0]
+    return Projection(matrix, head, tail)
+
+
+@settings(deadline=None)  # the first example compiles the kernels
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 50),
+    dim=st.sampled_from([1, 2, 16, 100, 512]),
+    stretch=st.sampled_from([1e-6, 1.0, 1e4]),
+    spikes=st.booleans(),
+    learnt=st.booleans(),
+)
+def test_bounds_hold(seed: int, n: int, dim: int, stretch: float, spikes: bool, learnt: bool) -> None:
+    random = np.random.default_rng(seed)
+    vectors = rows_of(seed, n, dim, stretch, spikes)
+    made = coded(vectors, learn(vectors) if learnt else any_projection(random, dim, 32, 52))
     queries = random.normal(size=(3, dim)).astype(np.float32)
-    queries[2] = 0.0
-    coded = Coded.empty(n, dim)
-    coded.put(slice(None), vectors)
-    lower, upper = coded.bounds(queries)
-    exact = queries.astype(np.float64) @ vectors.T.astype(np.float64)
-    assert (lower <= exact).all()
-    assert (exact <= upper).all()
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    asked = made.ask(queries)
+    exact: F64 = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    out = np.empty((QUERIES, ROWS), np.float32)
+    last = made.marks.shape[1] - 3
+    for t in range(n):
+        for q in range(3):
+            asked.constants[q, 4] = exact[q, t] - asked.slack[q, 0]
+        bits = bits_of(made.head, t // ROWS, asked.head, made.head_scale, made.head_rest, asked.constants, out)
+        for q in range(3):
+            assert bits >> (ROWS * q + t % ROWS) & 1
+            total = float(made.tail[t].astype(np.int64) @ asked.tail[q].astype(np.int64))
+            most = out[q, t % ROWS] + asked.constants[q, 2] * made.marks[t, last]
+            most += (total * asked.weights[q, 0] + asked.weights[q, 1]) * made.marks[t, last + 1]
+            most += asked.weights[q, 2] * made.marks[t, last + 2]
+            assert most + asked.slack[q, 1] >= exact[q, t] * (1 - 1e-6)
+        assert bits >> (3 * ROWS) == 0  # a query that isn't there passes nothing
 
 
-@pytest.mark.parametrize("dim", [8192, 20_000])
-def test_wide_vectors_do_not_overflow(dim: int) -> None:
-    coded = Coded.empty(2, dim)
-    coded.put(slice(None), np.vstack([np.ones(dim, np.float32), -np.ones(dim, np.float32)]))
-    lower, upper = coded.bounds(np.ones((1, dim), np.float32))
-    assert lower[0, 0] <= dim <= upper[0, 0]
-    assert lower[0, 1] <= -dim <= upper[0, 1]
-
-
-def test_bounds_of_unit_rows_are_tight() -> None:
+def test_bounds_of_near_rows_are_tight() -> None:
     random = np.random.default_rng(3)
-    rows = random.normal(size=(50, 512)).astype(np.float32)
+    centres = random.normal(size=(20, 512))
+    rows = (centres[random.integers(0, 20, 400)] + 0.3 * random.normal(size=(400, 512))).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    coded = Coded.empty(50, 512)
-    coded.put(slice(None), rows)
-    lower, upper = coded.bounds(rows)
-    assert (upper - lower).max() < 0.03
+    made = coded(rows, learn(rows))
+    asked = made.ask(rows[:4])
+    last = made.marks.shape[1] - 3
+    margin = asked.constants[:, 2, None] * made.marks[:, last] + asked.weights[:, 1, None] * made.marks[:, last + 1]
+    margin = margin + asked.weights[:, 2, None] * made.marks[:, last + 2]
+    assert (margin + asked.slack[:, 1, None]).max() < 0.13
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("steps", [1, 8, 40])
+def test_every_way_gives_the_same_sums(way: str, steps: int) -> None:
+    compute: Any = make_passing(way)
+
+    @kernel
+    def run(codes: Any, block: int, queries: I32, scale: F32, rest: F32, constants: F32, out: F32) -> int:
+        return compute(codes, block, queries, scale, rest, constants, out)
+
+    random = np.random.default_rng(steps)
+    codes = random.integers(0, 256, (2, steps, 64), dtype=np.uint8)
+    queries = random.integers(-127, 128, (steps, QUERIES, 4), dtype=np.int8)
+    scale, rest = random.random((2, 2 * ROWS)).astype(np.float32)
+    constants = random.normal(size=(QUERIES, 5)).astype(np.float32)
+    constants[:, 0] = 128 * queries.astype(np.int64).sum(axis=(0, 2))
+    out = np.empty((QUERIES, ROWS), np.float32)
+    for block in range(2):
+        rows = codes[block].reshape(steps, ROWS, 4).astype(np.int64)
+        sums = np.einsum("srj,sqj->qr", rows, queries.astype(np.int64)) - constants[:, :1]
+        part = slice(block * ROWS, block * ROWS + ROWS)
+        wanted = sums.astype(np.float32) * (constants[:, 1:2] * scale[part])
+        most = wanted + (constants[:, 2:3] * scale[part] + constants[:, 3:4] * rest[part])
+        constants[:, 4] = np.median(most, axis=1)
+        bits = run(codes, block, queries.view(np.int32)[:, :, 0], scale, rest, constants, out)
+        np.testing.assert_allclose(out, wanted, rtol=1e-6)
+        passed = np.array([[bits >> (ROWS * q + r) & 1 for r in range(ROWS)] for q in range(QUERIES)], np.bool_)
+        sure = np.abs(most - constants[:, 4:]) > 1e-4
+        np.testing.assert_array_equal(passed[sure], (most >= constants[:, 4:])[sure])
+
+
+def test_the_lowest_bit() -> None:
+    @kernel
+    def run(bits: int) -> int:
+        return lowest_bit(bits)
+
+    assert [run(bits) for bits in (1, 2, 12, -(2**63), 0)] == [0, 1, 2, 63, 64]
+
+
+@pytest.mark.parametrize("dim", [2048, 8192])
+def test_wide_vectors_do_not_overflow(dim: int) -> None:
+    vectors = np.vstack([np.ones(dim, np.float32), -np.ones(dim, np.float32)])
+    matrix = np.repeat(np.eye(512, dtype=np.float32), dim // 512, axis=0) * np.float32((dim // 512) ** -0.5)
+    made = coded(vectors, Projection(np.pad(matrix, ((0, 0), (0, 52))), 512, 52))
+    asked = made.ask(np.full((1, dim), dim**-0.5, np.float32))
+    out = np.empty((QUERIES, ROWS), np.float32)
+    asked.constants[0, 4] = dim**0.5 - asked.slack[0, 0]
+    assert bits_of(made.head, 0, asked.head, made.head_scale, made.head_rest, asked.constants, out) & 1
+    assert out[0, 0] == -out[0, 1]
+
+
+def test_a_projection_leaves_little_of_what_it_was_learnt_from() -> None:
+    random = np.random.default_rng(5)
+    rows = (random.normal(size=(600, 40)) * 0.7 ** np.arange(40)) @ np.linalg.qr(random.normal(size=(256, 40)))[0].T
+    found = learn(rows.astype(np.float32))
+    assert found.head == 32
+    assert (found.head + found.tail) % 4 == 0
+    np.testing.assert_allclose(found.matrix.T @ found.matrix, np.eye(found.head + found.tail), atol=1e-5)
+    head = found.matrix[:, : found.head]
+    assert ((rows - rows @ head @ head.T) ** 2).sum() < 0.2 * (rows**2).sum()
+    flat = learn(random.normal(size=(600, 64)).astype(np.float32))  # nothing to be left out: everything is kept
+    assert flat.head + flat.tail >= 64
+    assert not flat.matrix[:, 64:].any()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palate.content.text import tokens
@@ -54,6 +54,7 @@ def check(index: LexicalIndex, documents: Mapping[int, Sequence[str]], query: Se
     np.testing.assert_allclose(index.score(query, asked), [expected.get(row, 0.0) for row in asked.tolist()], rtol=1e-6)
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(CHANGES, WORDS, st.integers(0, 12))
 def test_bm25_equals_the_reference_through_any_changes(
     changes: list[tuple[int, list[str] | None]], query: list[str], k: int

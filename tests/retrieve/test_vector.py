@@ -219,6 +219,7 @@ def test_readers_beside_a_writer() -> None:
     assert not errors
 
 
+@settings(deadline=None)  # the first example compiles the kernel
 @given(
     scores=st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5]), max_size=40),
     k=st.integers(-1, 50),
