@@ -56,7 +56,7 @@ def test_every_section_reports_its_figures(figures: dict[str, Any]) -> None:
     assert {"durable_per_s", "durable_cpu_us", "http_batch_per_s", "fsync_per_s"} <= figures["events"].keys()
     assert {"cpu_us", "rank_p99_ms", "events_p99_ms", "times_apart"} <= figures["mixed"].keys()
     assert {"1k_cpu_us", "2k_cpu_us", "recall_at_100", "rss_item_bytes"} <= figures["recommend"].keys()
-    assert {"palate_us", "lightgbm_us", "max_abs_diff"} <= figures["trees"].keys()
+    assert {"palate_us", "lightgbm_us", "times", "missing_times", "max_abs_diff"} <= figures["trees"].keys()
     assert {"user_bytes", "user_100_events_bytes", "item_bytes", "item_sparse_bytes"} <= figures["memory"].keys()
     assert {"events_per_s", "million_s"} <= figures["rebuild"].keys()
     assert {"snapshot_s", "ready_s"} <= figures["start"].keys()

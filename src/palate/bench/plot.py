@@ -157,10 +157,20 @@ def _latency(table: list[Figures]) -> Drawing:
 
 
 def _trees(trees: Figures) -> Drawing:
-    names = [_pair("Palate", "Palate"), "Booster.predict"]
-    trace = _bars(names, [trees["palate_us"], trees["lightgbm_us"]], [_OURS, _OBVIOUS], " µs")
-    marks: list[tuple[float, Any]] = [(trees["lightgbm_us"] / 12, _pair("a twelfth", "十二分之一"))]
-    return _flat(_pair("The forest over 100 rows", "对 100 行计算森林"), trace, marks)
+    kinds = [
+        ("", _pair("31 leaves", "31 叶")), ("random_", _pair("random numbers", "随机数")),
+        ("missing_", _pair("64, missing values", "64 叶、缺失值")), ("categories_", _pair("categories", "类别")),
+    ]  # fmt: skip
+    x = [label for _, label in kinds]
+    traces = [
+        {
+            "type": "bar", "x": x, "y": [trees[f"{case}{key}"] for case, _ in kinds], "name": name,
+            "marker": {"color": colour}, "texttemplate": "%{y:,.0f}", "textposition": "outside", "cliponaxis": False,
+        }
+        for key, name, colour in (("palate_us", "Palate", _OURS), ("lightgbm_us", "Booster.predict", _OBVIOUS))
+    ]  # fmt: skip
+    layout = {"barmode": "group", "xaxis": {"showgrid": False}, "yaxis": {"title": _pair("µs of CPU", "CPU 微秒")}}
+    return {"title": _pair("The forest over 100 rows", "对 100 行计算森林"), "traces": traces, "layout": layout}
 
 
 def _events(events: Figures) -> Drawing:
