@@ -25,6 +25,7 @@ from palate import config
 from palate.engine import Engine
 from palate.errors import ConfigError
 from palate.serve.app import PalateApp, create_app
+from palate.serve.rehearsal import warm
 from palate.serve.security import check_bind
 
 _LAME_DUCK_SECONDS = 0.5
@@ -56,7 +57,7 @@ def serve(
         contextlib.closing(bind(known.serve)) as listener,
         Engine(path, known) as engine,
     ):
-        engine.warm()
+        warm(engine)
         run(engine, known, listener, announce)
 
 
@@ -66,7 +67,7 @@ def serve_engine(
     """Serve an engine that is open already; leaves it open. Otherwise as ``serve``."""
     known = _located(engine.settings, host, port)
     with contextlib.closing(bind(known.serve)) as listener:
-        engine.warm()
+        warm(engine)
         run(engine, known, listener, announce)
 
 
