@@ -76,12 +76,13 @@ class Parts:
     notes: list[str] = field(default_factory=list[str])
 
     def close(self) -> None:
-        """Decision log, vectors, log, lock: in this order, so that the lock goes last."""
-        self.decisions.close()
-        self.cache.close()
-        self.store.close()
-        if self.lock is not None:
-            self.lock.release()
+        """Decision log, vectors, log, lock: in this order, so that the lock goes last; all of them, whichever fails."""
+        with ExitStack() as closing:
+            if self.lock is not None:
+                closing.callback(self.lock.release)
+            closing.callback(self.store.close)
+            closing.callback(self.cache.close)
+            closing.callback(self.decisions.close)
 
 
 def open_parts(path: Path | str, settings: Settings, until: int | None) -> Parts:

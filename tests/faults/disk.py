@@ -16,7 +16,8 @@ class FaultyDisk(apsw.VFS):
 
     def __init__(self, control: Path) -> None:
         self.control = control
-        super().__init__("faulty", "", True)
+        self.base = apsw.vfs_names()[0]
+        super().__init__("faulty", self.base, True)
 
     @property
     def fault(self) -> str:
@@ -32,7 +33,7 @@ class FaultyDisk(apsw.VFS):
 class FaultyFile(apsw.VFSFile):
     def __init__(self, disk: FaultyDisk, name: Any, flags: list[int]) -> None:
         self.disk = disk
-        super().__init__("", name, flags)
+        super().__init__(disk.base, name, flags)
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         if self.disk.fault == SYNC:

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from benchmarks.connection import Connection, Dropped, Refused, Reply
+from tests.faults import shop
 
 ROOT = Path(__file__).parents[2]
 TICK = os.sysconf("SC_PAGE_SIZE")
@@ -33,7 +34,8 @@ class Served:
         self.directory = directory
         self.log = log
         self.faults = faults or {}
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("PALATE_")}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PALATE_")}
+        self.environ = kept | {name: os.environ[name] for name in ("PALATE_CACHE_DIR",) if name in os.environ}
         self.environ |= {"PALATE_LANGUAGE__ENCODER": "hashing", "PYTHONWARNINGS": "ignore"}
         self.environ |= {f"PALATE_{name}": value for name, value in settings.items()}
         self.process: subprocess.Popen[str] | None = None
@@ -72,6 +74,10 @@ class Served:
 
     def post(self, path: str, body: Any = None) -> httpx.Response:
         return self._client.post(self.url + path, json=body)
+
+    def fill(self) -> None:
+        """Fill the shop."""
+        assert self.post("/v1/events", shop.catalogue()).status_code == 200
 
     def counts(self) -> dict[str, Any]:
         return self.get("/v1/status").json()["counts"]

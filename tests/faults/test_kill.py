@@ -74,7 +74,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Pat
     cycles = size(6, 200)
     served = begin(faults={"snapshots": "0.3"})
     account, reference, rng = Account(), Reference(), np.random.default_rng(1)
-    assert served.post("/v1/events", shop.catalogue()).status_code == 200
+    served.fill()
     starts: list[float] = []
     loads: list[float] = []
     left: list[Any] = []
@@ -100,6 +100,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Pat
         assert account.acknowledged.keys() <= set(reference.ids)
     assert set(reference.ids) <= account.sent | {event["id"] for event in shop.catalogue()}
     assert account.wrong == []
+    assert len(account.acknowledged) > 10 * cycles
     assert set(account.statuses) == {200}
     assert served.stop() == 0
     with palate.open(served.directory, language=HASHING) as engine:
