@@ -61,6 +61,15 @@ def test_the_cache_is_closed_to_others_and_never_a_link(tmp_path: Path, monkeypa
     assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
 
 
+def test_the_cache_is_never_a_directory_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALATE_CACHE_DIR", str(tmp_path))
+    assert cache_directory() == tmp_path / "numba"
+    assert (tmp_path / "numba").stat().st_uid == os.getuid()
+    mine = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: mine + 1)  # what is there belongs to somebody else then
+    assert cache_directory() is None
+
+
 def test_the_default_is_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PALATE_CACHE_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
