@@ -27,6 +27,7 @@ from palate.serve.answer import (
     unforeseen_error,
 )
 from palate.serve.body import BodyTooLarge, ClientGone, check_length, linger, read_body, replay
+from palate.serve.direct import Direct
 from palate.serve.hot import Hot
 from palate.serve.metrics import Metrics
 from palate.serve.security import OPEN, SAFE, Guard, Headers, check_media_type
@@ -45,10 +46,10 @@ class PalateApp:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self.engine = engine
         self.limit = settings.limits.body_bytes
-        self.draining = False
         self.metrics = Metrics()
         self.guard = Guard(settings.serve)
         self.hot = Hot(engine, self.metrics)
+        self.direct = Direct(self.guard, self.hot, self.metrics)
         self.litestar = Litestar(
             route_handlers=[
                 *api.routes(engine, self.metrics, lambda: self.ready),
@@ -67,6 +68,15 @@ class PalateApp:
             },
         )
         self.document: dict[str, Any] = openapi.build(self.litestar, settings)
+
+    @property
+    def draining(self) -> bool:
+        """Readiness is off, and connections close after their answer."""
+        return self.direct.draining
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self.direct.draining = value
 
     @property
     def ready(self) -> bool:

@@ -11,7 +11,8 @@ from palate.serve.security import Headers
 if TYPE_CHECKING:
     from litestar.types import HTTPReceiveMessage, Receive
 
-_BODY_SECONDS = 30.0
+BODY_SECONDS = 30.0
+"""A body has so long to arrive."""
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 
@@ -46,10 +47,10 @@ async def read_body(receive: Receive, limit: int) -> bytes:
     body = message.get("body", b"")
     if message.get("more_body", False):
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
+            async with asyncio.timeout(BODY_SECONDS):
                 body = await _read_on(body, receive, limit)
         except TimeoutError:
-            raise MalformedBody(f"The body did not arrive within {_BODY_SECONDS:.0f} seconds.") from None
+            raise MalformedBody(f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
     if len(body) > limit:
         raise BodyTooLarge(limit)
     return body

@@ -53,6 +53,10 @@ class Hot:
         }
 
     async def rank(self, body: bytes, ndjson: bool) -> Reply:
+        """``rank_now`` as a handler."""
+        return self.rank_now(body)
+
+    def rank_now(self, body: bytes) -> Reply:
         """Rank the caller's candidates; the engine checks what the types can't say.
 
         Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``.
@@ -65,7 +69,11 @@ class Hot:
         return 200, answer
 
     async def recommend(self, body: bytes, ndjson: bool) -> Reply:
-        """Retrieve, then rank. Errors as ``rank``."""
+        """``recommend_now`` as a handler."""
+        return self.recommend_now(body)
+
+    def recommend_now(self, body: bytes) -> Reply:
+        """Retrieve, then rank. Errors as ``rank_now``."""
         start = perf_counter()
         ranking = self.engine.answer(parse_request(body, RecommendRequest))
         answer = _encode(ranking)

@@ -25,6 +25,7 @@ from palate import config
 from palate.engine import Engine
 from palate.errors import ConfigError
 from palate.serve.app import PalateApp, create_app
+from palate.serve.protocol import HotProtocol
 from palate.serve.rehearsal import warm
 from palate.serve.security import check_bind
 
@@ -122,7 +123,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,  # pyright: ignore[reportArgumentType]
                 loop="uvloop",
-                http="httptools",
+                http=HotProtocol,
                 ws="none",
                 lifespan="on",
                 access_log=False,
