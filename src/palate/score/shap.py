@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from palate.kernels import kernel
-from palate.score.tree_kernels import Rules, goes_left
+from palate.score.tree_kernels import CATEGORIES, Rules, listed, passes
 from palate.types import F32, F64, I32
 
 _BLOCK = 32  # rows together: enough to share the coefficients of an edge, few enough to stay in the cache
@@ -81,12 +81,15 @@ def _contribute(
                 up = above - root
                 column = feature[above]
                 limit, tested = float(threshold[above]), int(rule[above])
-                listed, end = int(category_start[above]), int(category_start[above + 1])
+                begin, end = int(category_start[above]), int(category_start[above + 1])
                 is_left = left[above] == node
                 before = previous[node] - root
                 for b in range(count):
                     seen = x[start + b, column]
-                    met[v, b] = goes_left(seen, limit, tested, category, listed, end) == is_left
+                    if tested & CATEGORIES:
+                        met[v, b] = listed(seen, category, begin, end) == is_left
+                    else:
+                        met[v, b] = passes(seen, limit, tested) == is_left
                 if previous[node] >= 0:
                     for b in range(count):
                         met[v, b] = met[v, b] and met[before, b]

@@ -17,23 +17,29 @@ Rules = npt.NDArray[np.uint8]
 
 
 @kernel
-def goes_left(seen: float, limit: float, rule: int, category: I32, first: int, last: int) -> bool:
-    """Whether a value goes left at a node of this threshold and rule, its categories from ``first`` to ``last``."""
-    if rule & CATEGORIES:
-        if not (seen > -1.0 and seen < 2147483648.0):
-            return False
-        code = int(seen)
-        while first < last:
-            middle = (first + last) >> 1
-            if category[middle] < code:
-                first = middle + 1
-            elif category[middle] > code:
-                last = middle
-            else:
-                return True
+def passes(seen: float, limit: float, rule: int) -> bool:
+    """Whether a value goes left at a node that tests a number."""
+    # A comparison with NaN is false, so that only missing values reach the second test's right side.
+    if rule & ZERO and abs(seen) <= SMALL:
+        return rule & LEFT != 0
+    return seen <= limit or (seen != seen and rule & LEFT != 0)
+
+
+@kernel
+def listed(seen: float, category: I32, first: int, last: int) -> bool:
+    """Whether a value goes left at a node that tests categories: those from ``first`` to ``last``, which ascend."""
+    if not (seen > -1.0 and seen < 2147483648.0):
         return False
-    missing = seen != seen or (rule & ZERO != 0 and abs(seen) <= SMALL)
-    return rule & LEFT != 0 if missing else seen <= limit
+    code = int(seen)
+    while first < last:
+        middle = (first + last) >> 1
+        if category[middle] < code:
+            first = middle + 1
+        elif category[middle] > code:
+            last = middle
+        else:
+            return True
+    return False
 
 
 @kernel
@@ -51,7 +57,10 @@ def predict(
             node = root
             while feature[node] >= 0:
                 seen = x[row, feature[node]]
-                first, last = int(category_start[node]), int(category_start[node + 1])
-                is_left = goes_left(seen, float(threshold[node]), int(rule[node]), category, first, last)
+                if rule[node] & CATEGORIES:
+                    first, last = int(category_start[node]), int(category_start[node + 1])
+                    is_left = listed(seen, category, first, last)
+                else:
+                    is_left = passes(seen, float(threshold[node]), int(rule[node]))
                 node = left[node] if is_left else right[node]
             out[row] += value[node]
