@@ -123,10 +123,11 @@ def test_most_texts_are_ruled_out_by_their_heads() -> None:
 
 
 def useless(vectors: F32) -> Projection:
-    """Columns that are neither orthogonal nor of unit length: no bound holds."""
+    """Columns that are neither orthogonal nor of unit length: they say that nothing is left out, and no bound holds."""
     found = learn(vectors)
-    matrix = np.random.default_rng(1).normal(size=found.matrix.shape).astype(np.float32)
-    return Projection(matrix, found.head, found.tail)
+    matrix = np.random.default_rng(1).normal(size=found.matrix.shape) * (1.2 / found.head) ** 0.5
+    matrix[:, found.head :] = 0.0
+    return Projection(matrix.astype(np.float32), found.head, found.tail)
 
 
 def test_a_projection_that_loses_texts_is_not_used(

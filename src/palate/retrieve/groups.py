@@ -65,24 +65,6 @@ def allowed(text: int, heads: I32, following: I32, masked: bool, alive: Bools, m
 
 
 @kernel
-def members(texts: I32, heads: I32, following: I32, masked: bool, alive: Bools, rows: I32, places: I32) -> int:
-    """The items of ``texts`` (n,) that may be returned, and for each the place of its text therein; how many.
-
-    They go to ``rows`` and ``places`` as far as these reach: where they don't, the caller asks again with longer ones.
-    """
-    n = 0
-    for place in range(len(texts)):
-        item = heads[texts[place], FIRST]
-        for _ in range(heads[texts[place], USES]):
-            if not masked or (item < len(alive) and alive[item]):
-                if n < len(rows):
-                    rows[n], places[n] = item, place
-                n += 1
-            item = following[item]
-    return n
-
-
-@kernel
 def texts_of(alive: Bools, text_of: I32, marked: Bools, out: I32) -> int:
     """The distinct texts of the allowed items into ``out``, in order of their first one; how many.
 

@@ -49,7 +49,7 @@ def learn(vectors: F32) -> Projection:
         return min(int(np.searchsorted(-left, -share)) + 1, _MOST)
 
     head = -(-width(_HEAD_LEAVES) // _GRAIN) * _GRAIN
-    tail = -(-max(width(_TAIL_LEAVES) - head, 1) // _LINE) * _LINE - MARKS
+    tail = max(-(-(width(_TAIL_LEAVES) - head) // _LINE), 2) * _LINE - MARKS
     matrix = np.zeros((dim, head + tail), np.float32)
     kept = min(dim, head + tail)
     matrix[:, :kept] = directions[:, :kept]

@@ -11,13 +11,14 @@ import numpy as np
 
 from palate.kernels import kernel
 from palate.retrieve.codes import Bytes, Coded, Codes, Words
-from palate.retrieve.groups import allowed
+from palate.retrieve.groups import FIRST, USES, allowed
 from palate.retrieve.lanes import LIMIT, QUERIES, ROWS, lowest_bit, passing, soon
 from palate.retrieve.projection import Projection
+from palate.retrieve.topk import best
 from palate.tastes import dot
 from palate.types import F32, I32, I64, Bools
 
-_SAMPLED = 512
+_SAMPLED = 1024
 """Blocks of 16 rows that are sampled, evenly over the catalogue."""
 _TOGETHER = 64
 """Blocks of 16 rows that are looked at together."""
@@ -58,7 +59,7 @@ def _sampled(
 ) -> None:  # fmt: skip
     """least[q]: a cosine that k allowed items of a sample reach; −∞ where the sample has too few."""
     blocks = (n + ROWS - 1) // ROWS
-    wanted = k + 2 * ROWS
+    wanted = k + ROWS
     estimates = np.empty((QUERIES, ROWS), np.float32)
     worth, names = np.empty((QUERIES, wanted), np.float32), np.empty((QUERIES, wanted), np.int32)
     count = np.zeros(QUERIES, np.int64)
@@ -78,7 +79,7 @@ def _sampled(
     heap, items = np.empty(k, np.float32), np.empty(k, np.int32)
     for q in range(len(queries)):
         for place in range(count[q]):
-            soon(vectors, names[q, place], 8)
+            soon(vectors, names[q, place], 16)
         held = 0
         for place in range(count[q]):
             t = names[q, place]
@@ -139,7 +140,7 @@ def nearest(
                 near[left], near_query[left], bound[left] = t, q, most
                 left += 1
                 soon(heads, t, 1)
-                soon(vectors, t, 8)
+                soon(vectors, t, 16)
         looked[1] += left
         for place in range(left):
             t, q = near[place], near_query[place]
@@ -167,6 +168,32 @@ def nearest(
                 kept += 1
         found_of[q] = kept
     return found_of
+
+
+@kernel
+def ranked(
+    query: F32, vectors: F32, texts: I32, heads: I32, following: I32, masked: bool, alive: Bools, k: int
+) -> tuple[I32, F32]:
+    """The ``k`` best allowed items of ``texts`` (n,), none twice, and their cosines: best first, ties by row."""
+    room = 0
+    for t in texts:
+        room += heads[t, USES]
+    rows, scores = np.empty(room, np.int32), np.empty(room, np.float32)
+    n = 0
+    for t in texts:
+        item, before = heads[t, FIRST], n
+        for _ in range(heads[t, USES]):
+            if not masked or (item < len(alive) and alive[item]):
+                rows[n] = item
+                n += 1
+            item = following[item]
+        if n > before:
+            scores[before:n] = dot(vectors[t], query)
+    k = min(k, n)
+    best_rows, best_scores = np.empty(k, np.int32), np.empty(k, np.float32)
+    if k > 0:
+        best(rows[:n], scores[:n], best_rows, best_scores)
+    return best_rows, best_scores
 
 
 def recall(projection: Projection, vectors: F32, k: int = 100) -> float:

@@ -69,8 +69,9 @@ def _sink(rows: I32, scores: F32 | F64, n: int, at: int, row: int, score: float)
 
 
 @kernel
-def _best(rows: I32, scores: F32 | F64, best_rows: I32, best_scores: F32 | F64) -> None:
-    """The best of (rows, scores) in order, as many as ``best_rows`` has room for, at most as many as there are."""
+def best(rows: I32, scores: F32 | F64, best_rows: I32, best_scores: F32 | F64) -> None:
+    """The best of (rows, scores) in order, into ``best_rows`` and ``best_scores``, which have room for at most as many
+    as there are; see ``top_k``."""
     k = len(best_rows)
     best_rows[:], best_scores[:] = rows[:k], scores[:k]
     for at in range(k // 2 - 1, -1, -1):
@@ -91,5 +92,5 @@ def top_k(rows: I32, scores: S, k: int) -> tuple[I32, S]:
     k = max(0, min(k, len(rows)))
     best_rows, best_scores = np.empty(k, np.int32), np.empty_like(scores, shape=k)
     if k:
-        _best(rows, scores, best_rows, best_scores)
+        best(rows, scores, best_rows, best_scores)
     return best_rows, best_scores

@@ -19,7 +19,6 @@ from palate.retrieve import groups, scan
 from palate.retrieve.codes import Coded
 from palate.retrieve.lanes import QUERIES
 from palate.retrieve.projection import SAMPLE, learn
-from palate.retrieve.topk import top_k
 from palate.types import F32, I32, I64, Bools
 
 Rows = npt.NDArray[np.integer[Any]]
@@ -265,25 +264,10 @@ class VectorIndex:
 
     def _best(self, query: F32, k: int, alive: Bools | None, texts: I32) -> tuple[I32, F32]:
         """The ``k`` best items of ``texts``."""
-        room = 2 * len(texts) + 64
-        while True:
-            rows, places = np.empty(room, np.int32), np.empty(room, np.int32)
-            n = groups.members(
-                texts,
-                self._heads,
-                self._following,
-                alive is not None,
-                _NOTHING if alive is None else alive,
-                rows,
-                places,
-            )
-            if n <= room:
-                break
-            room = n
-        cosines = np.empty(len(texts), np.float32)
-        for at in range(0, len(texts), _PIECE):
-            cosines[at : at + _PIECE] = _dots(query[None, :], self._vectors[texts[at : at + _PIECE]])[0]
-        return top_k(rows[:n], cosines[places[:n]], k)
+        return scan.ranked(
+            query, self._vectors, texts, self._heads, self._following, alive is not None,
+            _NOTHING if alive is None else alive, k,
+        )  # fmt: skip
 
     def score(self, query: npt.ArrayLike, rows: Rows) -> F32:
         """(n,) cosines of the (dim,) ``query`` with the items ``rows``; 0 where an item has no vector or is unknown."""
