@@ -122,6 +122,19 @@ def test_any_model_of_numbers_and_categories(
     np.testing.assert_array_equal(again.score(rows), model.score(rows))
 
 
+def test_a_split_of_what_is_missing_from_what_is_not() -> None:
+    """Its threshold is infinite, which JSON can't hold: infinity goes where all numbers go."""
+    x = np.full((200, 1), np.nan, np.float32)
+    x[::2, 0] = np.arange(100)
+    trained = train(x, np.where(np.isnan(x[:, 0]), 1.0, -1.0), [], 3, num_leaves=2)
+    model = from_lightgbm(trained)
+    assert np.isinf(model.forest.threshold[model.forest.feature >= 0]).all()
+    assert np.isfinite(model.arrays()["threshold"]).all()
+    rows = np.array([[np.inf], [-np.inf], [np.nan], [5.0], [3.4e38]], np.float32)
+    check(trained, model, rows)
+    check(trained, TreeScorer.load(model.arrays(), model.meta()), rows[[0, 2]])
+
+
 def test_ten_thousand_rows() -> None:
     x, y = mixed(3, 1000, 3, [4, 50], 0.1, 0.05)
     trained = train(x, y, [3, 4], 30, num_leaves=31)

@@ -119,8 +119,8 @@ def fill(c: _Code, lanes: int) -> None:
 @_step(None, _PLACE, _t.float32, _t.float32, None, None)
 def settle(c: _Code, lanes: int) -> None:
     """settle(raw, sixteens, zero, missing, column, ends, lanes): ``column`` is ``raw`` with ``missing`` in the place
-    of NaN and of what is at most ``zero`` from 0; ``ends`` becomes its least and its greatest value, and whether any
-    was missing (1 or 0)."""
+    of NaN and of what is at most ``zero`` from 0; ``ends`` becomes its least and its greatest value, NaN aside, and
+    whether any was missing (1 or 0)."""
     raw, sixteens, zero, missing, column, ends = c.v[:6]
     least = _c.alloca_once_value(c.b, c.same(_ir.Constant(_FLOAT, float("inf")), 16))
     most = _c.alloca_once_value(c.b, c.same(_ir.Constant(_FLOAT, float("-inf")), 16))

@@ -83,10 +83,12 @@ def _predict(
                 if low == high:
                     continue
                 if settled != kind & ZERO or ends[2] > 0.0:
-                    missing = np.float32(-np.inf if kind & LEFT else np.inf)
+                    missing = np.float32(-np.inf if kind & LEFT else np.nan)  # NaN passes no test
                     bits.settle(raw, 4 * words, SMALL if kind & ZERO else -1.0, missing, seen, ends, lanes)
                     settled = kind & ZERO
                 least, most = ends[0], ends[1]
+                if not kind & LEFT and ends[2] > 0.0:
+                    most = np.float32(np.nan)
                 no_row = all_rows = 0
                 for t in range(low, high):
                     no_row += limit[t] < least
