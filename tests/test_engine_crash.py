@@ -17,8 +17,10 @@ from pathlib import Path
 import numpy as np
 
 import palate
+from palate.intake import records_of
 from palate.opening import replay_state
 from palate.state import snapshot
+from tests.engines import did
 
 CYCLES = 20
 LANGUAGE = {"encoder": "hashing"}
@@ -87,3 +89,14 @@ def test_kill_9_in_mid_ingest_loses_and_doubles_nothing(tmp_path: Path) -> None:
             assert snapshot.digest(engine.state) == snapshot.digest(replayed)
         shutil.rmtree(copy)
     assert len(acknowledged) > 1000
+
+
+def test_what_the_log_holds_and_the_state_lacks_is_folded_with_the_next_events(tmp_path: Path) -> None:
+    with palate.open(tmp_path, language=LANGUAGE) as engine:
+        engine.ingest([did(1, "u1", "i1"), did(2, "u1", "i2")])
+        # A disk that fails after it has stored a batch: nobody was told that it is there.
+        engine.parts.store.append(records_of([(0, did(3, "u2", "i1")), (1, did(4, "u2", "i3"))], 0, 0)[0])
+        assert engine.counts().seq == 2
+        assert engine.ingest([did(4, "u2", "i3"), did(5, "u2", "i4")]).seq == 5
+        assert [entry.item for entry in engine.user("u2").history] == ["i4", "i3", "i1"]
+        assert engine.rebuild()["equal"]

@@ -149,7 +149,7 @@ class Engine:
     def _apply(self, records: list[Record]) -> bool:
         """False where one can't be folded: the state is half-changed then, and made anew by the caller."""
         with self._lock:
-            behind, self._missed = self._missed, records[-1].seq
+            behind, self._missed = self._missed or self.state.seq != records[0].seq - 1, records[-1].seq
             try:
                 if not behind and self.catalogue.update(self.state.apply(stamped_records(records), records[-1].seq)):
                     self.line.computer.forget()

@@ -13,7 +13,7 @@ import functools
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,16 @@ def die(value: str) -> None:
 
 
 def poison(value: str, patch: Callable[[Any, str, Any], None] = setattr) -> None:
-    tie_key = state.tie_key
+    tie_keys = state.tie_keys
 
-    def choosy(name: str) -> int:
-        if name.startswith(value):
-            raise ArithmeticError(f"a fault in the fold of {name}")
-        return tie_key(name)
+    def choosy(names: Sequence[str]) -> Any:
+        for name in names:
+            if name.startswith(value):
+                raise ArithmeticError(f"a fault in the fold of {name}")
+        return tie_keys(names)
 
-    patch(state, "tie_key", choosy)
+    patch(state, "tie_keys", choosy)
+    patch(state, "tie_key", lambda name: int(choosy([name])[0]))
 
 
 _kept: list[apsw.VFS] = []

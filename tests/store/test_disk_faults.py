@@ -156,6 +156,49 @@ def test_fast_says_when_the_background_sync_failed(tmp_path: Path, caplog: pytes
     store.close()
 
 
+def test_fast_takes_nothing_while_the_disk_does_not_sync_and_then_writes_everything_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "events.db", "fast")
+    fsync = os.fsync
+
+    def failing(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    store.append([record(0)])
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(Unavailable, match="events.db-wal failed"):
+        store.sync()
+    for number in range(1, 4):
+        with pytest.raises(Unavailable, match=r"Syncing .* failed .Input/output error.; events of the last second may"):
+            store.append([record(number)])
+    assert store.seq == 1
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert store.append([record(1)]).seqs == [2]
+    # What the failed sync left open stands in the database itself by now: the write-ahead log holds the new event only.
+    shutil.copy(tmp_path / "events.db", tmp_path / "copy.db")
+    alone = open_store(tmp_path / "copy.db", read_only=True)
+    assert [one.id for one in everything(alone)] == ["e0"]
+    alone.close()
+    store.close()
+
+
+def test_after_a_failure_the_log_is_looked_at_anew(tmp_path: Path) -> None:
+    disk = Disk("looked-at-anew")
+    store = SqliteStore(tmp_path / "events.db", vfs=disk.vfs_name)
+    store.append([record(0)])
+    disk.broken = True
+    with pytest.raises(Unavailable):
+        store.append([record(1), record(2)])
+    disk.broken = False
+    other = SqliteStore(tmp_path / "events.db")  # as if the failed batch had been stored after all
+    other.append([record(1), record(2)])
+    other.close()
+    assert store.append([record(2), record(3)]).seqs == [0, 4]
+    assert [one.id for one in everything(store)] == ["e0", "e1", "e2", "e3"]
+    store.close()
+
+
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     open_store(path).close()

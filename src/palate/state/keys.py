@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from palate.kernels import kernel
-from palate.types import I64
+from palate.types import I64, U64
 
 _NUMBER = 48
 """Bits of a key that hold the number at the end of an id."""
+_BEGIN = np.uint64(0xCBF29CE484222325)
+_PRIME = np.uint64(0x100000001B3)
 
 
 def subject_of(user: str | None, session: str | None) -> str | None:
@@ -21,6 +23,11 @@ def subject_of(user: str | None, session: str | None) -> str | None:
     return None if session is None else "\0" + session
 
 
+def joined(names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """UTF-8 of ``names``, which NUL separates: how kernels take strings. None of ``names`` may hold one inside."""
+    return np.frombuffer("\0".join(names).encode(), np.uint8)
+
+
 def tie_keys(ids: Sequence[str]) -> I64:
     """(n,) order of events that share a timestamp: ids that end in a number sort by it, others by a stable hash.
 
@@ -28,13 +35,35 @@ def tie_keys(ids: Sequence[str]) -> I64:
     14 digits, and is one where it has 6 or is the only one of the id. Cost: about 0.1 µs an id.
     """
     out = np.empty(len(ids), np.int64)
-    _tie_keys(np.frombuffer("\0".join(ids).encode(), np.uint8), out)
+    _tie_keys(joined(ids), out)
     return out
 
 
 def tie_key(event_id: str) -> int:
     """``tie_keys`` of one id."""
     return int(tie_keys([event_id])[0])
+
+
+def hashes(names: Sequence[str]) -> U64:
+    """(n,) a 64-bit hash of each name, a subject's leading NUL included; the same in every process. 0.1 µs a name."""
+    out = np.empty(len(names), np.uint64)
+    _hashes(joined(names), out)
+    return out
+
+
+@kernel
+def _hashes(text: npt.NDArray[np.uint8], out: U64) -> None:
+    """FNV-1a (Fowler, Noll, Vo), 64 bits, mixed. A NUL at the beginning of a name belongs to it."""
+    n = place = 0
+    while n < len(out):
+        whole = _BEGIN
+        first = place
+        while place < len(text) and (text[place] != 0 or place == first):
+            whole = (whole ^ np.uint64(text[place])) * _PRIME
+            place += 1
+        place += 1
+        out[n] = _mixed(whole)
+        n += 1
 
 
 @kernel
@@ -47,11 +76,9 @@ def _mixed(state: np.uint64) -> np.uint64:
 
 @kernel
 def _tie_keys(text: npt.NDArray[np.uint8], out: I64) -> None:
-    """Keys of the ids in ``text``, which NUL separates. The hash is FNV-1a (Fowler, Noll, Vo), 64 bits, mixed."""
-    begin = np.uint64(0xCBF29CE484222325)
-    prime = np.uint64(0x100000001B3)
+    """Keys of the ids in ``text``, hashed as by ``_hashes``."""
     n = 0
-    whole = head = begin
+    whole = head = _BEGIN
     digits = number = 0
     numbered = False
     for place in range(len(text) + 1):
@@ -62,11 +89,11 @@ def _tie_keys(text: npt.NDArray[np.uint8], out: I64) -> None:
             else:
                 out[n] = np.int64(_mixed(whole) >> np.uint64(1))
             n += 1
-            whole = head = begin
+            whole = head = _BEGIN
             digits = number = 0
             numbered = False
             continue
-        whole = (whole ^ np.uint64(byte)) * prime
+        whole = (whole ^ np.uint64(byte)) * _PRIME
         if 48 <= byte <= 57:
             digits += 1
             number = number * 10 + np.int64(byte) - 48

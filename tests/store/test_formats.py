@@ -1,0 +1,100 @@
+"""Logs of earlier formats are brought up to date when they are opened for writing, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+
+from palate.store import open_store
+from palate.store.logfile import FORMAT
+from palate.testing.store import everything, record
+
+FORMAT_1 = """
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    timestamp INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT,
+    received INTEGER NOT NULL,
+    payload BLOB NOT NULL
+) STRICT;
+CREATE INDEX event_subject ON event (subject, timestamp) WHERE subject IS NOT NULL;
+PRAGMA application_id = 0x50414C54;
+PRAGMA user_version = 1;
+"""
+
+OPENING = """
+import sys
+from pathlib import Path
+from palate.store import open_store
+print("opening", flush=True)
+open_store(Path(sys.argv[1]))
+print("open", flush=True)
+"""
+
+
+def format_1(path: Path, count: int) -> None:
+    connection = apsw.Connection(str(path))
+    connection.pragma("journal_mode", "wal")
+    with connection:
+        connection.execute(FORMAT_1)
+        rows: list[tuple[Any, ...]] = []
+        for number in range(count):
+            r = record(number)
+            rows.append((number + 1, r.id, r.timestamp, r.kind, r.subject, r.received, r.payload))
+        connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.close()
+
+
+def version(path: Path) -> int:
+    with apsw.Connection(str(path), apsw.SQLITE_OPEN_READWRITE) as connection:
+        found = connection.pragma("user_version")
+    connection.close()
+    return found
+
+
+def test_format_1_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    format_1(path, 1000)
+    reader = open_store(path, read_only=True)
+    assert [one.id for one in reader.find("u1", "i2", 22_000)] == ["e22"]
+    assert version(path) == 1, "who only reads changes nothing"
+    reader.close()
+    store = open_store(path)
+    assert version(path) == FORMAT == 2
+    assert everything(store) == [record(number, seq=number + 1) for number in range(1000)]
+    assert [one.id for one in store.find("u1", "i2", 22_000)] == ["e22"]
+    assert store.append([record(5), record(1000)]).seqs == [0, 1001]
+    store.close()
+
+
+def test_a_migration_that_is_killed_is_done_again(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    format_1(path, 20_000)
+    rng = np.random.default_rng(0)
+    killed = 0
+    for _ in range(40):
+        if version(path) == FORMAT:
+            break
+        child = subprocess.Popen([sys.executable, "-c", OPENING, str(path)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"opening\n"
+        time.sleep(float(rng.uniform(0, 0.08)))
+        os.kill(child.pid, signal.SIGKILL)
+        killed += child.stdout.read() == b""
+        child.stdout.close()
+        child.wait()
+    assert killed
+    store = open_store(path)
+    assert [one.id for one in everything(store)] == [f"e{number}" for number in range(20_000)]
+    assert store.append([record(19_999), record(20_000)]).seqs == [0, 20_001]
+    store.close()
