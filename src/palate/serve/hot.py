@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from palate.errors import InvalidInput, MalformedBody, PalateError, TooLarge
+from palate.serve.gate import Gate
 from palate.serve.metrics import Metrics
 from palate.serve.security import ErrorBody, ErrorDetail
 from palate.types import Event, IngestResult, RankRequest, RecommendRequest, Rejected
@@ -46,6 +47,7 @@ class Hot:
         self.engine = engine
         self.metrics = metrics
         self.limits = engine.settings.limits
+        self.gate = Gate()
         self.handlers: dict[str, tuple[str, Handler]] = {
             "/v1/events": ("events", self.events),
             "/v1/rank": ("rank", self.rank),
@@ -59,8 +61,9 @@ class Hot:
     def rank_now(self, body: bytes) -> Reply:
         """Rank the caller's candidates; the engine checks what the types can't say.
 
-        Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``.
+        Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``, ``Overloaded``.
         """
+        self.gate.enter()
         start = perf_counter()
         ranking = self.engine.answer(parse_request(body, RankRequest))
         answer = _encode(ranking)
@@ -74,6 +77,7 @@ class Hot:
 
     def recommend_now(self, body: bytes) -> Reply:
         """Retrieve, then rank. Errors as ``rank_now``."""
+        self.gate.enter()
         start = perf_counter()
         ranking = self.engine.answer(parse_request(body, RecommendRequest))
         answer = _encode(ranking)
@@ -87,6 +91,7 @@ class Hot:
         Errors: ``MalformedBody``, ``InvalidInput`` and ``TooLarge`` where no event is good, ``Overloaded``,
         ``Unavailable``.
         """
+        self.gate.enter_events()
         start = perf_counter()
         if len(body) > _THREAD_BYTES:
             good, bad, oversize = await asyncio.to_thread(decode_events, body, self.limits, ndjson)
@@ -106,11 +111,13 @@ class Hot:
 
     async def _submit(self, good: list[tuple[int, Event]], bad: list[Rejected]) -> IngestResult:
         count = len(good)
+        since = self.gate.wait()
         self.metrics.queue += count
         try:
             return await _settled(self.engine.submit_checked(good, bad))
         finally:
             self.metrics.queue -= count
+            self.gate.done(since)
 
 
 def _refuse(result: IngestResult, oversize: bool) -> Reply:
