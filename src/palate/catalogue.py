@@ -43,6 +43,9 @@ class Catalogue:
         self.version = 0
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
         self._available: Bools = np.zeros(0, np.bool_)
+        self._present: Bools = np.zeros(0, np.bool_)
+        self._shown: Bools = np.zeros(0, np.bool_)
+        self._n_present = self._n_shown = 0
         self._titles: dict[int, str] = {}
         self._text_rows: dict[str, int] = {}
         self._texts: dict[int, str] = {}
@@ -86,10 +89,14 @@ class Catalogue:
         """The item's tags (``genre:Drama``)."""
         return [self.tags.ids[code] for code in self._tags[row].tolist() if code >= 0] if row < len(self._tags) else []
 
-    def showable(self) -> Bools:
-        """(n_items,) True where the item is neither deleted nor marked unavailable. A copy."""
+    def shown(self) -> tuple[Bools, int, int]:
+        """(n_items,) True where the item is neither deleted nor marked unavailable; how many aren't deleted, how many
+        are True.
+
+        Not a copy, so that a request costs nothing an item: who sets rows False sets them back before the lock goes.
+        """
         self._room(self.state.n_items)
-        return self.state.alive & self._available[: self.state.n_items]
+        return self._shown[: self.state.n_items], self._n_present, self._n_shown
 
     def presence(self) -> tuple[Bools, Bools]:
         """For kernels, over all rows and possibly more: not deleted, not marked unavailable. Not copies."""
@@ -107,6 +114,7 @@ class Catalogue:
             self._titles.pop(row, None)
             fields = self.state.item_fields.get(row)
             if not fields:
+                self._appeared(row)
                 continue
             try:
                 self._available[row] = available(fields)
@@ -114,6 +122,7 @@ class Catalogue:
             except Exception:  # a fault in reading one item's fields must cost neither others theirs nor the opening
                 _log.exception("The fields of item %r can't be read: it has no tags.", self.state.items.ids[row][:80])
                 codes = []
+            self._appeared(row)
             before = self._tags[row].tolist()
             self._tags[row] = after = codes + [-1] * (TAGS - len(codes))
             retagged |= after != before
@@ -123,12 +132,23 @@ class Catalogue:
             self.version += 1
         return retagged
 
+    def _appeared(self, row: int) -> None:
+        """An item may have come, gone, or got another availability."""
+        present = bool(self.state.item_columns["alive"][row])
+        shown = present and bool(self._available[row])
+        self._n_present += present - bool(self._present[row])
+        self._n_shown += shown - bool(self._shown[row])
+        self._present[row], self._shown[row] = present, shown
+
     def _room(self, n: int) -> None:
         if len(self._tags) < n:
             grown = np.full((max(n, 2 * len(self._tags), 64), TAGS), -1, np.int32)
             grown[: len(self._tags)] = self._tags
             self._tags = grown
-            self._available = np.concatenate([self._available, np.ones(len(grown) - len(self._available), np.bool_)])
+            more = len(grown) - len(self._available)
+            self._available = np.concatenate([self._available, np.ones(more, np.bool_)])
+            self._present = np.concatenate([self._present, np.zeros(more, np.bool_)])
+            self._shown = np.concatenate([self._shown, np.zeros(more, np.bool_)])
 
     def words(self) -> LexicalIndex:
         """The lexical index, brought up to date (first use on 92,000 items takes seconds; then only what changed)."""

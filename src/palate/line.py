@@ -14,7 +14,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
-from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Subject, column
+from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Reach, Subject, column
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -89,6 +89,7 @@ class Line:
         self.catalogue = catalogue
         self.settings = settings
         self.computer = Computer(state)
+        self.reach = Reach(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
     def run(self, request: RecommendRequest, now: int, model: Model) -> Scored:
@@ -111,10 +112,8 @@ class Line:
                 clock.skipped("lexical", "no query")
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
-            reached = self.computer.reach(subject, model.ease)
-            candidates, counts, removed = self.sourcing.retrieved(
-                request, subject, reached, self.computer.strengths(reached), now, query, seen
-            )
+            self.reach.follow(subject, model.ease)
+            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen)
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -125,7 +124,7 @@ class Line:
         if isinstance(request, RankRequest):
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
-            strengths = self.computer.strengths(rows)
+            strengths = self.reach.of(rows)
         x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)

@@ -10,19 +10,43 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import Subject
+from palate.features import Reach, Subject
 from palate.features.neighbours import EASE_LAST, EASE_RECENT, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
-from palate.retrieve.item_to_item import ItemToItem
+from palate.retrieve.item_to_item import ItemToItem, Reached
 from palate.retrieve.recent_popular import RecentPopular
+from palate.retrieve.topk import top_k
 from palate.state import State
 from palate.state.lookup import Lookup
-from palate.types import F32, F64, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
+from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
 
+_LED_TO = ("next", "near", "near_last", "ease")
+_COLUMNS = np.array([(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST)], np.int64)
+"""The lists of what the history leads to, and the strengths whose sum orders each."""
 _MASKS = 64
 REPEATS = 0.05
 """Repeat rate of the log from which people here come back to items that they had before."""
+
+
+class _Lent:
+    """A mask of which some rows are False for a while."""
+
+    def __init__(self, mask: Bools) -> None:
+        self.mask = mask
+        self._taken: list[I32] = []
+
+    def without(self, rows: I32) -> I32:
+        """Take distinct ``rows`` away; those that were True."""
+        taken = rows[self.mask[rows]]
+        self.mask[taken] = False
+        self._taken.append(taken)
+        return taken
+
+    def give_back(self) -> None:
+        """What was taken is True again."""
+        for rows in self._taken:
+            self.mask[rows] = True
 
 
 class Sourcing:
@@ -35,6 +59,7 @@ class Sourcing:
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
+        self._only: Bools = np.zeros(0, np.bool_)
 
     def given(self, items: list[str | Candidate]) -> Candidates:
         if set(map(type, items)) == {str}:  # the usual case, without a loop
@@ -48,102 +73,130 @@ class Sourcing:
         self,
         request: RecommendRequest,
         subject: Subject,
-        reached: I32,
-        strengths: F64,
+        reach: Reach,
         now: int,
         query: tuple[list[str], F32] | None,
         seen: str,
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reached (m,), strengths (m, 10): from ``Computer.reach``. Returns the candidates, how many each retriever
-        named, and how many each rule took from the catalogue. Items that the user had before come from a retriever
-        of their own (``again``), so that they never crowd out new ones.
+        reach: where the subject's history leads to. Returns the candidates, how many each retriever named, and how
+        many each rule took from the catalogue. Items that the user had before come from retrievers of their own
+        (``again``), so that they never crowd out new ones. Cost: nothing an item of the catalogue but the scan of
+        vectors and, where a filter is given, one pass over its mask.
         """
         sizes = self.settings.retrieve
-        allowed, removed = self._allowed(request, subject, seen)
+        shown, *counts = self.catalogue.shown()
+        lent = _Lent(shown)
+        try:
+            allowed, removed = self._allowed(request, subject, seen, lent, *counts)
+            if query is not None:
+                lists = self._for_query(query, allowed)
+            else:
+                lists = self._for_subject(subject, reach, now, seen, allowed)
+            rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
+            wanted = request.k or 10
+            if query is None and len(rows) < wanted:
+                newest = self._newest(rows, allowed, wanted - len(rows))
+                rows, names = np.concatenate([rows, newest]), (*names, "catalogue")
+                held = np.concatenate([held, np.full(len(newest), 1 << (len(names) - 1), np.int64)])
+        finally:
+            lent.give_back()
+        found = {"retrieved": len(rows)} | {name: len(named) for name, named in lists.items()}
+        return Candidates(rows, self._ids(rows), {}, held, names), found, removed
+
+    def _ids(self, rows: I32) -> list[str]:
+        ids = self.state.items.ids
+        return [ids[row] for row in rows.tolist()]
+
+    def _for_query(self, query: tuple[list[str], F32], allowed: Bools) -> dict[str, I32]:
+        """What the query names, by words and by meaning."""
+        words, meaning = query
+        k = self.settings.retrieve.lexical
+        lists = {"lexical": self.catalogue.words().search(words, k, allowed)[0]}
+        if np.any(meaning):
+            lists["vector"] = self.catalogue.vectors.search(meaning[None], k, allowed)[0][0]
+        return lists
+
+    def _for_subject(self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools) -> dict[str, I32]:
+        """What is popular, what the history leads to, and what is like it, each new and, where it fits, had before."""
+        sizes = self.settings.retrieve
         lists: dict[str, I32] = {}
-        if query is not None:
-            words, meaning = query
-            lists["lexical"] = self.catalogue.words().search(words, sizes.lexical, allowed)[0]
-            if np.any(meaning):
-                lists["vector"] = self.catalogue.vectors.search(meaning[None], sizes.lexical, allowed)[0][0]
-        else:
-            fresh = allowed.copy()
-            fresh[subject.seen[subject.seen_count > 0]] = False
-            before = allowed & ~fresh
-            repeats = self.state.repeat_rate >= REPEATS and bool(before.any())
+        again: I32 | None = None
+        if seen == "keep" and len(subject.seen):
+            worth = np.log1p(subject.seen_count) + 2.0 ** (
+                self.state.silences.since(subject.seen_last, now) / (-30 * 86_400_000.0)
+            )
+            again = ItemToItem(subject.seen, worth)(sizes.again, allowed)[0]
+        fresh = _Lent(allowed)  # only what is new to the subject, until it is given back
+        before = fresh.without(subject.seen[subject.seen_count > 0])
+        try:
             for label, popular in self._popular.items():
-                lists[label] = popular(sizes.popular, fresh)[0]
-            for label, value in (
-                ("next", strengths[:, NEXT_COS] + strengths[:, NEXT_5]),
-                ("near", strengths[:, NEAR_20] + strengths[:, NEAR_ALL]),
-                ("near_last", strengths[:, NEAR_LAST]),
-                ("ease", strengths[:, EASE_RECENT] + strengths[:, EASE_LAST]),
-            ):
-                lists[label] = ItemToItem(reached, value)(sizes.item_to_item // 2, fresh)[0]
-                if repeats:
-                    lists[f"{label}_again"] = ItemToItem(reached, value)(sizes.item_to_item // 4, before)[0]
-            if seen == "keep" and len(subject.seen):
-                worth = np.log1p(subject.seen_count) + 2.0 ** (
-                    self.state.silences.since(subject.seen_last, now) / (-30 * 86_400_000.0)
-                )
-                lists["again"] = ItemToItem(subject.seen, worth)(sizes.again, allowed)[0]
+                lists[label] = popular(sizes.popular, allowed)[0]
+            reached = Reached(reach.rows, reach.strengths, _COLUMNS)
+            new = reached(sizes.item_to_item // 2, allowed)
+            old = self._had(reached, before) if len(before) and self.state.repeat_rate >= REPEATS else []
+            for place, label in enumerate(_LED_TO):
+                lists[label] = new[place]
+                if old:
+                    lists[f"{label}_again"] = old[place]
+            if again is not None:
+                lists["again"] = again
             if len(subject.tastes):
                 # The long-term taste, or the interests that make it up, and what the last events say.
                 probes = subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]
-                found = self.catalogue.vectors.search(probes, sizes.vector // 2, fresh)
+                found = self.catalogue.vectors.search(probes, sizes.vector // 2, allowed)
                 for place, (near, _) in enumerate(found):
                     lists["taste_now" if place == 0 else f"taste_{place}"] = near
-        rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
-        wanted = request.k or 10
-        if query is None and len(rows) < wanted:
-            newest = self._newest(rows, allowed, wanted - len(rows))
-            rows, names = np.concatenate([rows, newest]), (*names, "catalogue")
-            held = np.concatenate([held, np.full(len(newest), 1 << (len(names) - 1), np.int64)])
-        counts = {"retrieved": len(rows)} | {name: len(found) for name, found in lists.items()}
-        ids = self.state.items.ids
-        return Candidates(rows, [ids[row] for row in rows.tolist()], {}, held, names), counts, removed
+        finally:
+            fresh.give_back()
+        return lists
+
+    def _had(self, reached: Reached, before: I32) -> list[I32]:
+        """What the history leads to among the rows ``before``."""
+        if len(self._only) < self.state.n_items:
+            self._only = np.zeros(max(self.state.n_items, 2 * len(self._only)), np.bool_)
+        self._only[before] = True
+        found = reached(self.settings.retrieve.item_to_item // 4, self._only)
+        self._only[before] = False
+        return found
 
     def _newest(self, rows: I32, allowed: Bools, n: int) -> I32:
         """``n`` newest catalogue items not in ``rows``, so that a list is full even before the first event."""
-        rest = allowed.copy()
-        rest[rows] = False
-        others = np.flatnonzero(rest)
-        return others[np.lexsort((others, -self.state.item("created")[others]))][:n].astype(np.int32)
+        rest = _Lent(allowed)
+        rest.without(rows)
+        others = np.flatnonzero(allowed).astype(np.int32)
+        rest.give_back()
+        return top_k(others, self.state.item("created")[others].astype(np.float64), n)[0]
 
-    def _allowed(self, request: RecommendRequest, subject: Subject, seen: str) -> tuple[Bools, dict[str, int]]:
-        """(n_items,) rows that retrieval may return, and how many each rule took from the catalogue, in this order."""
-        allowed = np.ones(self.state.n_items, np.bool_)
-        removed: dict[str, int] = {}
-        left = len(allowed)
+    def _allowed(
+        self, request: RecommendRequest, subject: Subject, seen: str, shown: _Lent, present: int, left: int
+    ) -> tuple[Bools, dict[str, int]]:
+        """(n_items,) rows that retrieval may return, and how many each rule took from the catalogue, in this order.
 
-        def count(reason: str) -> None:
-            nonlocal left
-            now = int(np.count_nonzero(allowed))
-            if now < left:
-                removed[reason] = left - now
-            left = now
-
-        for name in request.exclude:
-            row = self.state.items.get(name)
-            if row >= 0:
-                allowed[row] = False
-        count("excluded")
-        allowed &= self.state.alive
-        count("deleted")
-        allowed &= self.catalogue.showable()
-        count("unavailable")
+        present, left: how many rows aren't deleted, and how many are ``shown``, before anything is taken from it.
+        """
+        named = np.unique(np.fromiter((self.state.items.get(name) for name in request.exclude), np.int32))
+        named = named[named >= 0]
+        alive = int(np.count_nonzero(self.state.alive[named])) if len(named) else 0
+        n = self.state.n_items
+        excluded = len(shown.without(named)) if len(named) else 0
+        removed = {
+            "excluded": len(named),
+            "deleted": n - present - (len(named) - alive),
+            "unavailable": present - left - (alive - excluded),
+        }
+        left -= excluded
         if len(subject.seen):
-            allowed[subject.seen[subject.seen_neg > subject.seen_last]] = False
-            count("blocked")
+            removed["blocked"] = len(shown.without(subject.seen[subject.seen_neg > subject.seen_last]))
             if seen == "drop":
-                allowed[subject.seen[subject.seen_count > 0]] = False
-                count("seen")
+                removed["seen"] = len(shown.without(subject.seen[subject.seen_count > 0]))
+            left -= removed["blocked"] + removed.get("seen", 0)
+        allowed = shown.mask
         if request.filter:
-            allowed &= self._passing(request.filter)
-            count("filter")
-        return allowed, removed
+            allowed = allowed & self._passing(request.filter)
+            removed["filter"] = left - int(np.count_nonzero(allowed))
+        return allowed, {reason: count for reason, count in removed.items() if count}
 
     def _passing(self, expression: dict[str, Any]) -> Bools:
         """(n_items,) items that a request's filter lets through; kept until an item changes."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from palate.engine import Engine
+from palate.features import Reach
 from palate.features.neighbours import NEAR_MAX
 from palate.features.speakers import TOP, strongest, two_of
 from palate.filters import all_plain
@@ -31,11 +32,30 @@ def test_strengths_of_some_are_those_of_all(world: Engine, user: str, few: bool)
     subject = computer.subject(world.state.users.get(user), world.catalogue.side())
     rows = np.random.default_rng(1).permutation(world.state.n_items).astype(np.int32)
     rows = rows[:2] if few else rows
-    computer.reach(subject, ease)
-    wanted = computer.strengths(rows).copy()
+    reach = Reach(world.state)
+    reach.follow(subject, ease)
+    wanted = reach.of(rows)
     assert wanted.any()
+    np.testing.assert_array_equal(reach.of(reach.rows), reach.strengths)
     for _ in range(2):  # the marks are cleared
         np.testing.assert_array_equal(computer.strengths_of(subject, rows, ease), wanted)
+
+
+def test_a_history_leaves_nothing_behind_for_the_next_one(world: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palate.features.reach._ROOM", 2)  # it grows as it must
+    side, ease = world.catalogue.side(), ease_of(world.state.n_items)
+    rows = np.arange(world.state.n_items, dtype=np.int32)
+    again = Reach(world.state)
+    for user in ("p0", "p3", None, "p7", "p0"):
+        subject = world.line.computer.subject(-1 if user is None else world.state.users.get(user), side)
+        fresh = Reach(world.state)
+        for reach in (again, fresh):
+            reach.follow(subject, ease)
+        assert (
+            sorted(again.rows.tolist())
+            == np.flatnonzero(fresh.of(rows).any(axis=1) | np.isin(rows, fresh.rows)).tolist()
+        )
+        np.testing.assert_array_equal(again.of(rows), fresh.of(rows))
 
 
 @pytest.mark.parametrize("user", ["p0", "p3", "p7"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from palate.engine import Engine
-from palate.features import FEATURES, NAMES, PRIOR, column
+from palate.features import FEATURES, NAMES, PRIOR, Reach, column
 from palate.features.compute import Query
 from palate.features.neighbours import KAPPA, Neighbours
 from palate.profile import subject_of_row
@@ -103,9 +103,10 @@ def test_item_to_item_strengths_are_the_sums_of_their_definitions(world: Engine)
     computer, side = engine.line.computer, engine.catalogue.side()
     subject = computer.subject(state.users.get("p0"), side)
     ease = ease_of(state.n_items)
-    computer.reach(subject, ease)
+    reach = Reach(state)
+    reach.follow(subject, ease)
     rows = np.arange(state.n_items, dtype=np.int32)
-    strengths = computer.strengths(rows).copy()
+    strengths = reach.of(rows)
     counts = state.item("count")
     newest = next(q for q, weight in enumerate(subject.weights) if weight > 0)
     for target in range(0, state.n_items, 5):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from palate.config import Settings
-from palate.retrieve import recent_popular
+from palate.retrieve import Retriever, recent_popular
 from palate.retrieve.recent_popular import RecentPopular
-from palate.retrieve.topk import kth_largest, top_k
+from palate.retrieve.topk import top_k
 from palate.state import State
+from palate.testing.retriever import RetrieverContract
 from palate.types import Bools, Interaction
 
 NOW = 1_700_000_000_000
@@ -69,10 +68,19 @@ def test_the_order_is_that_of_any_later_moment() -> None:
         assert (np.diff(counts) <= 1e-12).all()
 
 
-@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=3000), st.data())
-@settings(max_examples=60, deadline=None)
-def test_the_kth_largest(values: list[float], data: st.DataObject) -> None:
-    k = data.draw(st.integers(1, len(values)))
-    wanted = sorted(values, reverse=True)[k - 1]
-    assert kth_largest(np.array(values, np.float32), k) == np.float32(wanted)
-    assert kth_largest(np.array(values, np.float64), k) == wanted
+class TestContract(RetrieverContract):
+    def bound(self, clicks: int) -> Retriever:
+        state = State(Settings())
+        touch(state, np.random.default_rng(7), clicks, 40)
+        return RecentPopular(state, 0)
+
+    def retriever(self) -> Retriever:
+        return self.bound(200)
+
+    def items(self) -> int:
+        state = State(Settings())
+        touch(state, np.random.default_rng(7), 200, 40)
+        return state.n_items
+
+    def nobody(self) -> Retriever:
+        return self.bound(0)

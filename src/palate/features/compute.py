@@ -60,11 +60,7 @@ class Computer:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self._scratch: F64 = np.zeros((0, CHANNELS), np.float64)
-        self._mark: I32 = np.zeros(0, np.int32)
-        self._touched: I32 = np.zeros(0, np.int32)
         self._only: I32 = np.zeros(0, np.int32)
-        self._n = 0
         self._subjects: OrderedDict[int, tuple[tuple[float, ...], Subject]] = OrderedDict()
 
     def subject(self, user: int, side: ItemSide) -> Subject:
@@ -92,28 +88,6 @@ class Computer:
     def forget(self) -> None:
         """Drop cached subjects (item vectors or tags changed)."""
         self._subjects.clear()
-
-    def reach(self, subject: Subject, ease: Neighbours = NO_EASE) -> I32:
-        """Rows that the history reaches through pairs and EASE; their strengths stay until the next call."""
-        state = self.state
-        neighbours.clear(self._scratch, self._touched, self._n, self._mark)
-        n = state.n_items
-        if len(self._mark) < n:
-            size = max(n, 2 * len(self._mark), 256)
-            self._scratch = np.zeros((size, CHANNELS), np.float64)
-            self._mark = np.zeros(size, np.int32)
-            self._touched = np.zeros(size, np.int32)
-        pairs = state.pairs
-        self._n = neighbours.accumulate(
-            subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
-            pairs.cap, state.item_columns["count"], ease.indptr, ease.indices, ease.values,
-            self._scratch, self._touched, self._mark,
-        )  # fmt: skip
-        return self._touched[: self._n]
-
-    def strengths(self, rows: I32) -> F64:
-        """(m, 10) item-to-item strengths of rows, after ``reach``; columns as in ``neighbours``."""
-        return self._scratch[rows]
 
     def parts(self, subject: Subject, row: int, ease: Neighbours = NO_EASE) -> F64:
         """(10, h): what each history entry gives to one item."""
@@ -149,7 +123,7 @@ class Computer:
         )  # fmt: skip
 
     def strengths_of(self, subject: Subject, rows: I32, ease: Neighbours = NO_EASE) -> F64:
-        """(m, 10) what ``reach`` and ``strengths`` give for ``rows``, without looking at what else is reached."""
+        """(m, 10) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
         state = self.state
         if len(self._only) < state.n_items:
             self._only = np.zeros(max(state.n_items, 2 * len(self._only), 256), np.int32)
@@ -173,7 +147,7 @@ class Computer:
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 10) of these rows, from ``strengths_of``, or ``strengths`` after ``reach``. Cost: O(m).
+        strengths: (m, 10) of these rows, from ``strengths_of`` or ``Reach.of``. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):

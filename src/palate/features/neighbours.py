@@ -106,46 +106,72 @@ def _repeated(items: I32, q: int) -> bool:
 
 
 @kernel
+def clear(rows: I32, n: int, strengths: F64, mark: I32) -> None:
+    """Zero what ``accumulate`` wrote."""
+    for place in range(n):
+        mark[rows[place]] = 0
+    strengths[:n] = 0.0
+
+
+@kernel
 def accumulate(
     items: I32, weights: F64,
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
     e_indptr: I64, e_indices: I32, e_values: F32,
-    scratch: F64, touched: I32, mark: I32,
+    rows: I32, strengths: F64, mark: I32,
 ) -> int:  # fmt: skip
-    """Fill ``scratch`` (n, 10) for every reached item; ``touched`` lists them. Returns how many.
+    """Every reached item into ``rows`` (m,), what it gets into ``strengths`` (m, 10), zeros. Returns how many, −1 where
+    there are more than ``rows`` has room for.
 
-    items (h,) newest first, weights (h,) signed. ``scratch`` and ``mark`` (n,) must be zero; ``clear`` resets them.
+    items (h,) newest first, weights (h,) signed. ``mark`` (n,) must be zero: it gets the place of each item in
+    ``rows``, from 1 on; ``clear`` resets it and ``strengths``.
     """
     n = 0
-    n_scratch = len(mark)
     scale = 1.0 / np.sqrt(max(1, len(items)))
     newest = _newest(weights)
     for q in range(len(items)):
         h, w = items[q], weights[q]
         decayed = _decayed(w, q)
         n_h = float(counts[h]) + KAPPA
-        if h < len(starts):
-            for slot in range(starts[h], starts[h] + caps[h]):
-                j = keys[slot]
-                if j == EMPTY or j >= n_scratch or (fwd[slot] <= 0 and co[slot] <= 0):
-                    continue
-                if mark[j] == 0:
-                    mark[j] = 1
-                    touched[n] = j
-                    n += 1
-                _add_pair(scratch, j, q, newest, w, decayed, n_h, int(counts[j]), fwd[slot], co[slot], scale)
-        if h + 1 < len(e_indptr):
-            repeated = _repeated(items, q)
-            for at in range(e_indptr[h], e_indptr[h + 1]):
-                j = e_indices[at]
-                if j >= n_scratch:
-                    continue
-                if mark[j] == 0:
-                    mark[j] = 1
-                    touched[n] = j
-                    n += 1
-                _add_ease(scratch, j, w, decayed, e_values[at], repeated)
+        first = starts[h] if h < len(starts) else 0
+        pairs = caps[h] if h < len(starts) else 0
+        e_first = e_indptr[h] if h + 1 < len(e_indptr) else 0
+        near = e_indptr[h + 1] - e_first if h + 1 < len(e_indptr) else 0
+        if n + pairs + near > len(rows):
+            clear(rows, n, strengths, mark)
+            return -1
+        for slot in range(first, first + pairs):
+            j = keys[slot]
+            if j == EMPTY or j >= len(mark) or (fwd[slot] <= 0 and co[slot] <= 0):
+                continue
+            if mark[j] == 0:
+                rows[n] = j
+                n += 1
+                mark[j] = n
+            _add_pair(
+                strengths, int(mark[j]) - 1, q, newest, w, decayed, n_h, int(counts[j]), fwd[slot], co[slot], scale
+            )
+        repeated = bool(near > 0) and _repeated(items, q)
+        for at in range(e_first, e_first + near):
+            j = e_indices[at]
+            if j >= len(mark):
+                continue
+            if mark[j] == 0:
+                rows[n] = j
+                n += 1
+                mark[j] = n
+            _add_ease(strengths, int(mark[j]) - 1, w, decayed, e_values[at], repeated)
     return n
+
+
+@kernel
+def taken(rows: I32, strengths: F64, mark: I32) -> F64:
+    """(m, 10) strengths of ``rows`` after ``accumulate``, zeros where they weren't reached."""
+    out = np.zeros((len(rows), CHANNELS), np.float64)
+    for m in range(len(rows)):
+        if mark[rows[m]] > 0:
+            out[m] = strengths[mark[rows[m]] - 1]
+    return out
 
 
 @kernel
@@ -202,16 +228,6 @@ def gather(
                     _add_ease(out, int(mark[j]) - 1, w, decayed, e_values[at], repeated)
     for m in range(len(rows)):
         mark[rows[m]] = 0
-
-
-@kernel
-def clear(scratch: F64, touched: I32, n: int, mark: I32) -> None:
-    """Zero what ``accumulate`` wrote."""
-    for place in range(n):
-        j = touched[place]
-        mark[j] = 0
-        for channel in range(CHANNELS):
-            scratch[j, channel] = 0.0
 
 
 @kernel

@@ -10,39 +10,6 @@ from palate.kernels import kernel
 from palate.types import F32, F64, I32
 
 S = TypeVar("S", F32, F64)
-_HEAP = 512
-"""Up to so many a heap beats a partition: all but a few of the values are only compared with its root."""
-
-
-@kernel
-def _kth(values: F32 | F64, k: int) -> float:
-    """The k-th largest by a heap of the largest k. 0 < k ≤ n."""
-    heap = values[:k].copy()
-    heap.sort()
-    for place in range(k, len(values)):
-        value = values[place]
-        if not value > heap[0]:
-            continue
-        at = 0
-        while True:
-            child = 2 * at + 1
-            if child >= k:
-                break
-            if child + 1 < k and heap[child + 1] < heap[child]:
-                child += 1
-            if heap[child] >= value:
-                break
-            heap[at] = heap[child]
-            at = child
-        heap[at] = value
-    return heap[0]
-
-
-def kth_largest(values: F32 | F64, k: int) -> float:
-    """The ``k``-th largest of (n,) values without NaN, 0 < k ≤ n. Cost: O(n)."""
-    if k <= _HEAP and 4 * k < len(values):
-        return _kth(values, k)
-    return np.partition(values, len(values) - k)[len(values) - k]
 
 
 @kernel
@@ -69,20 +36,40 @@ def _sink(rows: I32, scores: F32 | F64, n: int, at: int, row: int, score: float)
 
 
 @kernel
+def offer(rows: I32, scores: F32 | F64, count: int, row: int, score: float) -> int:
+    """Keep the best of what is offered in a heap that has room for ``len(rows)`` ≥ 1 and holds ``count``; how many it
+    holds then. No row may be offered twice. ``in_order`` puts them in order."""
+    if count == len(rows):
+        if _worse(float(scores[0]), int(rows[0]), score, row):
+            _sink(rows, scores, count, 0, row, score)
+        return count
+    at = count
+    while at > 0:
+        above = (at - 1) // 2
+        if not _worse(score, row, float(scores[above]), int(rows[above])):
+            break
+        rows[at], scores[at] = rows[above], scores[above]
+        at = above
+    rows[at], scores[at] = row, score
+    return count + 1
+
+
+@kernel
+def in_order(rows: I32, scores: F32 | F64, count: int) -> None:
+    """The first ``count``, a heap made by ``offer``, from the best to the worst."""
+    for end in range(count - 1, 0, -1):
+        row, score = int(rows[end]), float(scores[end])
+        rows[end], scores[end] = rows[0], scores[0]
+        _sink(rows, scores, end, 0, row, score)
+
+
+@kernel
 def best(rows: I32, scores: F32 | F64, best_rows: I32, best_scores: F32 | F64) -> None:
-    """The best of (rows, scores) in order, into ``best_rows`` and ``best_scores``, which have room for at most as many
-    as there are; see ``top_k``."""
-    k = len(best_rows)
-    best_rows[:], best_scores[:] = rows[:k], scores[:k]
-    for at in range(k // 2 - 1, -1, -1):
-        _sink(best_rows, best_scores, k, at, int(best_rows[at]), float(best_scores[at]))
-    for place in range(k, len(rows)):
-        if _worse(float(best_scores[0]), int(best_rows[0]), float(scores[place]), int(rows[place])):
-            _sink(best_rows, best_scores, k, 0, int(rows[place]), float(scores[place]))
-    for end in range(k - 1, 0, -1):  # the worst goes last
-        row, score = int(best_rows[end]), float(best_scores[end])
-        best_rows[end], best_scores[end] = best_rows[0], best_scores[0]
-        _sink(best_rows, best_scores, end, 0, row, score)
+    """``top_k`` into ``best_rows`` and ``best_scores``, which have room for at least one and at most all."""
+    count = 0
+    for place in range(len(rows)):
+        count = offer(best_rows, best_scores, count, int(rows[place]), float(scores[place]))
+    in_order(best_rows, best_scores, count)
 
 
 def top_k(rows: I32, scores: S, k: int) -> tuple[I32, S]:
