@@ -32,11 +32,7 @@ class _Slots:
     def _new(self, n: int) -> mmap.mmap:
         size = n * self._kind.itemsize
         private = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
-        memory = mmap.mmap(-1, size, **private)
-        if size >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
-            with contextlib.suppress(OSError):  # a kernel without them
-                memory.madvise(mmap.MADV_HUGEPAGE)
-        return memory
+        return _in_large_pages(mmap.mmap(-1, size, **private))
 
     def array(self) -> npt.NDArray[Any]:
         """All of it. Let go of it before ``lengthen``, or else that copies."""
@@ -46,10 +42,19 @@ class _Slots:
         """Make it ``n`` long."""
         try:
             self._map.resize(n * self._kind.itemsize)
+            _in_large_pages(self._map)  # what was too small at first may have grown into it
         except (BufferError, SystemError, OSError, ValueError):  # somebody reads it still, or the system can't
             old, self._map = self.array(), self._new(n)
             np.frombuffer(self._map, self._kind, len(old))[:] = old
         self._n = n
+
+
+def _in_large_pages(memory: mmap.mmap) -> mmap.mmap:
+    """The same memory, asked for in large pages where that pays."""
+    if len(memory) >= _HUGE and hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
 
 
 class Arena:
