@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,11 +57,3 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
     for served in running:
         if served.process is not None and served.process.poll() is None:
             served.kill()
-
-
-def free_of(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a process and close its pipes."""
-    process.wait(30)
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()

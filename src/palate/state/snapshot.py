@@ -27,6 +27,12 @@ from palate.state.state import Names, State
 from palate.types import FieldValue
 
 
+class _Format(msgspec.Struct):
+    """What manifests of all formats have; the rest may be other fields."""
+
+    format: int
+
+
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     format: int
     seq: int
@@ -163,12 +169,14 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
     Errors: ``CorruptArtefact`` when a file is missing or changed, or was written with other bounds or weights.
     """
     try:
-        manifest = msgspec.json.decode((path / "manifest.json").read_bytes(), type=_Manifest)
+        raw = (path / "manifest.json").read_bytes()
+        number = msgspec.json.decode(raw, type=_Format).format
+        if number != State.FORMAT:
+            raise CorruptArtefact(f"The snapshot {path} has format {number}; this Palate reads {State.FORMAT}.")
+        manifest = msgspec.json.decode(raw, type=_Manifest)
         data = {name: (path / name).read_bytes() for name in ("state.safetensors", "names.msgpack")}
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
         raise CorruptArtefact(f"The snapshot {path} can't be read: {error}.") from None
-    if manifest.format != State.FORMAT:
-        raise CorruptArtefact(f"The snapshot {path} has format {manifest.format}; this Palate reads {State.FORMAT}.")
     if manifest.seal != manifest.sealed():
         raise CorruptArtefact(f"manifest.json of the snapshot {path} doesn't match its checksum.")
     for name, content in data.items():

@@ -38,6 +38,7 @@ from palate.disk import make_directory, sync_directory
 from palate.errors import Conflict, CorruptArtefact, NotFound, Unavailable
 from palate.train.manifest import (
     FORMAT,
+    AnyManifest,
     ArrayEntry,
     Arrays,
     Artefact,
@@ -204,11 +205,12 @@ def read_manifest(path: Path | str) -> Manifest:
         )
     raw = _read(directory, _MANIFEST, _MANIFEST_BYTES)
     try:
-        manifest = msgspec.json.decode(raw, type=Manifest)
+        number = msgspec.json.decode(raw, type=AnyManifest).format
+        manifest = msgspec.json.decode(raw, type=Manifest) if number == FORMAT else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _corrupt(directory, f"its manifest can't be read: {error}") from None
-    if manifest.format != FORMAT:
-        raise _corrupt(directory, f"it has format {manifest.format}, and this version of Palate reads {FORMAT}")
+    if manifest is None:
+        raise _corrupt(directory, f"it has format {number}, and this version of Palate reads {FORMAT}")
     for name in manifest.files:
         if not _FILE_NAME.fullmatch(name):
             raise _corrupt(directory, f"its manifest names a file {name[:80]!r}, which is not a plain file name")

@@ -20,6 +20,12 @@ _LIBRARIES = ("palate", "numpy", "lightgbm", "safetensors")
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
+class AnyManifest(msgspec.Struct, frozen=True):
+    """What manifests of all formats have; the rest may be other fields."""
+
+    format: int = FORMAT
+
+
 class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file of the artefact: its SHA-256 in hexadecimal, and its size."""
 

@@ -1,0 +1,250 @@
+"""R11: directories that earlier versions wrote open for ever, and nothing is lost where that is killed on the way;
+what is newer is refused in a sentence. ``make_directory`` made the archives in ``data``, with the code of the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import msgspec
+import numpy as np
+import pytest
+
+import palate
+from palate.cli.doctor import examine
+from palate.errors import CorruptArtefact, PalateError
+from palate.state import State, snapshot
+from palate.store import decision, segments, sqlite
+from palate.train.manifest import Manifest, encode, sealed
+from tests.engines import HASHING
+from tests.faults.conftest import Record, Size
+
+ARCHIVES = sorted((Path(__file__).parent / "data").glob("*.tar.xz"))
+NAMES = [path.name.removesuffix(".tar.xz") for path in ARCHIVES]
+
+
+def unpack(name: str, directory: Path) -> dict[str, Any]:
+    """The archived directory, and what must be found in it."""
+    with tarfile.open(next(path for path in ARCHIVES if path.name == f"{name}.tar.xz")) as archive:
+        archive.extractall(directory, filter="data")
+    return json.loads((directory / "expected.json").read_text())
+
+
+def check(directory: Path, expected: dict[str, Any]) -> None:
+    """Everything is there, it ranks, and goes on."""
+    with palate.open(directory, language=HASHING) as engine:
+        ids = [str(event.id) for event in engine.export()]
+        assert len(ids) == expected["events"] == engine.state.seq
+        assert hashlib.sha256("\n".join(ids).encode()).hexdigest() == expected["ids"]
+        assert {user: engine.user(user).interactions for user in expected["interactions"]} == expected["interactions"]
+        assert engine.counts().items == expected["items"]
+        for ranking in expected["decisions"]:
+            found = engine.parts.decisions.get(ranking)
+            assert found.ranking == ranking
+            assert found.request is not None
+            assert found.shown.matrix().shape[0] == len(found.shown.ids) > 0
+        assert engine.rebuild()["equal"]
+        answer = engine.recommend("u1", 5)
+        assert len(answer.items) == 5
+        assert engine.model in (expected["model"], "prior")
+        assert ("model_unusable" in answer.degraded) == (engine.model == "prior"), "if it can't be used, that is said"
+        result = engine.ingest([{"event": "interaction", "id": "now", "user": "u1", "item": "i1"}])
+        assert result.accepted + result.duplicates == 1
+    with palate.open(directory, language=HASHING) as engine:
+        assert engine.state.seq == expected["events"] + 1
+        assert engine.parts.notes == [], "the snapshot is of this version now"
+        assert engine.rebuild()["equal"]
+
+
+def test_there_is_an_archive_of_every_format() -> None:
+    """Whoever raises a format makes one before that (``make_directory``)."""
+    known = {part for name in NAMES for part in re.findall(r"[a-z]+-\d+", name)}
+    past = [f"state-{number}" for number in range(1, State.FORMAT)]
+    past += [f"decisions-{number}" for number in range(1, decision.FORMAT)]
+    assert set(past) <= known
+    assert sum(path.stat().st_size for path in ARCHIVES) < 400_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_directory_of_an_earlier_version_opens(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "shop.palate"
+    expected = unpack(name, directory)
+    killed = name.endswith("killed")
+    assert (directory / "events.db-wal").exists() == killed
+    check(directory, expected)
+
+
+# ------------------------------------------------------------------------- of a later version
+
+
+def later_log(directory: Path) -> None:
+    connection = apsw.Connection(str(directory / "events.db"))
+    connection.pragma("user_version", sqlite.FORMAT + 1)
+    connection.close()
+
+
+def later_segment(directory: Path) -> None:
+    path = next((directory / "decisions").glob(f"*{segments.SUFFIX}"))
+    body = bytearray(path.read_bytes())
+    body[7] += 1
+    path.write_bytes(body)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (later_log, f"has format {sqlite.FORMAT + 1}, and this version of Palate knows formats up to {sqlite.FORMAT}"),
+        (later_segment, "is not a decision segment of a format that this version of Palate knows: install the version"),
+    ],
+)
+def test_a_log_of_a_later_version_is_refused(tmp_path: Path, change: Callable[[Path], None], sentence: str) -> None:
+    directory = tmp_path / "shop.palate"
+    unpack(NAMES[-1], directory)
+    change(directory)
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    for _ in range(2):
+        with pytest.raises(CorruptArtefact) as caught:
+            palate.open(directory, language=HASHING)
+        assert sentence in caught.value.message
+    now = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file() and path.name != "LOCK"}
+    assert {path: body for path, body in now.items() if path in before} == {
+        path: body for path, body in before.items() if path.name != "LOCK"
+    }, "nothing of it was changed"
+
+
+def test_decisions_of_a_later_version_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "shop.palate"
+    expected = unpack(NAMES[-1], directory)
+    monkeypatch.setattr(decision, "FORMAT", decision.FORMAT - 1)
+    with palate.open(directory, language=HASHING) as engine:
+        with pytest.raises(CorruptArtefact, match=r"is whole but unreadable \(format .*install that one, or move"):
+            engine.explain(expected["decisions"][0], "i1")
+        assert engine.recommend("u1", 3).items, "ranking needs none of them"
+
+
+def later_snapshot(directory: Path) -> None:
+    for path in (directory / "snapshots").glob("*/manifest.json"):
+        manifest = msgspec.json.decode(path.read_bytes())
+        path.write_bytes(msgspec.json.encode(manifest | {"format": State.FORMAT + 1, "something": "new"}))
+
+
+def later_model(directory: Path) -> None:
+    path = directory / "models" / "v0001" / "manifest.json"
+    manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    body = encode(sealed(msgspec.structs.replace(manifest, format=manifest.format + 1), "v0001"))
+    path.write_bytes(msgspec.json.encode(msgspec.json.decode(body) | {"something": "new"}))
+
+
+def test_a_snapshot_of_a_later_version_is_left_aside(tmp_path: Path) -> None:
+    directory = tmp_path / "shop.palate"
+    expected = unpack(NAMES[-1], directory)
+    later_snapshot(directory)
+    told = next(one for one in examine(directory).checks if one.name == "snapshot")
+    assert (told.status, f"has format {State.FORMAT + 1}; this Palate reads {State.FORMAT}" in told.detail) == (
+        "warning",
+        True,
+    )
+    with palate.open(directory, language=HASHING) as engine:
+        assert engine.state.seq == expected["events"]
+        assert f"has format {State.FORMAT + 1}; this Palate reads {State.FORMAT}" in engine.parts.notes[0]
+
+
+def test_a_model_of_a_later_version_is_left_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    directory = tmp_path / "shop.palate"
+    unpack(NAMES[-1], directory)
+    later_model(directory)
+    with palate.open(directory, language=HASHING) as engine:
+        assert "v0001" in caplog.text
+        assert "it has format 2, and this version of Palate reads 1" in caplog.text
+        assert engine.recommend("u1", 3).degraded == ["model_unusable"]
+
+
+# ------------------------------------------------------------------------------ killed on the way
+
+OPENER = """
+import os, sys
+import palate
+
+LANGUAGE = {"encoder": "hashing"}
+with palate.open(":memory:", language=LANGUAGE) as engine:  # everything is imported, and the kernels are there
+    engine.ingest([{"event": "interaction", "user": "u", "item": "a"}])
+    engine.recommend("u", 3)
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        with palate.open(line.strip(), language=LANGUAGE) as engine:
+            engine.snapshot()
+            engine.recommend("u1", 3)
+        os._exit(0)
+    print(child, flush=True)
+    print(os.waitpid(child, 0)[1], flush=True)
+"""
+
+
+def test_killed_while_it_opens_an_earlier_one_nothing_is_lost(tmp_path: Path, size: Size, record: Record) -> None:
+    """What is brought to this version on opening: the state, of which a snapshot is written anew, and the vectors."""
+    opener = subprocess.Popen(
+        [sys.executable, "-c", OPENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    assert opener.stdin is not None
+    assert opener.stdout is not None
+    assert opener.stdout.readline() == "ready\n"
+
+    def opening(directory: Path, seconds: float | None) -> bool:
+        """Open a directory, and kill the process after ``seconds``; whether it was killed before it had ended."""
+        assert opener.stdin is not None
+        assert opener.stdout is not None
+        opener.stdin.write(f"{directory}\n")
+        child = int(opener.stdout.readline())
+        if seconds is not None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        status = int(opener.stdout.readline())
+        assert status in (0, signal.SIGKILL)
+        return status == signal.SIGKILL
+
+    rng, killed = np.random.default_rng(11), 0
+    begun = time.monotonic()
+    unpack(NAMES[0], tmp_path / "whole")
+    opening(tmp_path / "whole", None)
+    whole = time.monotonic() - begun
+    wanted = size(5, 50)
+    try:
+        for number in range(20 * wanted):
+            directory = tmp_path / f"d{number}"
+            expected = unpack(NAMES[number % len(NAMES)], directory)
+            for _ in range(1 + number % 3):  # also one after the other
+                killed += opening(directory, float(rng.random()) * whole)
+            check(directory, expected)
+            shutil.rmtree(directory)
+            if killed >= wanted:
+                break
+    finally:
+        opener.stdin.close()
+        opener.wait(30)
+        opener.stdout.close()
+    assert killed >= wanted
+    assert {int(path.name) for path in snapshot.available(tmp_path / "whole" / "snapshots")} != set()
+    record("R11", formats=NAMES, opened=len(NAMES), killed_while_opening=killed, lost=0)
+
+
+def test_a_directory_of_something_else_is_no_engine(tmp_path: Path) -> None:
+    (tmp_path / "events.db").write_text("a diary, in words, " * 100)
+    with pytest.raises(PalateError, match="is damaged or not an event log"):
+        palate.open(tmp_path, language=HASHING)
