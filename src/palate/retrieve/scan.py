@@ -18,8 +18,9 @@ from palate.retrieve.topk import best
 from palate.tastes import dot
 from palate.types import F32, I32, I64, Bools
 
-_SAMPLED = 1024
-"""Blocks of 16 rows that are sampled, evenly over the catalogue."""
+_SAMPLED = 512
+_RUN = 16
+"""Blocks of 16 rows that are sampled, at least; and how many of them follow one another, since that reads faster."""
 _TOGETHER = 64
 """Blocks of 16 rows that are looked at together."""
 
@@ -55,36 +56,45 @@ def _keep(heap: F32, names: I32, count: int, value: float, name: int) -> int:
 @kernel
 def _sampled(
     n: int, vectors: F32, queries: F32, head: Bytes, head_scale: F32, head_rest: F32,
-    asked: I32, constants: F32, heads: I32, following: I32, masked: bool, alive: Bools, k: int, least: F32,
+    asked: I32, constants: F32, heads: I32, following: I32, masked: bool, alive: Bools, share: float, k: int,
+    least: F32,
 ) -> None:  # fmt: skip
-    """least[q]: a cosine that k allowed items of a sample reach; −∞ where the sample has too few."""
+    """least[q]: a cosine that k allowed items of a sample reach; −∞ where the sample has too few.
+
+    share: of the items that are allowed, about."""
     blocks = (n + ROWS - 1) // ROWS
-    wanted = k + ROWS
+    wanted = min(n, int(k / share) + ROWS)
     estimates = np.empty((QUERIES, ROWS), np.float32)
     worth, names = np.empty((QUERIES, wanted), np.float32), np.empty((QUERIES, wanted), np.int32)
     count = np.zeros(QUERIES, np.int64)
     bare = constants.copy()
     bare[:, 2:LIMIT] = 0.0
     bare[: len(queries), LIMIT] = -np.inf
-    for block in range(0, blocks, max(1, blocks // _SAMPLED)):
-        bits = passing(head, block, asked, head_scale, head_rest, bare, estimates)
-        while bits != 0:
-            place = lowest_bit(bits)
-            bits &= bits - 1
-            q, t = place >> 4, block * ROWS + (place & 15)
-            if t < n and allowed(t, heads, following, masked, alive, 1) > 0:
-                count[q] = _keep(worth[q], names[q], int(count[q]), float(estimates[q, place & 15]), t)
-                if count[q] == wanted:
-                    bare[q, LIMIT] = worth[q, 0]
-    heap, items = np.empty(k, np.float32), np.empty(k, np.int32)
+    for begin in range(0, blocks, _RUN * max(1, blocks // _SAMPLED)):
+        for block in range(begin, min(begin + _RUN, blocks)):
+            bits = passing(head, block, asked, head_scale, head_rest, bare, estimates)
+            while bits != 0:
+                place = lowest_bit(bits)
+                bits &= bits - 1
+                q, t = place >> 4, block * ROWS + (place & 15)
+                if t < n:
+                    count[q] = _keep(worth[q], names[q], int(count[q]), float(estimates[q, place & 15]), t)
+                    if count[q] == wanted:
+                        bare[q, LIMIT] = worth[q, 0]
     for q in range(len(queries)):
         for place in range(count[q]):
+            soon(heads, names[q, place], 1)
             soon(vectors, names[q, place], 16)
+    heap, items = np.empty(k, np.float32), np.empty(k, np.int32)
+    for q in range(len(queries)):
         held = 0
         for place in range(count[q]):
             t = names[q, place]
+            times = allowed(t, heads, following, masked, alive, k)
+            if times == 0:
+                continue
             value = dot(vectors[t], queries[q])
-            for _ in range(allowed(t, heads, following, masked, alive, k)):
+            for _ in range(times):
                 held = _keep(heap, items, held, value, t)
         least[q] = heap[0] if held == k else -np.inf
 
@@ -94,12 +104,13 @@ def nearest(
     n: int, vectors: F32, queries: F32,
     head: Bytes, head_scale: F32, head_rest: F32, tail: Codes, marks: F32,
     asked: I32, constants: F32, asked_tail: Words, weights: F32, slack: F32,
-    heads: I32, following: I32, masked: bool, alive: Bools, k: int, found: I32, values: F32, looked: I64,
+    heads: I32, following: I32, masked: bool, alive: Bools, share: float, k: int, found: I32, values: F32, looked: I64,
 ) -> I64:  # fmt: skip
     """Texts below ``n`` among which are those of the k best allowed items, for each of (q ≤ 4, dim) unit ``queries``.
 
-    They go to found[q], ascending; returns how many each query has. found, values: (4, n), not cleared. looked: (3,)
-    counts texts whose head passed, those whose tail passed, and those that looked like one of the best when computed.
+    They go to found[q], ascending; returns how many each query has. found, values: (4, n), not cleared. share: of the
+    items that are allowed, about. looked: (3,) counts texts whose head passed, those whose tail passed, and those that
+    looked like one of the best when computed.
     """
     count = np.zeros(QUERIES, np.int64)
     found_of = np.zeros(QUERIES, np.int64)
@@ -110,8 +121,9 @@ def nearest(
     near, near_query = np.empty(_TOGETHER * QUERIES * ROWS, np.int32), np.empty(_TOGETHER * QUERIES * ROWS, np.int32)
     bound = np.empty(_TOGETHER * QUERIES * ROWS, np.float32)
     _sampled(
-        n, vectors, queries, head, head_scale, head_rest, asked, constants, heads, following, masked, alive, k, least
-    )
+        n, vectors, queries, head, head_scale, head_rest, asked, constants, heads, following, masked, alive, share, k,
+        least,
+    )  # fmt: skip
     for q in range(len(queries)):
         constants[q, LIMIT] = least[q] - slack[q, 0]
     width, last, blocks = tail.shape[1], marks.shape[1] - 3, (n + ROWS - 1) // ROWS
@@ -217,8 +229,8 @@ def recall(projection: Projection, vectors: F32, k: int = 100) -> float:
         asked = coded.ask(some)
         counts = nearest(
             n, vectors, some, coded.head, coded.head_scale, coded.head_rest, coded.tail, coded.marks, asked.head,
-            asked.constants, asked.tail, asked.weights, asked.slack, heads, following, False, np.zeros(0, np.bool_), k,
-            found, values, np.zeros(3, np.int64),
+            asked.constants, asked.tail, asked.weights, asked.slack, heads, following, False, np.zeros(0, np.bool_),
+            1.0, k, found, values, np.zeros(3, np.int64),
         )  # fmt: skip
         for q, exact in enumerate(np.einsum("qd,td->qt", some, vectors)):
             least = np.partition(exact, n - k)[n - k]

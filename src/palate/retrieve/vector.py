@@ -228,7 +228,8 @@ class VectorIndex:
             if k <= 0 or not self._texts:
                 return [(np.empty(0, np.int32), np.empty(0, np.float32)) for _ in block]
             lengths = np.sqrt(np.einsum("qd,qd->q", block, block, dtype=np.float64))
-            few = alive is not None and np.count_nonzero(alive[: self._items]) * _SHARE < self._items
+            share = 1.0 if alive is None else np.count_nonzero(alive[: self._items]) / max(1, self._items)
+            few = share * _SHARE < 1.0
             fast = self._coded is not None and self.recall >= SOUND and not few
             near: dict[int, I32] = {}
             if fast:
@@ -236,11 +237,11 @@ class VectorIndex:
                 for start in range(0, len(able), QUERIES):
                     some = able[start : start + QUERIES]
                     units = (block[some] / lengths[some, None]).astype(np.float32)
-                    near |= zip(some.tolist(), self._near(units, k, alive), strict=True)
+                    near |= zip(some.tolist(), self._near(units, k, alive, share), strict=True)
             every = self._every(alive if few else None) if len(near) < len(block) else _NO_TEXTS
             return [self._best(query, k, alive, near.get(q, every)) for q, query in enumerate(block)]
 
-    def _near(self, units: F32, k: int, alive: Bools | None) -> list[I32]:
+    def _near(self, units: F32, k: int, alive: Bools | None, share: float) -> list[I32]:
         """Texts among which are those of the ``k`` best, for each of (q ≤ 4, dim) unit queries."""
         coded = self._coded
         assert coded is not None
@@ -249,8 +250,8 @@ class VectorIndex:
         counts = scan.nearest(
             self._texts, self._vectors, units, coded.head, coded.head_scale, coded.head_rest, coded.tail, coded.marks,
             asked.head, asked.constants, asked.tail, asked.weights, asked.slack, self._heads, self._following,
-            alive is not None, _NOTHING if alive is None else alive, min(k, self._items), self._found, self._values,
-            self._looked,
+            alive is not None, _NOTHING if alive is None else alive, share, min(k, self._items), self._found,
+            self._values, self._looked,
         )  # fmt: skip
         return [self._found[q, : counts[q]].copy() for q in range(len(units))]
 
