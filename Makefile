@@ -2,7 +2,7 @@
 # Only make and Python 3.11 or newer have to be there; PYTHON=… chooses the interpreter.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check data format lock clean setup setup-dev
+.PHONY: help demo test faults soak check data format lock clean setup setup-dev
 BIN := .venv/bin
 export PYTHON
 
@@ -20,6 +20,15 @@ demo: setup ## real films, a real person, one event, and the dashboard
 
 test: setup-dev ## the whole test suite (the browser tests need Chromium, and skip without)
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: setup-dev ## the fault tests in full, a quarter of an hour; their figures go into docs/reliability.md
+	rm -rf build/faults
+	FAULTS=full $(BIN)/python -m pytest tests/faults --ignore=tests/faults/test_soak.py $(ARGS)
+	$(BIN)/python -m tests.faults.table
+
+soak: setup-dev ## half an hour at half of what it can take; the figures go into docs/reliability.md
+	FAULTS=full $(BIN)/python -m pytest tests/faults/test_soak.py $(ARGS)
+	$(BIN)/python -m tests.faults.table
 
 check: setup-dev ## format, lint, strict types, the import law, and all tests
 	$(BIN)/ruff format --check .

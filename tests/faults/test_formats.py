@@ -6,16 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +26,11 @@ import palate
 from palate.cli.doctor import examine
 from palate.errors import CorruptArtefact, PalateError
 from palate.state import State, snapshot
-from palate.store import decision, segments, sqlite
+from palate.store import decision, open_store, segments, sqlite
 from palate.train.manifest import Manifest, encode, sealed
 from tests.engines import HASHING
+from tests.faults.archives import ARCHIVES, NAMES, enlarge, unpack
 from tests.faults.conftest import Record, Size
-
-ARCHIVES = sorted((Path(__file__).parent / "data").glob("*.tar.xz"))
-NAMES = [path.name.removesuffix(".tar.xz") for path in ARCHIVES]
-
-
-def unpack(name: str, directory: Path) -> dict[str, Any]:
-    """The archived directory, and what must be found in it."""
-    with tarfile.open(next(path for path in ARCHIVES if path.name == f"{name}.tar.xz")) as archive:
-        archive.extractall(directory, filter="data")
-    return json.loads((directory / "expected.json").read_text())
 
 
 def check(directory: Path, expected: dict[str, Any]) -> None:
@@ -75,6 +64,7 @@ def test_there_is_an_archive_of_every_format() -> None:
     known = {part for name in NAMES for part in re.findall(r"[a-z]+-\d+", name)}
     past = [f"state-{number}" for number in range(1, State.FORMAT)]
     past += [f"decisions-{number}" for number in range(1, decision.FORMAT)]
+    past += [f"log-{number}" for number in range(1, sqlite.FORMAT)]
     assert set(past) <= known
     assert sum(path.stat().st_size for path in ARCHIVES) < 400_000
 
@@ -177,7 +167,9 @@ def test_a_model_of_a_later_version_is_left_aside(tmp_path: Path, caplog: pytest
 
 OPENER = """
 import os, sys
+from pathlib import Path
 import palate
+from palate.store import open_store
 
 LANGUAGE = {"encoder": "hashing"}
 with palate.open(":memory:", language=LANGUAGE) as engine:  # everything is imported, and the kernels are there
@@ -187,61 +179,107 @@ print("ready", flush=True)
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
-        with palate.open(line.strip(), language=LANGUAGE) as engine:
-            engine.snapshot()
-            engine.recommend("u1", 3)
+        if line.strip().endswith(".db"):
+            open_store(Path(line.strip())).close()
+        else:
+            with palate.open(line.strip(), language=LANGUAGE) as engine:
+                engine.snapshot()
+                engine.recommend("u1", 3)
         os._exit(0)
     print(child, flush=True)
     print(os.waitpid(child, 0)[1], flush=True)
 """
 
 
-def test_killed_while_it_opens_an_earlier_one_nothing_is_lost(tmp_path: Path, size: Size, record: Record) -> None:
-    """What is brought to this version on opening: the state, of which a snapshot is written anew, and the vectors."""
+Opening = Callable[..., bool]
+
+
+@pytest.fixture(scope="module")
+def opening() -> Iterator[Opening]:
+    """Opens a directory, or a log alone, in a process that is killed after ``seconds``; whether it was, in time."""
     opener = subprocess.Popen(
         [sys.executable, "-c", OPENER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     )
     assert opener.stdin is not None
     assert opener.stdout is not None
     assert opener.stdout.readline() == "ready\n"
+    to, answers = opener.stdin, opener.stdout
 
-    def opening(directory: Path, seconds: float | None) -> bool:
-        """Open a directory, and kill the process after ``seconds``; whether it was killed before it had ended."""
-        assert opener.stdin is not None
-        assert opener.stdout is not None
-        opener.stdin.write(f"{directory}\n")
-        child = int(opener.stdout.readline())
+    def run(path: Path, seconds: float | None = None) -> bool:
+        to.write(f"{path}\n")
+        child = int(answers.readline())
         if seconds is not None:
             time.sleep(seconds)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        status = int(opener.stdout.readline())
+        status = int(answers.readline())
         assert status in (0, signal.SIGKILL)
         return status == signal.SIGKILL
 
+    yield run
+    to.close()
+    opener.wait(30)
+    answers.close()
+
+
+def test_killed_while_it_opens_an_earlier_one_nothing_is_lost(
+    tmp_path: Path, opening: Opening, size: Size, record: Record
+) -> None:
+    """What is brought to this version on opening: log, state (of which a snapshot is written anew) and vectors."""
     rng, killed = np.random.default_rng(11), 0
     begun = time.monotonic()
     unpack(NAMES[0], tmp_path / "whole")
-    opening(tmp_path / "whole", None)
+    opening(tmp_path / "whole")
     whole = time.monotonic() - begun
     wanted = size(5, 50)
-    try:
-        for number in range(20 * wanted):
-            directory = tmp_path / f"d{number}"
-            expected = unpack(NAMES[number % len(NAMES)], directory)
-            for _ in range(1 + number % 3):  # also one after the other
-                killed += opening(directory, float(rng.random()) * whole)
-            check(directory, expected)
-            shutil.rmtree(directory)
-            if killed >= wanted:
-                break
-    finally:
-        opener.stdin.close()
-        opener.wait(30)
-        opener.stdout.close()
+    for number in range(20 * wanted):
+        directory = tmp_path / f"d{number}"
+        expected = unpack(NAMES[number % len(NAMES)], directory)
+        for _ in range(1 + number % 3):  # also one after the other
+            killed += opening(directory, float(rng.random()) * whole)
+        check(directory, expected)
+        shutil.rmtree(directory)
+        if killed >= wanted:
+            break
     assert killed >= wanted
     assert {int(path.name) for path in snapshot.available(tmp_path / "whole" / "snapshots")} != set()
     record("R11", formats=NAMES, opened=len(NAMES), killed_while_opening=killed, lost=0)
+
+
+def test_killed_while_the_log_is_brought_up_to_date_nothing_is_lost(
+    tmp_path: Path, opening: Opening, size: Size, record: Record
+) -> None:
+    directory, log = tmp_path / "shop.palate", tmp_path / "shop.palate" / "events.db"
+    unpack("log-1-state-1-decisions-1", directory)
+    shutil.rmtree(directory / "snapshots")
+    ids = enlarge(log, size(5_000, 60_000))
+    kept = tmp_path / "kept"
+    shutil.copytree(directory, kept)
+    begun = time.monotonic()
+    opening(log)
+    whole = time.monotonic() - begun
+    rng, killed, halfway = np.random.default_rng(12), 0, 0
+    wanted = size(4, 50)
+    for number in range(20 * wanted):
+        shutil.rmtree(directory)
+        shutil.copytree(kept, directory)
+        for _ in range(1 + number % 2):
+            killed += opening(log, float(rng.random()) * whole if number else 0.0)
+        connection = apsw.Connection(str(log))
+        halfway += connection.pragma("user_version") == 1
+        connection.close()
+        store = open_store(log)
+        assert [one.id for records in store.read() for one in records] == ids
+        assert store.append([records[0] for records in store.read(0, 1)]).seqs == [0], "what is there is known"
+        store.close()
+        if killed >= wanted:
+            break
+    assert killed >= wanted
+    assert halfway > 0
+    with palate.open(directory, language=HASHING) as engine:
+        assert [str(event.id) for event in engine.export()] == ids
+        assert engine.rebuild()["equal"]
+    record("R11", killed_in_migration=killed, of_which_before_its_commit=halfway, events_in_migration=len(ids))
 
 
 def test_a_directory_of_something_else_is_no_engine(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ async def load(served: Served, account: Account, cycle: int, seconds: float, rng
 
 
 def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Path, size: Size, record: Record) -> None:
-    cycles = size(6, 200)
+    cycles = size(3, 200)
     served = begin(faults={"snapshots": "0.3"})
     account, reference, rng = Account(), Reference(), np.random.default_rng(1)
     served.fill()
@@ -84,7 +84,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Pat
                 reply = served.post("/v1/events", batch)
                 assert reply.status_code == 200
                 account.acknowledged.update((event["id"], 0.0) for event in batch)
-        seconds, before = 0.2 + 0.7 * rng.random(), len(account.acknowledged)
+        seconds, before = 0.2 + 0.5 * rng.random(), len(account.acknowledged)
         left = asyncio.run(load(served, account, cycle, seconds, rng))
         loads.append((len(account.acknowledged) - before) / seconds)
         copy = tmp_path / "copy.palate"  # opened as the kill left it, while the service itself starts again

@@ -250,7 +250,7 @@ _events: st.SearchStrategy[Event] = st.one_of(
 
 
 @given(st.lists(_events, min_size=1, max_size=30), _ids, _fields)
-@examples(max_examples=2000 if FULL else 40, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(max_examples=1_000 if FULL else 40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_what_passes_the_wire_is_folded_and_ranked(events: list[Event], query: str, context: dict[str, Any]) -> None:
     with memory() as engine:
         assert engine.ingest(events).rejected == []
@@ -285,7 +285,7 @@ def test_killed_between_commit_and_fold_an_event_takes_effect_once(begin: Begin,
     counts = served.counts()
     assert counts["seq"] == counts["events"] == 21
     assert served.stop() == 0
-    record("R12", events_found_on_the_wire=0, examples=2000, effects_after_a_crash_before_the_fold=1)
+    record("R12", events_found_on_the_wire=0, examples=1_000, effects_after_a_crash_before_the_fold=1)
 
 
 def test_a_service_over_a_poisoned_log_serves(begin: Begin, tmp_path: Path) -> None:

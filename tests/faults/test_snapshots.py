@@ -39,7 +39,7 @@ def clicks(count: int, users: int, items: int) -> Iterator[list[Interaction]]:
 
 
 def test_a_snapshot_under_writes_restores_to_the_same_state(tmp_path: Path, size: Size, record: Record) -> None:
-    count = size(20_000, 1_000_000)
+    count = size(20_000, 500_000)
     path, over, positions = tmp_path / "e.palate", threading.Event(), list[int]()
     stalls: list[float] = []
     with palate.open(path, language=HASHING) as engine:
