@@ -150,9 +150,9 @@ def test_memory_descriptors_and_threads_stay_where_they_are(
     prefill(served, size(3_000, 400_000))
     mix = Mix(served, versions)
     capacity = asyncio.run(mix.run(size(2, 20), None, 1.0))
-    asyncio.run(mix.run(size(3, 300), capacity / 2, size(1, 10)))  # warming up
+    asyncio.run(mix.run(size(2, 300), capacity / 2, size(1, 10)))  # warming up
     mix.latency.clear()
-    seconds = float(size(12, 1_800))
+    seconds = float(size(9, 1_800))
 
     async def everything() -> tuple[float, list[Sample]]:
         answered, samples = await together(
