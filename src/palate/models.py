@@ -171,7 +171,7 @@ class ModelShelf:
         replayed = None if parts.path is None else parts.path / "replay"
         live = log.read() if log is not None else ()
         with training_lock(self.directory):
-            trained = train(parts.store, settings, parts.cache, live, replayed, progress)
+            trained = train(parts.store, settings, parts.cache, live, replayed, progress, parts.state.dead)
             manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
             with contextlib.suppress(CorruptArtefact):  # a broken pointer names none to keep, and activating mends it
                 artefact.prune(self.directory)
@@ -206,7 +206,7 @@ class ModelShelf:
         assert line is not None
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended already, and says why
-                line.write(msgspec.json.encode(settings).decode() + "\n")
+                line.writelines(msgspec.json.encode(one).decode() + "\n" for one in (settings, parts.state.dead))
                 line.flush()
             out, said = worker.communicate()
         finally:

@@ -146,11 +146,12 @@ def test_a_snapshot_never_holds_a_half_changed_state(tmp_path: Path, monkeypatch
         assert engine.rebuild()["equal"]
 
 
-def test_a_model_that_serves_goes_on_serving(tmp_path: Path) -> None:
+def test_training_leaves_dead_letters_out_and_the_model_goes_on_serving(tmp_path: Path) -> None:
     with palate.open(tmp_path / "e.palate", language=HASHING, train={"decisions": 50, "trees": 5}) as engine:
         engine.ingest([good(number) for number in range(1, 200)])
-        engine.train()
         engine.ingest([bad(1)])
+        engine.train()
+        engine.ingest([bad(2)])
         ranking = engine.rank("u0", [f"i{n}" for n in range(5)])
         assert (ranking.model, ranking.degraded) == (engine.model, [])
         assert engine.model != "prior"

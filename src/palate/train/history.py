@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -51,15 +51,22 @@ def stamped(records: list[Record]) -> Iterator[Stamped]:
         yield record.timestamp, record.received, event_of(record)
 
 
-def read_history(store: Store, settings: Settings, progress: Progress | None = None) -> History:
-    """Read the whole log, without what users did before they were deleted. Memory: about 300 bytes an interaction."""
+def read_history(
+    store: Store, settings: Settings, progress: Progress | None = None, dead: Iterable[int] = ()
+) -> History:
+    """Read the whole log, without what users did before they were deleted. Memory: about 300 bytes an interaction.
+
+    dead: positions of events that can't be folded (``State.dead``), which are left out here too.
+    """
+    skipped = frozenset(dead)
     slack = int(settings.state.future_seconds * 1000)
     content: list[Stamped] = []
     events: list[Stamped] = []
     keys: list[tuple[int, int]] = []
     erased: dict[str, tuple[int, int]] = {}
     total, done, seq = store.seq, 0, 0
-    for records in store.read():
+    for whole in store.read():
+        records = [one for one in whole if one.seq not in skipped] if skipped else whole
         ties: list[int] = tie_keys([record.id for record in records]).tolist()
         for tie, (ts, received, event) in zip(ties, stamped(records), strict=True):
             when = received if ts > received + slack else ts
@@ -71,8 +78,8 @@ def read_history(store: Store, settings: Settings, progress: Progress | None = N
                 if isinstance(event, User) and event.deleted:
                     stamp = (when, tie)
                     erased[event.user] = max(stamp, erased.get(event.user, stamp))
-        done += len(records)
-        seq = records[-1].seq
+        done += len(whole)
+        seq = whole[-1].seq
         if progress is not None:
             progress("read", done, total)
     order = sorted(range(len(events)), key=keys.__getitem__)

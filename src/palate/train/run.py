@@ -75,14 +75,15 @@ def train(
     live: Iterable[Decision] = (),
     decisions_dir: Path | None = None,
     progress: Progress | None = None,
+    dead: Iterable[int] = (),
 ) -> Trained:
-    """Train on everything in ``store`` and on logged ``live`` decisions.
+    """Train on everything in ``store`` but the positions ``dead``, and on logged ``live`` decisions.
 
     decisions_dir: where the replayed decisions are logged (replacing those of the last training).
     Errors: ``InvalidInput`` with fewer than ``MINIMUM`` interactions: there is nothing to learn from.
     """
     watch = _Watch()
-    history = read_history(store, settings, progress)
+    history = read_history(store, settings, progress, dead)
     if len(history.interactions) < MINIMUM:
         raise InvalidInput(
             f"There are {len(history.interactions)} interactions; training needs at least {MINIMUM}. "

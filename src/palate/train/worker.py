@@ -1,7 +1,7 @@
 """Training as a process of its own: ``python -m palate.train.worker DIRECTORY`` reads the log, writes an artefact, and
-prints its version. Settings come as one line of JSON on standard input, which stays open: when it closes, the process
-that asked is gone, and this one ends. It takes the lock of training, not the writer's; of what the serving process
-writes it shares only the vector cache, which several processes may append to."""
+prints its version. Settings, and the positions of dead letters, come as a line of JSON each on standard input, which
+stays open: when it closes, the process that asked is gone, and this one ends. It takes the lock of training, not the
+writer's; of what the serving process writes it shares only the vector cache, which several may append to."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ def main(directory: Path) -> int:
     os.nice(5)
     try:
         settings = msgspec.json.decode(sys.stdin.buffer.readline(), type=Settings)
+        dead = msgspec.json.decode(sys.stdin.buffer.readline(), type=list[int])
         threading.Thread(target=_leave_with_parent, daemon=True).start()
         store = open_store(directory / "events.db", read_only=True)
         cache = VectorCache(directory / "vectors", make_encoder(settings.language.encoder, settings.language.threads))
         live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
         with training_lock(directory / "models"):
-            trained = train(store, settings, cache, live.read(), directory / "replay")
+            trained = train(store, settings, cache, live.read(), directory / "replay", dead=dead)
             manifest = artefact.save(directory / "models", trained.arrays, trained.manifest)
             artefact.prune(directory / "models")
     except PalateError as error:
