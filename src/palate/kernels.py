@@ -19,6 +19,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numba.core.config as _numba_config
+from llvmlite import ir
+from numba import extending, types
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,3 +68,31 @@ def _compiled(function: F, fastmath: bool | set[str]) -> F:
         return cast(F, cast(Any, numba).njit(**options)(function))
     finally:
         config.CACHE_DIR = before
+
+
+def _soon(_: Any, array: Any, row: Any, lines: Any) -> Any:
+    """``soon`` for numba: its type, and the instructions of LLVM."""
+    if not isinstance(lines, types.IntegerLiteral):
+        return None
+    llvm: Any = ir
+    byte, word = llvm.IntType(8), llvm.IntType(32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        held = context.make_array(signature.args[0])(context, builder, arguments[0])
+        stride = builder.extract_value(held.strides, 0)
+        begin = builder.gep(builder.bitcast(held.data, byte.as_pointer()), [builder.mul(arguments[1], stride)])
+        kinds = [begin.type, word, word, word]
+        load = builder.module.declare_intrinsic("llvm.prefetch", kinds[:1], llvm.FunctionType(llvm.VoidType(), kinds))
+        how = [llvm.Constant(word, value) for value in (0, 3, 1)]  # to be read, to be kept, data
+        for line in range(lines.literal_value):
+            builder.call(load, [builder.gep(begin, [llvm.Constant(llvm.IntType(64), 64 * line)]), *how])
+        return context.get_dummy_value()
+
+    return cast(Any, types).void(array, types.int64, lines), generate
+
+
+soon: Any = cast(Any, extending).intrinsic(prefer_literal=True)(_soon)
+"""``soon(array, row, lines)``, in kernels: begin to load so many lines of 64 bytes from the start of a row of an array.
+
+A look-up that memory isn't ready for costs as much as a hundred operations; many at once cost little more than one.
+"""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, cast, overload
 
 import msgspec
 import numpy as np
@@ -47,6 +48,26 @@ class _Lent:
         """What was taken is True again."""
         for rows in self._taken:
             self.mask[rows] = True
+
+
+class _Ids(Sequence[str]):
+    """The ids of rows, each looked up when it is asked for: of hundreds of candidates ten are shown."""
+
+    def __init__(self, names: list[str], rows: I32) -> None:
+        self._names = names
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self._names[row] for row in self._rows[place].tolist()]
+        return self._names[int(self._rows[place])]
 
 
 class Sourcing:
@@ -103,11 +124,7 @@ class Sourcing:
         finally:
             lent.give_back()
         found = {"retrieved": len(rows)} | {name: len(named) for name, named in lists.items()}
-        return Candidates(rows, self._ids(rows), {}, held, names), found, removed
-
-    def _ids(self, rows: I32) -> list[str]:
-        ids = self.state.items.ids
-        return [ids[row] for row in rows.tolist()]
+        return Candidates(rows, _Ids(self.state.items.ids, rows), {}, held, names), found, removed
 
     def _for_query(self, query: tuple[list[str], F32], allowed: Bools) -> dict[str, I32]:
         """What the query names, by words and by meaning."""

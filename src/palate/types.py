@@ -9,6 +9,7 @@ also be ISO-8601 strings. Scores are unitless floats, higher is better. Position
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -307,7 +308,7 @@ class Candidates:
     """
 
     rows: I32
-    ids: list[str]
+    ids: Sequence[str]
     fields: dict[int, dict[str, FieldValue]]
     held: I64
     retrievers: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from palate.kernels import kernel
+from palate.kernels import kernel, soon
 from palate.state.rows import EMPTY, find
 from palate.types import F32, F64, I32, I64
 
@@ -140,6 +140,14 @@ def accumulate(
         if n + pairs + near > len(rows):
             clear(rows, n, strengths, mark)
             return -1
+        for slot in range(first, first + pairs):  # what each needs is asked for before it is waited for
+            j = keys[slot]
+            if j != EMPTY and j < len(mark):
+                soon(mark, j, 1)
+                soon(counts, j, 1)
+        for at in range(e_first, e_first + near):
+            if e_indices[at] < len(mark):
+                soon(mark, e_indices[at], 1)
         for slot in range(first, first + pairs):
             j = keys[slot]
             if j == EMPTY or j >= len(mark) or (fwd[slot] <= 0 and co[slot] <= 0):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.kernels import kernel
-from palate.retrieve.topk import in_order, offer, top_k
+from palate.retrieve.topk import best, top_k
 from palate.types import F32, F64, I32, I64, Bools
 
 
@@ -48,17 +48,23 @@ class Reached:
 
 @kernel
 def _reached(rows: I32, strengths: F64, columns: I64, alive: Bools, found: I32, scores: F32, counts: I64) -> None:
-    """The best of each list into ``found`` and ``scores`` (l, k), how many into ``counts`` (l,), zeros."""
+    """The best of each list into ``found`` and ``scores`` (l, k), how many into ``counts`` (l,)."""
+    lists, k = found.shape
+    names, values = np.empty((lists, len(rows)), np.int32), np.empty((lists, len(rows)), np.float32)
+    held = np.zeros(lists, np.int64)
     for m in range(len(rows)):
         row = rows[m]
         if row >= len(alive) or not alive[row]:
             continue
-        for place in range(len(columns)):
+        for place in range(lists):
             value = strengths[m, columns[place, 0]]
             if columns[place, 1] >= 0:
                 value += strengths[m, columns[place, 1]]
             if value > 0:
-                score = float(np.float32(value))
-                counts[place] = offer(found[place], scores[place], int(counts[place]), int(row), score)
-    for place in range(len(columns)):
-        in_order(found[place], scores[place], int(counts[place]))
+                names[place, held[place]], values[place, held[place]] = row, value
+                held[place] += 1
+    for place in range(lists):
+        n = held[place]
+        counts[place] = min(k, n)
+        if n > 0:
+            best(names[place, :n], values[place, :n], found[place, : min(k, n)], scores[place, : min(k, n)])

@@ -34,7 +34,6 @@ _I8, _I16, _I32, _I64, _F32 = (
 )
 _VNNI = "llvm.x86.avx512.vpdpbusd.512"
 _PAIRS = "llvm.x86.avx2.pmadd.wd"
-_READ_SOON = tuple(_ir.Constant(_I32, value) for value in (0, 3, 1))
 
 
 def _whole(value: int) -> Any:
@@ -198,25 +197,3 @@ def _lowest(_: Any, bits: Any) -> Any:
 
 lowest_bit: Any = _extending.intrinsic(_lowest)
 """``lowest_bit(bits)``: the place of the lowest bit that is set; 64 where none is."""
-
-
-def _soon(_: Any, array: Any, row: Any, lines: Any) -> Any:
-    if not isinstance(lines, types.IntegerLiteral):
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = signature.args[0]
-        held = context.make_array(kind)(context, builder, arguments[0])
-        stride = builder.extract_value(held.strides, 0)
-        begin = builder.gep(builder.bitcast(held.data, _I8.as_pointer()), [builder.mul(arguments[1], stride)])
-        kinds = [begin.type, _I32, _I32, _I32]
-        load = builder.module.declare_intrinsic("llvm.prefetch", kinds[:1], _ir.FunctionType(_ir.VoidType(), kinds))
-        for line in range(lines.literal_value):
-            builder.call(load, [builder.gep(begin, [_whole(64 * line)]), *_READ_SOON])
-        return context.get_dummy_value()
-
-    return _types.void(array, _types.int64, lines), generate
-
-
-soon: Any = _extending.intrinsic(prefer_literal=True)(_soon)
-"""``soon(array, row, lines)``: begin to load so many lines of 64 bytes from the start of a row of a 2-d array."""

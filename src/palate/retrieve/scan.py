@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.kernels import kernel
+from palate.kernels import kernel, soon
 from palate.retrieve.codes import Bytes, Coded, Codes, Words
 from palate.retrieve.groups import FIRST, USES, allowed
-from palate.retrieve.lanes import LIMIT, QUERIES, ROWS, lowest_bit, passing, soon
+from palate.retrieve.lanes import LIMIT, QUERIES, ROWS, lowest_bit, passing
 from palate.retrieve.projection import Projection
 from palate.retrieve.topk import best
 from palate.tastes import dot

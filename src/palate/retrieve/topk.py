@@ -10,6 +10,9 @@ from palate.kernels import kernel
 from palate.types import F32, F64, I32
 
 S = TypeVar("S", F32, F64)
+_BUCKETS = 256
+_FEW = 64
+"""Up to so many, buckets cost more than they save."""
 
 
 @kernel
@@ -65,17 +68,38 @@ def in_order(rows: I32, scores: F32 | F64, count: int) -> None:
 
 @kernel
 def best(rows: I32, scores: F32 | F64, best_rows: I32, best_scores: F32 | F64) -> None:
-    """``top_k`` into ``best_rows`` and ``best_scores``, which have room for at least one and at most all."""
+    """``top_k`` into ``best_rows`` and ``best_scores``, which have room for at least one and at most all.
+
+    Where there are many, their scores are counted into buckets first: only what lies in those of the best is sorted.
+    """
+    n, k = len(rows), len(best_rows)
+    low = high = float(scores[0])
+    for place in range(n):
+        low, high = min(low, float(scores[place])), max(high, float(scores[place]))
     count = 0
-    for place in range(len(rows)):
-        count = offer(best_rows, best_scores, count, int(rows[place]), float(scores[place]))
+    if n <= max(2 * k, _FEW) or not 1e-280 < high - low < 1e300:
+        for place in range(n):
+            count = offer(best_rows, best_scores, count, int(rows[place]), float(scores[place]))
+        in_order(best_rows, best_scores, count)
+        return
+    per = (_BUCKETS - 0.5) / (high - low)
+    sizes = np.zeros(_BUCKETS, np.int64)
+    for place in range(n):
+        sizes[int((float(scores[place]) - low) * per)] += 1
+    border, above = _BUCKETS - 1, sizes[_BUCKETS - 1]
+    while above < k:
+        border -= 1
+        above += sizes[border]
+    for place in range(n):
+        if int((float(scores[place]) - low) * per) >= border:
+            count = offer(best_rows, best_scores, count, int(rows[place]), float(scores[place]))
     in_order(best_rows, best_scores, count)
 
 
 def top_k(rows: I32, scores: S, k: int) -> tuple[I32, S]:
     """The ``k`` best of (rows, scores), both (n,), best first, ties by the smaller row. Cost: O(n + k log k).
 
-    No row twice, no NaN."""
+    No row twice; every score is finite."""
     k = max(0, min(k, len(rows)))
     best_rows, best_scores = np.empty(k, np.int32), np.empty_like(scores, shape=k)
     if k:

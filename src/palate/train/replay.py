@@ -96,7 +96,7 @@ def _decision(
     limit: int | None,
     rng: np.random.Generator,
 ) -> Decision:
-    ids = scored.candidates.ids
+    ids = list(scored.candidates.ids)
     order = np.argsort(-np.nan_to_num(scored.scores, nan=-np.inf), kind="stable")
     if limit is not None and len(order) > limit:
         # Evenly, never by strength: negatives picked for a high score teach that what makes it high is bad.
