@@ -225,7 +225,7 @@ class Engine:
             found = self.line.run(request, now, self._model)
         order = np.argsort(-found.scores, kind="stable")
         order = order[np.isfinite(found.scores[order])]
-        return [found.candidates.ids[place] for place in order.tolist()], found.scores[order]
+        return list(map(list(found.candidates.ids).__getitem__, order.tolist())), found.scores[order]
 
     def clock(self) -> int:
         """Event time now, Unix milliseconds (see ``State.now``)."""
