@@ -24,7 +24,7 @@ from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundT
 from palate.config import Settings
 from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
-from palate.intake import pour, records_of, stamped_records
+from palate.intake import Settle, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
 from palate.policy import make_policy
@@ -106,30 +106,18 @@ class Engine:
 
         Errors: ``Overloaded`` when the queue is full; ``Unavailable`` when closing; of the future ``Unavailable``.
         """
-        return self.submit_checked(*wire.read_events(events, self.settings.limits))
-
-    def submit_checked(self, good: Sequence[tuple[int, Event]], bad: list[Rejected]) -> Future[IngestResult]:
-        """``submit`` for events that ``wire.read_events`` or ``wire.decode_events`` has already checked."""
-        self._check_writable()
-        assert self._committer is not None
-        records, assigned, clamped = records_of(good, int(self.settings.state.future_seconds * 1000), self.clock())
+        good, bad = wire.read_events(events, self.settings.limits)
         answer: Future[IngestResult] = Future()
         answer.set_running_or_notify_cancel()
-        if not records:
-            answer.set_result(IngestResult(0, 0, bad, self.state.seq))
-            return answer
-
-        def settle(stored: Future[AppendResult]) -> None:
-            error = stored.exception()
-            if error is not None:
-                answer.set_exception(error)
-                return
-            result = stored.result()
-            accepted = sum(1 for seq in result.seqs if seq)
-            answer.set_result(IngestResult(accepted, len(records) - accepted, bad, result.seq, assigned, clamped))
-
-        self._committer.submit(records).add_done_callback(settle)
+        self.offer(good, bad, lambda outcome: resolve(answer, outcome))
         return answer
+
+    def offer(self, good: Sequence[tuple[int, Event]], bad: list[Rejected], settle: Settle) -> None:
+        """``submit`` for events that ``wire.decode_events`` has checked; ``settle`` takes the outcome in any thread."""
+        self._check_writable()
+        assert self._committer is not None
+        slack = int(self.settings.state.future_seconds * 1000)
+        offer(self._committer, records_of(good, slack, self.clock()), bad, self.state.seq, settle)
 
     def _fold(self, records: list[Record], _: list[AppendResult]) -> None:
         """Committed records into state and catalogue, in log order; the committer acknowledges afterwards."""

@@ -14,13 +14,18 @@ from palate.errors import InvalidInput, Overloaded
 from palate.frames import frame_events, is_frame
 from palate.ids import new_id
 from palate.state.state import Stamped, subject_of
-from palate.store import Record
+from palate.store import AppendResult, Record
+from palate.store.commit import GroupCommitter
 from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected
 
 BATCH = 5_000
 AHEAD = 2
 MOST_ASSIGNED = 100_000
 """Ids and times given to events of one ``ingest`` that are returned; a whole frame's are not."""
+
+
+Settle = Callable[[IngestResult | BaseException], None]
+Recorded = tuple[list[Record], list[Assigned], int]
 
 
 class EventRecord(Record, kw_only=True):
@@ -40,7 +45,7 @@ def each(events: object) -> Iterable[object]:
     )
 
 
-def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> tuple[list[Record], list[Assigned], int]:
+def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Recorded:
     """Log records of checked events, the ids and times given where they lacked one, and how many lie too far ahead.
 
     An event without a time gets ``now``, event time in ms: on a history of years ago, its own present.
@@ -51,21 +56,51 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> tu
     assigned: list[Assigned] = []
     clamped = 0
     for index, event in good:
-        if event.id is None or event.timestamp is None:
-            event.id = event.id or new_id()
-            event.timestamp = now if event.timestamp is None else event.timestamp
-            assigned.append(Assigned(index, event.id, int(event.timestamp)))
+        name, ts = event.id, event.timestamp
+        if name is None or ts is None:
+            name = event.id = name or new_id()
+            ts = event.timestamp = now if ts is None else ts
+            assigned.append(Assigned(index, name, int(ts)))
         if isinstance(event, Interaction | Impression):
-            subject = subject_of(event.user, event.session)
-            kind = "interaction" if isinstance(event, Interaction) else "impression"
+            subject = event.user if event.user is not None else subject_of(None, event.session)
+            kind = "interaction" if type(event) is Interaction else "impression"
         elif isinstance(event, Item):
             subject, kind = None, "item"
         else:
             subject, kind = event.user, "user"
-        clamped += int(event.timestamp) > received + slack_ms
-        payload = wire.encode_event(event)
-        records.append(EventRecord(0, event.id, int(event.timestamp), kind, subject, received, payload, event=event))
+        ts = int(ts)
+        clamped += ts > received + slack_ms
+        records.append(EventRecord(0, name, ts, kind, subject, received, wire.encode_event(event), event=event))
     return records, assigned, clamped
+
+
+def offer(committer: GroupCommitter, made: Recorded, bad: list[Rejected], seq: int, settle: Settle) -> None:
+    """Queue what ``records_of`` made; ``settle`` takes the result once it is durable and folded, or the error.
+
+    bad: events that were rejected before, for the result. seq: the log position, for the case that there are no others.
+    Errors: those of ``GroupCommitter.offer``.
+    """
+    records, assigned, clamped = made
+    if not records:
+        settle(IngestResult(0, 0, bad, seq))
+        return
+
+    def stored(outcome: AppendResult | BaseException) -> None:
+        if isinstance(outcome, BaseException):
+            settle(outcome)
+            return
+        accepted = len(records) - outcome.seqs.count(0)
+        settle(IngestResult(accepted, len(records) - accepted, bad, outcome.seq, assigned, clamped))
+
+    committer.offer(records, stored)
+
+
+def resolve(future: Future[IngestResult], outcome: IngestResult | BaseException) -> None:
+    """The outcome into ``future``."""
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
 
 
 def stamped_records(records: Sequence[Record]) -> Iterator[Stamped]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import palate
 from palate import background, wire
+from palate.checks import MAX_TIMESTAMP
 from palate.cli.doctor import examine
 from palate.config import Settings
 from palate.content import text as content
@@ -231,7 +232,7 @@ _ids = st.sampled_from(["a", "b", "c", "d"]) | _text
 _number = st.integers(-5, 5) | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 _names = st.sampled_from(["title", "genres", "category", "price", "description", "available", "标题"]) | _text
 _fields = st.dictionaries(_names, st.booleans() | _number | _text | st.lists(_text, max_size=10), max_size=4)
-_times = st.integers(0, wire._MAX_TIMESTAMP) | st.sampled_from([0, 1, START, wire._MAX_TIMESTAMP])
+_times = st.integers(0, MAX_TIMESTAMP) | st.sampled_from([0, 1, START, MAX_TIMESTAMP])
 _base: dict[str, Any] = {"id": _ids, "timestamp": _times}
 _interaction = st.builds(
     Interaction,

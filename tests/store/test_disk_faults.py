@@ -167,7 +167,7 @@ def test_fast_takes_nothing_while_the_disk_does_not_sync_and_then_writes_everyth
 
     store.append([record(0)])
     monkeypatch.setattr(os, "fsync", failing)
-    with pytest.raises(Unavailable, match="events.db-wal failed"):
+    with pytest.raises(Unavailable, match=r"events\.db-wal failed"):
         store.sync()
     for number in range(1, 4):
         with pytest.raises(Unavailable, match=r"Syncing .* failed .Input/output error.; events of the last second may"):

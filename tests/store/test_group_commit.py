@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from palate.errors import Overloaded, Unavailable
 from palate.store import AppendResult, Record
-from palate.store.commit import GroupCommitter
+from palate.store.commit import GroupCommitter, _Window  # pyright: ignore[reportPrivateUsage]
 from palate.store.memory import MemoryStore
 from palate.store.sqlite import SqliteStore
 from palate.testing.store import everything, record
@@ -201,4 +202,87 @@ def test_a_failing_on_commit_reaches_the_caller_and_is_remembered(
     assert committer.append([record(2)]).seq == 3
     assert committer.unapplied == 2
     assert store.seq == 3
+    committer.close()
+
+
+class Slow(MemoryStore):
+    """A store that takes its time, and notes how many records came at once."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.sizes: list[int] = []
+
+    def append(self, records: Sequence[Record]) -> AppendResult:
+        self.sizes.append(len(records))
+        time.sleep(self.seconds)
+        return super().append(records)
+
+
+def test_callers_who_come_back_are_waited_for_so_that_one_sync_serves_them_all() -> None:
+    slow = Slow(0.2)
+    committer = GroupCommitter(slow)
+    first = committer.submit([record(0)])
+    while not slow.sizes:
+        time.sleep(0.001)
+    others = [committer.submit([record(number)]) for number in (1, 2, 3)]
+    first.result()
+    for start in (10, 20, 30):
+        time.sleep(0.01)  # as answers and requests travel
+        others.append(committer.submit([record(start)]))
+        for future in others:
+            future.result()
+        others = []
+        for number in (1, 2, 3):
+            others.append(committer.submit([record(start + number)]))
+            time.sleep(0.01)
+    assert [future.result().seq for future in others] == [14, 15, 16]
+    assert slow.sizes[:4] == [1, 4, 4, 4]
+    committer.close()
+
+
+def test_whoever_is_alone_is_not_kept_waiting() -> None:
+    window = _Window()
+    for _ in range(5):
+        assert window.patience(1) == 0
+        window.ended(1, 0, 10.0)
+    assert window.patience(1) == 0
+
+
+def test_waiting_in_vain_is_given_up_for_a_while() -> None:
+    window = _Window()
+    patient: list[bool] = []
+    for _ in range(200):
+        window.ended(8, 0, 1.0)
+        seconds = window.patience(1)
+        assert seconds in (0.0, pytest.approx(0.5))
+        patient.append(seconds > 0)
+        if seconds:
+            window.waited(1, 2)
+    assert patient[:4] == [True, False, True, False]
+    assert sum(patient[100:]) <= 4
+    while not window.patience(1):
+        window.ended(8, 0, 1.0)
+    window.waited(1, 8)
+    assert window.patience(1) > 0, "those who come back are waited for again"
+
+
+def test_closing_does_not_wait_for_anybody() -> None:
+    slow = Slow(0.3)
+    committer = GroupCommitter(slow)
+    for future in [committer.submit([record(number)]) for number in range(4)]:
+        future.result()
+    last = committer.submit([record(9)])
+    committer.close()
+    assert last.result().seq == 5
+
+
+def test_somebody_who_cannot_be_told_harms_nobody(store: SqliteStore, caplog: pytest.LogCaptureFixture) -> None:
+    def deaf(outcome: object) -> None:
+        raise RuntimeError("the loop is closed")
+
+    committer = GroupCommitter(store)
+    committer.offer([record(0)], deaf)
+    assert committer.append([record(1)]).seq == 2
+    assert "could not be told" in caplog.text
     committer.close()

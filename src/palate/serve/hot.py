@@ -6,7 +6,6 @@ An event is acknowledged once it is durable and folded into the state, so that t
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import msgspec
 
 from palate.errors import InvalidInput, MalformedBody, PalateError, TooLarge
 from palate.serve.gate import Gate
+from palate.serve.mailbox import Mailbox
 from palate.serve.metrics import Metrics
 from palate.serve.security import ErrorBody, ErrorDetail
 from palate.types import Event, IngestResult, RankRequest, RecommendRequest, Rejected
@@ -48,6 +48,7 @@ class Hot:
         self.metrics = metrics
         self.limits = engine.settings.limits
         self.gate = Gate()
+        self._mailbox: Mailbox[IngestResult] = Mailbox()
         self.handlers: dict[str, tuple[str, Handler]] = {
             "/v1/events": ("events", self.events),
             "/v1/rank": ("rank", self.rank),
@@ -114,7 +115,7 @@ class Hot:
         since = self.gate.wait()
         self.metrics.queue += count
         try:
-            return await _settled(self.engine.submit_checked(good, bad))
+            return await self._mailbox.outcome(lambda settle: self.engine.offer(good, bad, settle))
         finally:
             self.metrics.queue -= count
             self.gate.done(since)
@@ -142,8 +143,3 @@ def _check_utf8(body: bytes) -> None:
         raise MalformedBody(
             f"The body is not valid UTF-8: byte {body[error.start]:#04x} at position {error.start}."
         ) from None
-
-
-async def _settled(future: concurrent.futures.Future[IngestResult]) -> IngestResult:
-    """The result of the writer's future. Cancelling the request never cancels the write."""
-    return await asyncio.shield(asyncio.wrap_future(future))

@@ -16,25 +16,72 @@ from palate.store import AppendResult, Record, Store
 _log = logging.getLogger("palate.store")
 
 OnCommit = Callable[[list[Record], list[AppendResult]], None]
+Settle = Callable[[AppendResult | BaseException], None]
+"""Takes what became of a submission, in the committer's thread; it must be quick, and raise nothing."""
+
+_PATIENCE = 0.5
+"""How long a group is waited for, as a share of what a transaction takes."""
+_PAUSE = 32
+"""After waiting in vain, at most so many transactions go by until it is tried again."""
 
 
 class _Submission(NamedTuple):
     records: Sequence[Record]
-    future: Future[AppendResult]
+    settle: Settle
+    future: Future[AppendResult] | None
     size: int
+
+
+class _Window:
+    """How many submissions to wait for before a transaction begins, and how long.
+
+    Callers that send again once they are answered come back shortly after the transaction that answered them. Begun at
+    once, the next one serves only those who came meanwhile, and half of them always wait for the other half: the disk
+    then syncs twice for what one sync could do. So as many are waited for as there were, for up to half the time that
+    a transaction takes; and not for a while where that was in vain, because who sends comes back later or never. One
+    caller alone is never kept waiting.
+    """
+
+    def __init__(self) -> None:
+        self.wanted = 1
+        self._took = 0.0
+        self._skip = 0
+        self._pause = 1
+
+    def ended(self, served: int, waiting: int, seconds: float) -> None:
+        """A transaction of ``served`` submissions took ``seconds``, and ``waiting`` have come meanwhile."""
+        self._took += (0.2 if self._took else 1.0) * (seconds - self._took)
+        self.wanted = served + waiting
+
+    def patience(self, waiting: int) -> float:
+        """Seconds to wait for ``wanted`` submissions while there are ``waiting``; 0 for not at all."""
+        if waiting >= self.wanted:
+            return 0.0
+        if self._skip:
+            self._skip -= 1
+            return 0.0
+        return _PATIENCE * self._took
+
+    def waited(self, before: int, after: int) -> None:
+        """While it was waited ``before`` submissions became ``after``."""
+        if after - before > 0.75 * (self.wanted - before):
+            self._pause = 1
+        else:
+            self._skip = self._pause
+            self._pause = min(2 * self._pause, _PAUSE)
 
 
 class GroupCommitter:
     """One thread that appends for everybody: whatever waits goes into one transaction and shares its fsync.
 
-    After each transaction, and before any of its futures resolves, ``on_commit(records, results)`` is called in
+    After each transaction, and before any of its submissions is settled, ``on_commit(records, results)`` is called in
     that thread, in log order: the accepted records with ``seq`` set, and one result a submission. It must not wait
     for a future of this committer. ``store`` is borrowed: close the committer first, then the store.
 
     max_records, max_bytes: what may wait, bytes being those of payloads; the transaction in hand comes on top.
 
-    A transaction that fails resolves its futures with the error, and the thread goes on to the next. When
-    ``on_commit`` fails, the events are in the log all the same: the futures get its exception, and ``unapplied``
+    A transaction that fails settles its submissions with the error, and the thread goes on to the next. When
+    ``on_commit`` fails, the events are in the log all the same: the submissions get its exception, and ``unapplied``
     holds the first position that it missed, from which the caller has to rebuild.
     """
 
@@ -52,7 +99,9 @@ class GroupCommitter:
         self._max_bytes = max_bytes
         self._group = group
         self._queue: deque[_Submission] = deque()
-        self._condition = threading.Condition()
+        self._condition = threading.Condition(threading.Lock())
+        self._needed = 1  # submissions for which the thread, where it waits, is woken
+        self._window = _Window()
         self._waiting = 0
         self._bytes = 0
         self._rate = 20_000.0  # records a second, a running mean that only serves retry_after
@@ -67,14 +116,32 @@ class GroupCommitter:
         return self._waiting
 
     def submit(self, records: Sequence[Record]) -> Future[AppendResult]:
-        """Queue ``records``; the future resolves once they are durable and applied. They must not change until then.
+        """``offer`` with a future that resolves once ``records`` are durable and applied.
 
         Cancelling the future before its transaction begins withdraws the records.
-        Errors: ``Overloaded`` when the queue is full (a batch that meets an empty queue is always taken),
-        ``Unavailable`` when closed. Of the future: ``Unavailable`` when the disk refuses.
+        Errors: those of ``offer``. Of the future: ``Unavailable`` when the disk refuses.
         """
         future: Future[AppendResult] = Future()
-        size = sum(len(one.payload) for one in records)
+
+        def settle(outcome: AppendResult | BaseException) -> None:
+            if isinstance(outcome, BaseException):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self._offer(records, settle, future)
+        return future
+
+    def offer(self, records: Sequence[Record], settle: Settle) -> None:
+        """Queue ``records``; ``settle`` is called once they are durable and applied. They must not change until then.
+
+        Errors: ``Overloaded`` when the queue is full (a batch that meets an empty queue is always taken),
+        ``Unavailable`` when closed.
+        """
+        self._offer(records, settle, None)
+
+    def _offer(self, records: Sequence[Record], settle: Settle, future: Future[AppendResult] | None) -> None:
+        size = sum([len(one.payload) for one in records])
         with self._condition:
             if self._closed:
                 raise Unavailable("Palate is closing and takes no more events: send them to the next process.")
@@ -89,11 +156,11 @@ class GroupCommitter:
                     "wait: send them again in a while.",
                     max(0.1, self._waiting / self._rate),
                 )
-            self._queue.append(_Submission(records, future, size))
+            self._queue.append(_Submission(records, settle, future, size))
             self._waiting += len(records)
             self._bytes += size
-            self._condition.notify_all()
-        return future
+            if len(self._queue) >= self._needed:
+                self._condition.notify()
 
     def append(self, records: Sequence[Record]) -> AppendResult:
         """``submit`` and wait: for library calls, which so share the order of all others."""
@@ -107,16 +174,18 @@ class GroupCommitter:
         """Refuse new submissions, finish those that wait, stop the thread. Closing twice is fine."""
         with self._condition:
             self._closed = True
-            self._condition.notify_all()
+            self._condition.notify()
         self._thread.join()
 
     def _run(self) -> None:
         while taken := self._take():
             begun = time.monotonic()
             self._commit(taken)
+            seconds = time.monotonic() - begun
+            self._window.ended(len(taken), len(self._queue), seconds)
             records = sum(len(submission.records) for submission in taken)
             if records >= 100:
-                self._rate += 0.2 * (records / max(time.monotonic() - begun, 1e-6) - self._rate)
+                self._rate += 0.2 * (records / max(seconds, 1e-6) - self._rate)
 
     def _take(self) -> list[_Submission]:
         taken: list[_Submission] = []
@@ -125,16 +194,27 @@ class GroupCommitter:
                 while not self._queue:
                     if self._closed:
                         return []
+                    self._needed = 1
                     self._condition.wait()
+                self._gather()
                 size = 0
                 while self._queue and (not taken or size + len(self._queue[0].records) <= self._group):
                     submission = self._queue.popleft()
                     self._waiting -= len(submission.records)
                     self._bytes -= submission.size
-                    if submission.future.set_running_or_notify_cancel():
+                    if submission.future is None or submission.future.set_running_or_notify_cancel():
                         taken.append(submission)
                         size += len(submission.records)
         return taken
+
+    def _gather(self) -> None:
+        """Wait for those who are about to send again."""
+        before = len(self._queue)
+        seconds = 0.0 if self._closed or self._waiting >= self._group else self._window.patience(before)
+        if seconds:
+            self._needed = self._window.wanted
+            self._condition.wait(seconds)
+            self._window.waited(before, len(self._queue))
 
     def _commit(self, taken: list[_Submission]) -> None:
         try:
@@ -142,7 +222,7 @@ class GroupCommitter:
         except Unavailable as error:
             _log.error("%d events were not stored. %s", sum(len(s.records) for s in taken), error.message)
             for submission in taken:
-                submission.future.set_exception(error)
+                _settle(submission, error)
             return
         except Exception as error:  # a record that SQLite can't hold; only its own submission may suffer
             if len(taken) > 1:
@@ -150,27 +230,34 @@ class GroupCommitter:
                     self._commit([submission])
                 return
             _log.exception("A submission could not be stored.")
-            taken[0].future.set_exception(error)
+            _settle(taken[0], error)
             return
         accepted: list[Record] = []
         results: list[AppendResult] = []
         start = 0
-        position = whole.seq - sum(1 for seq in whole.seqs if seq)
+        position = whole.seq - sum([1 for seq in whole.seqs if seq])
         for submission in taken:
             seqs = whole.seqs[start : start + len(submission.records)]
             start += len(seqs)
-            accepted.extend(r for r, seq in zip(submission.records, seqs, strict=True) if seq)
+            accepted += [r for r, seq in zip(submission.records, seqs, strict=True) if seq]
             position = max(position, *seqs) if seqs else position
             results.append(AppendResult(seqs, position))
         try:
             if self._on_commit is not None:
                 self._on_commit(accepted, results)
-        except Exception as error:  # the caller's own code; the events are stored, and every future must resolve
+        except Exception as error:  # the caller's own code; the events are stored, and everybody must be told
             _log.exception("Applying the events after position %d failed; they are in the log.", whole.seq)
             if accepted and not self.unapplied:
                 self.unapplied = accepted[0].seq
             for submission in taken:
-                submission.future.set_exception(error)
+                _settle(submission, error)
             return
         for submission, result in zip(taken, results, strict=True):
-            submission.future.set_result(result)
+            _settle(submission, result)
+
+
+def _settle(submission: _Submission, outcome: AppendResult | BaseException) -> None:
+    try:
+        submission.settle(outcome)
+    except Exception:  # the caller's own code; without this thread nobody's events would be stored
+        _log.exception("Somebody could not be told what became of their events.")
