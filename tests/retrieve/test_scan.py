@@ -125,9 +125,9 @@ def test_most_texts_are_ruled_out_by_their_heads() -> None:
 def useless(vectors: F32) -> Projection:
     """Columns that are neither orthogonal nor of unit length: they say that nothing is left out, and no bound holds."""
     found = learn(vectors)
-    matrix = np.random.default_rng(1).normal(size=found.matrix.shape) * (1.2 / found.head) ** 0.5
-    matrix[:, found.head :] = 0.0
-    return Projection(matrix.astype(np.float32), found.head, found.tail)
+    matrix = np.random.default_rng(1).normal(size=found.matrix.shape) * (1.2 / found.near) ** 0.5
+    matrix[:, found.near :] = 0.0
+    return Projection(matrix.astype(np.float32), found.near, found.head, found.tail, found.kinds)
 
 
 def test_a_projection_that_loses_texts_is_not_used(

@@ -132,7 +132,7 @@ def _sums(builder: Any, way: str, codes: Any, queries: Any, steps: Any) -> list[
     return [builder.add(_taken(builder, total, even), _taken(builder, total, odd)) for total in sums]
 
 
-def _judged(builder: Any, sums: list[Any], scale: Any, rest: Any, constants: Any, out: Any) -> Any:
+def _judged(builder: Any, sums: list[Any], scale: Any, rest: Any, constants: Any, before: Any, out: Any) -> Any:
     """int64: the bits of ``passing``; the estimates go to ``out``. Pointers to float32."""
     floats = _vector(_F32, ROWS)
     scales, rests = _loaded(builder, scale, floats, 4), _loaded(builder, rest, floats, 4)
@@ -143,7 +143,8 @@ def _judged(builder: Any, sums: list[Any], scale: Any, rest: Any, constants: Any
             for which in range(5)
         )
         exact = builder.fsub(builder.sitofp(total, floats), correction)
-        estimate = builder.fmul(exact, builder.fmul(factor, scales))
+        earlier = _loaded(builder, builder.gep(before, [_whole(ROWS * q)]), floats, 4)
+        estimate = builder.fadd(earlier, builder.fmul(exact, builder.fmul(factor, scales)))
         margin = builder.fadd(builder.fmul(by_scale, scales), builder.fmul(by_rest, rests))
         mask = builder.fcmp_ordered(">=", builder.fadd(estimate, margin), limit)
         bits = builder.zext(builder.bitcast(mask, _I16), _I64)
@@ -156,8 +157,10 @@ def _judged(builder: Any, sums: list[Any], scale: Any, rest: Any, constants: Any
 def make_passing(way: str | None = None) -> Any:
     """``passing``; ``way`` says how it is to be computed, instead of the best one for the machine (for tests)."""
 
-    def passing(_: Any, codes: Any, block: Any, queries: Any, scale: Any, rest: Any, constants: Any, out: Any) -> Any:
-        kinds = codes, queries, scale, rest, constants, out
+    def passing(
+        _: Any, codes: Any, block: Any, queries: Any, scale: Any, rest: Any, constants: Any, before: Any, out: Any
+    ) -> Any:
+        kinds = codes, queries, scale, rest, constants, before, out
 
         def generate(context: Any, builder: Any, __: Any, arguments: Any) -> Any:
             values = arguments[:1] + arguments[2:]
@@ -170,7 +173,7 @@ def make_passing(way: str | None = None) -> Any:
             bytes_at = builder.gep(builder.bitcast(arrays[0].data, _I8.as_pointer()), [begin])
             sums = _sums(builder, way or best_way(context), bytes_at, arrays[1].data, steps)
             scale_at, rest_at = builder.gep(arrays[2].data, [row]), builder.gep(arrays[3].data, [row])
-            return _judged(builder, sums, scale_at, rest_at, arrays[4].data, arrays[5].data)
+            return _judged(builder, sums, scale_at, rest_at, *(array.data for array in arrays[4:]))
 
         return _types.int64(codes, _types.int64, *kinds[1:]), generate
 
@@ -178,12 +181,13 @@ def make_passing(way: str | None = None) -> Any:
 
 
 passing = make_passing()
-"""``passing(codes, block, queries, scale, rest, constants, out)``: which of the 16 rows of a block may pass, as bits.
+"""``passing(codes, block, queries, scale, rest, constants, before, out)``: which rows of a block may pass, as bits.
 
 codes: (blocks, steps, 64) uint8, of each step four components of the first row, then of the second, …, each 128 more
 than its code; queries: (steps, 4) int32, four int8 components of each query; scale, rest: (16 · blocks,) float32;
-constants: (4, 5) float32, of each query correction, factor, by_scale, by_rest, limit. The (4, 16) float32 ``out`` gets
-the estimates (Σ code · component − correction) · factor · scale; bit 16·q + r says that the estimate of row r for query
+constants: (4, 5) float32, of each query correction, factor, by_scale, by_rest, limit; before: (4, 16) float32, what
+other components gave. ``out``, of the same shape or the same array, gets the estimates before + (Σ code · component −
+correction) · factor · scale; bit 16·q + r says that the estimate of row r for query
 q, plus by_scale · scale + by_rest · rest, reaches limit. All arrays contiguous; nothing is checked.
 """
 

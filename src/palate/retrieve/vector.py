@@ -32,8 +32,6 @@ _SHARE = 16
 """Where a mask leaves less than one item in so many, these are compared one by one."""
 _SETTLED = 65_536
 """Up to so many texts a projection is learnt anew whenever they have doubled, then whenever they are fourfold."""
-_PIECE = 4096
-_NOTHING: Bools = np.zeros(0, np.bool_)
 _NO_TEXTS: I32 = np.zeros(0, np.int32)
 _log = logging.getLogger("palate")
 
@@ -158,9 +156,7 @@ class VectorIndex:
             projection = learn(sample)
             recall = scan.recall(projection, sample)
             fresh = Coded.empty(projection, len(vectors))
-            for start in range(0, here, _PIECE):
-                rows = np.arange(start, min(start + _PIECE, here), dtype=np.int32)
-                fresh.put(rows, vectors[rows])
+            fresh.put(np.arange(here, dtype=np.int32), vectors[:here])
             with self._lock:
                 if fresh.capacity < len(self._heads):
                     fresh = fresh.grown(len(self._heads))
@@ -243,15 +239,11 @@ class VectorIndex:
 
     def _near(self, units: F32, k: int, alive: Bools | None, share: float) -> list[I32]:
         """Texts among which are those of the ``k`` best, for each of (q ≤ 4, dim) unit queries."""
-        coded = self._coded
-        assert coded is not None
-        asked = coded.ask(units)
+        assert self._coded is not None
         self._looked[:] = 0
-        counts = scan.nearest(
-            self._texts, self._vectors, units, coded.head, coded.head_scale, coded.head_rest, coded.tail, coded.marks,
-            asked.head, asked.constants, asked.tail, asked.weights, asked.slack, self._heads, self._following,
-            alive is not None, _NOTHING if alive is None else alive, share, min(k, self._items), self._found,
-            self._values, self._looked,
+        counts = scan.coded_nearest(
+            self._coded, self._vectors, units, self._heads, self._following, alive, share, min(k, self._items),
+            self._found, self._values, self._looked,
         )  # fmt: skip
         return [self._found[q, : counts[q]].copy() for q in range(len(units))]
 
@@ -267,7 +259,7 @@ class VectorIndex:
         """The ``k`` best items of ``texts``."""
         return scan.ranked(
             query, self._vectors, texts, self._heads, self._following, alive is not None,
-            _NOTHING if alive is None else alive, k,
+            scan.NOTHING if alive is None else alive, k,
         )  # fmt: skip
 
     def score(self, query: npt.ArrayLike, rows: Rows) -> F32:
