@@ -140,7 +140,7 @@ TROUBLE: dict[str, str] = {
     "{count} of the {rows} vectors in {path} are damaged: their texts are encoded anew.": (
         "{path} 的 {rows} 个向量中有 {count} 个已损坏：相应的文本会重新编码。"
     ),
-    "Events of the log are missing from the state (the log file says why): rebuild it first.": (
+    "Events of the log are missing from the state (its log says why): rebuild it first.": (
         "状态缺少日志中的事件（原因见日志文件）：请先重建状态。"
     ),
     "The snapshot {path} has format {found}; this Palate reads {known}.": (
