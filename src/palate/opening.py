@@ -208,8 +208,8 @@ def new_catalogue(state: State, cache: VectorCache, settings: Settings) -> Catal
     catalogue.update(range(state.n_items))
     catalogue.place_kept()
     return catalogue
+
+
 def restore_state(path: Path | None, store: Store, settings: Settings, until: int) -> State:
     """The state up to and including position ``until`` as the next start would have it. Errors: ``CorruptArtefact``."""
     return replay_state(store, settings, until) if path is None else _restore(path, store, settings, until, [])
-
-

@@ -58,6 +58,7 @@ def rank(**more: Any) -> dict[str, Any]:
     ("found", "keys"),
     [
         (rank(), []),
+        (rank(load=1.5), ["busy"]),
         (rank(kept_up=False, steady_per_s=500.0, steady_p99_ms=3.0, steady_empty_p99_ms=1.0), ["behind", "steady"]),
         (rank(kept_up=False, latency=[{"kept_up": False, "waited_us": 9e9}]), ["behind"]),
         (rank(latency=[{"kept_up": True, "waited_us": 26.0}]), ["disturbed"]),
@@ -65,7 +66,7 @@ def rank(**more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_run_has_to_say_is_said(found: dict[str, Any], keys: list[str]) -> None:
-    said = goals.remarks({"rank": found}, False)
+    said = goals.remarks({"machine": {"load": found.pop("load", 0.2), "cores": 2}, "rank": found}, False)
     assert [key for key, _ in said] == [f"bench.{key}" for key in keys]
     for key, values in said:
         from palate.cli.messages import say

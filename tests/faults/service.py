@@ -20,7 +20,7 @@ from benchmarks.connection import Connection, Dropped, Refused, Reply
 from tests.faults import shop
 
 ROOT = Path(__file__).parents[2]
-TICK = os.sysconf("SC_PAGE_SIZE")
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Served:
@@ -102,6 +102,11 @@ class Served:
         assert self.process.stdout is not None
         self.process.stdout.close()
         return status
+
+    def cpu(self) -> float:
+        """Seconds of CPU that the process has taken so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
 
     def memory(self) -> int:
         """Bytes of memory that are the process's own (anonymous), without mapped files."""

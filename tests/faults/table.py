@@ -19,8 +19,8 @@ ROWS: dict[str, tuple[str, str, str]] = {
     "R1": (
         "kill -9 under load, of the service and of a program with the library",
         """{cycles} kills at {events_per_s} events/s: of {acknowledged} acknowledged {lost} lost, {doubled} doubled, the
-        state equal to a replay after each; ready after {ready_s_median} s (median), {ready_s_max} s (most). Library:
-        {library_cycles} kills, {library_acknowledged} acknowledged, none lost""",
+        state equal to a replay after each; ready after {ready_s_median} s (median; {ready_cpu_s} s of CPU),
+        {ready_s_max} s (most). Library: {library_cycles} kills, {library_acknowledged} acknowledged, none lost""",
         "0 lost, 0 doubled; ready in 3 s",
     ),
     "R2": (
@@ -50,8 +50,8 @@ ROWS: dict[str, tuple[str, str, str]] = {
     ),
     "R6": (
         "five times what can be answered, open loop",
-        """Rankings: {rank_taken_per_s}/s of at most {rank_per_s_at_most}/s taken, {rank_refused} refused; p99
-        {rank_p99_ms_overloaded} ms, {rank_p99_ms_at_half} ms at half load ({rank_p99_ratio} ×); memory
+        """Rankings: {rank_taken_per_s}/s of at most {rank_per_s_at_most}/s taken, {rank_refused} refused; p99 after the
+        first second {rank_p99_ms_overloaded} ms, {rank_p99_ms_at_half} ms at half load ({rank_p99_ratio} ×); memory
         +{rank_memory_grown_percent} %; all taken again after {rank_recovered_s} s. Posts of 50 events:
         {events_taken_per_s}/s of {events_per_s_at_most}/s, {events_refused} refused; p99 {events_p99_ms_overloaded} ms,
         {events_p99_ms_at_half} ms ({events_p99_ratio} ×); memory +{events_memory_grown_percent} %;

@@ -76,6 +76,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Pat
     account, reference, rng = Account(), Reference(), np.random.default_rng(1)
     served.fill()
     starts: list[float] = []
+    cpu: list[float] = []
     loads: list[float] = []
     left: list[Any] = []
     for cycle in range(cycles):
@@ -96,6 +97,7 @@ def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Pat
                 assert snapshot.digest(engine.state) == snapshot.digest(reference.state)
             shutil.rmtree(copy)
             starts.append(starting.result())
+            cpu.append(served.cpu())
         assert len(reference.ids) == len(set(reference.ids)) == served.counts()["seq"]
         assert account.acknowledged.keys() <= set(reference.ids)
     assert set(reference.ids) <= account.sent | {event["id"] for event in shop.catalogue()}
@@ -116,4 +118,5 @@ def test_kill_9_under_load_loses_and_doubles_nothing(begin: Begin, tmp_path: Pat
         doubled=0,
         ready_s_max=round(max(starts), 2),
         ready_s_median=round(float(np.median(starts)), 2),
+        ready_cpu_s=round(float(np.median(cpu)), 2),
     )

@@ -9,6 +9,8 @@ from palate.bench.posting import BATCH, CONNECTIONS
 
 Rule = Literal["at most", "at least"]
 _SHARE_OF_DISK = 0.8
+_BUSY = 0.5
+"""Processes that wanted a core, by cores, from which on seconds and rates are also those of others."""
 _DISTURBED = 0.05
 """Of the CPU of a ranking: waiting longer than that for the core, latency is also that of others."""
 
@@ -86,6 +88,9 @@ def remarks(found: Figures, quick: bool) -> list[tuple[str, Figures]]:
     rank = found.get("rank")
     if quick:
         said.append(("bench.quick", {}))
+    machine = found["machine"]
+    if machine["load"] > _BUSY * machine["cores"]:
+        said.append(("bench.busy", {"load": machine["load"]}))
     if rank is None:
         return said
     if not rank["kept_up"]:

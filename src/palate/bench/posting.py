@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +13,21 @@ from palate.bench.common import WARM, Bar, Figures, Plan, Say, clicks, encode, r
 from palate.bench.disk import commits
 from palate.bench.load import closed, post, server
 from palate.bench.paced import paced
-from palate.types import Bools
+from palate.bench.worlds import Size
+from palate.types import Bools, IngestResult
 
 CONNECTIONS = 32
 BATCH = 100
 _MIXED = 8
+_MADE = 50
+"""Batches whose events are made beforehand; each gets new ids."""
+_AHEAD = 8
 _OF_EACH = 5
 """One request in five of the mix is an event."""
 
 
 def events(directory: Path, plan: Plan, say: Say) -> Figures:
-    """Durable events one by one on 32 connections, then a hundred a request on eight."""
+    """Durable events one by one on 32 connections, a hundred a request on eight, and a hundred at a time in process."""
     count = max(_OF_EACH * CONNECTIONS, plan.requests)
     some = clicks(plan.base, 3 * count, f"{time.time_ns():x}")
     single = [post("/v1/events", encode(event)) for event in some[: count + CONNECTIONS]]
@@ -36,6 +42,7 @@ def events(directory: Path, plan: Plan, say: Say) -> Figures:
     bar.end()
     return {
         "fsync_per_s": round(commits(directory), 1),
+        "batch_per_s": round(in_process(directory, plan.base, plan.seconds / 2), 1),
         "durable_per_s": round(one.per_s, 1),
         "durable_cpu_us": round(one.cpu_us, 1),
         "durable_p50_ms": round(one.ms(0.5), 3),
@@ -43,6 +50,28 @@ def events(directory: Path, plan: Plan, say: Say) -> Figures:
         "http_batch_per_s": round(many.per_s * len(rest) / len(batches), 1),
         "http_batch_cpu_us": round(many.cpu_us * len(batches) / len(rest), 2),
     }
+
+
+def in_process(directory: Path, size: Size, seconds: float) -> float:
+    """Events a second that an engine takes in batches of a hundred, each durable and in the state; eight batches ahead
+    of the one that is waited for."""
+    import palate
+
+    stamp, done, batch = f"in-process-{time.time_ns():x}", 0, 0
+    some = clicks(size, _MADE * BATCH, stamp)
+    waiting: deque[Future[IngestResult]] = deque()
+    with palate.open(directory) as engine:
+        begun = time.perf_counter()
+        while time.perf_counter() - begun < seconds:
+            at = batch % _MADE * BATCH
+            waiting.append(
+                engine.submit([event | {"id": f"{stamp}-{batch}-{n}"} for n, event in enumerate(some[at : at + BATCH])])
+            )
+            batch += 1
+            if len(waiting) > _AHEAD:
+                done += waiting.popleft().result().accepted
+        done += sum(future.result().accepted for future in waiting)
+        return done / (time.perf_counter() - begun)
 
 
 def mixed(directory: Path, plan: Plan, say: Say) -> Figures:

@@ -18,11 +18,17 @@ def rebuild(directory: Path, say: Say) -> Figures:
 
     say("rebuild", 0, 1)
     with palate.open(directory) as engine:
+        cpu = time.process_time()
         report = engine.rebuild(lambda _, done, total: say("rebuild", min(done, total - 1), total))
-        total = engine.state.seq
+        cpu, total = time.process_time() - cpu, engine.state.seq
     say("rebuild", total, total)
     per_s = report["events"] / report["seconds"]
-    return {"events": report["events"], "events_per_s": round(per_s, 1), "million_s": round(1e6 / per_s, 2)}
+    return {
+        "events": report["events"],
+        "events_per_s": round(per_s, 1),
+        "million_s": round(1e6 / per_s, 2),
+        "cpu_us": round(cpu / report["events"] * 1e6, 2),
+    }
 
 
 def start(directory: Path, tries: int, say: Say) -> Figures:
@@ -54,13 +60,14 @@ def train(directory: Path, say: Say) -> Figures:
     import palate
 
     with palate.open(directory) as engine:
-        begun = time.perf_counter()
+        begun, cpu = time.perf_counter(), time.process_time()
         report = engine.train(lambda _, done, total: say("train", min(done, max(1, total) - 1), max(1, total)), False)
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu
         events = engine.state.events
     say("train", 1, 1)
     return {
         "seconds": round(seconds, 1),
+        "cpu_s": round(cpu, 1),
         "decisions": report.decisions,
         "events": events,
         "million_s": round(seconds * 1e6 / events, 1),

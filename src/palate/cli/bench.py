@@ -108,14 +108,14 @@ def _show(out: Out, found: dict[str, Any]) -> None:
     shown = table(
         say("title.bench"), say("col.what"), (say("col.value"), "right"), (say("col.goal"), "right"), say("col.met")
     )
-    for name, value in _flat(found):
-        text = _named(name, 0 if language() == "en" else 1)
+    for name, value in flat(found):
+        text = named(name, 0 if language() == "en" else 1)
         if text is None:
             continue
         goal = judged.get(name)
-        cells: list[str | Text] = [text, _measured(name, value)]
+        cells: list[str | Text] = [text, measured(name, value)]
         if goal is not None:
-            cells.append(say(f"bench.{goal['rule']}", limit=_measured(name, goal["limit"])))
+            cells.append(limit(goal))
             cells.append(Text("✓", "green") if goal["met"] else Text("✗", "red"))
         row(shown, *cells)
     out.show(shown, whole=True)
@@ -124,32 +124,39 @@ def _show(out: Out, found: dict[str, Any]) -> None:
 def _goal(make: Callable[[str, str, str, str, bool], Any], goal: dict[str, Any]) -> Any:
     """A goal in both languages, for the plot."""
     name = goal["goal"]
-    english, chinese = (_named(name, at) or name for at in (0, 1))
-    limit = MESSAGES[f"bench.{goal['rule']}"][0].format(limit=_measured(name, goal["limit"]))
-    return make(english, chinese, _measured(name, goal["measured"]), limit, goal["met"])
+    english, chinese = (named(name, at) or name for at in (0, 1))
+    return make(english, chinese, measured(name, goal["measured"]), limit(goal), goal["met"])
 
 
-def _flat(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     """Every figure by its full name."""
     for name, value in found.items():
         if isinstance(value, dict):
-            yield from _flat(cast("dict[str, Any]", value), f"{above}{name}.")
+            yield from flat(cast("dict[str, Any]", value), f"{above}{name}.")
         else:
             yield above + name, value
 
 
-def _named(name: str, at: int) -> str | None:
+def named(name: str, at: int) -> str | None:
     """What people call a figure, in English (0) or Chinese (1); None where it is for machines alone."""
     number = _NUMBER.search(name)
     texts = MESSAGES.get(f"figure.{_NUMBER.sub('N', name)}")
     return None if texts is None else texts[at].format(n=number[0] if number else "")
 
 
-def _measured(name: str, value: float) -> str:
+def measured(name: str, value: float) -> str:
     """A figure with its unit, which its name ends in."""
-    unit = next(
-        (unit for end, unit in _UNITS if name.endswith(end)), " ×" if "times" in name or "growth" in name else ""
-    )
+    unit = _unit(name)
     if unit in ("/s", " µs", " B", " MB"):
-        return f"{value:,.0f}{unit}"
+        return f"{value:,.0f}{unit}" if value >= 100 else f"{value:,.1f}{unit}"
     return f"{value:,.2f}{unit}" if unit else f"{value:g}"
+
+
+def limit(goal: dict[str, Any]) -> str:
+    """What a goal asks for, with its unit."""
+    return say(f"bench.{goal['rule']}", limit=f"{goal['limit']:,g}{_unit(goal['goal'])}")
+
+
+def _unit(name: str) -> str:
+    found = next((unit for end, unit in _UNITS if name.endswith(end)), "")
+    return found or (" ×" if "times" in name or "growth" in name else "")

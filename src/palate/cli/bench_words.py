@@ -26,6 +26,11 @@ BENCH: dict[str, tuple[str, str]] = {
         "At {rate:,.0f} a second it keeps up: p99 {p99:,.2f} ms, the empty handler's {empty:,.2f} ms.",
         "每秒 {rate:,.0f} 次时跟得上：p99 为 {p99:,.2f} 毫秒，空处理器为 {empty:,.2f} 毫秒。",
     ),
+    "bench.busy": (
+        "{load:g} processes wanted a core in the minute before: "
+        "seconds, latencies and rates are those of a busy machine.",
+        "此前一分钟有 {load:g} 个进程争用处理器：秒数、延迟和速率都是繁忙机器上的。",
+    ),
     "bench.disturbed": (
         "Other processes had the server's core for {waited:,.0f} µs of a ranking: latencies are theirs as well.",
         "每次排序有 {waited:,.0f} 微秒在等别的进程让出核：延迟也有它们的份。",
@@ -103,10 +108,12 @@ BENCH: dict[str, tuple[str, str]] = {
     "figure.memory.item_sparse_bytes": ("an item: pairs and words", "一个物品：共现与词"),
     "figure.memory.fold_us": ("one event into the state: CPU", "一个事件进入状态：CPU"),
     "figure.rebuild.events_per_s": ("events from the log into the state", "由日志进入状态的事件"),
+    "figure.rebuild.cpu_us": ("an event from the log into the state: CPU", "由日志进入状态，一个事件：CPU"),
     "figure.rebuild.million_s": ("a million events from the log", "由日志重放一百万个事件"),
     "figure.start.snapshot_s": ("the engine open, from a snapshot", "由快照打开引擎"),
     "figure.start.ready_s": ("the service ready, from nothing", "服务从零到就绪"),
     "figure.train.seconds": ("training on this world", "在本数据上训练"),
+    "figure.train.cpu_s": ("training on this world: CPU", "在本数据上训练：CPU"),
     "figure.train.million_s": ("training, a million events", "训练，每一百万个事件"),
     "figure.scale.N.rank_cpu_us": ("a ranking among {n} people: CPU", "{n} 位用户时一次排序：CPU"),
     "figure.scale.N.events_cpu_us": ("an event among {n} people: CPU", "{n} 位用户时一个事件：CPU"),
