@@ -13,7 +13,7 @@ import pytest
 from tests.serve.service import PROGRAM, Service, Start, ndjson
 
 RANK = {"user": "u1", "items": ["tea-0", "wine-1", "nobody-knows-it"], "k": 3}
-VARIES = ("ranking", "stages", "as_of", "seq", "accepted", "duplicates", "assigned")
+VARIES = ("ranking", "stages", "degraded", "as_of", "seq", "accepted", "duplicates", "assigned")
 """What differs from one answer to the next."""
 SLOW = "import palate.serve.body, palate.serve.protocol\npalate.serve.protocol.BODY_SECONDS = 0.5\n" + PROGRAM
 
