@@ -110,7 +110,7 @@ def open_parts(path: Path | str, settings: Settings, until: int | None) -> Parts
         opened.callback(store.close)
         notes: list[str] = []
         state = _restore(directory, store, settings, until, notes)
-        cache = VectorCache(directory / "vectors" if writable else None, encoder)
+        cache = VectorCache(directory / "vectors", encoder, read_only=not writable)
         opened.callback(cache.close)
         log = open_decisions(directory / "decisions" if writable else None, settings.decisions)
         opened.callback(log.close)

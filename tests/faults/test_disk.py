@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
@@ -174,7 +174,9 @@ def test_a_full_file_system_refuses_events_and_goes_on_when_there_is_room(
     rank(5)
     assert post("more", 60_000) == 200, "with room it goes on"
     seq = served.counts()["seq"]
-    small.joinpath("filler").write_bytes(bytes(os.statvfs(small).f_bavail * os.statvfs(small).f_frsize))
+    with small.joinpath("filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(bytes(1 << 20))
     rank(10)
     assert post("last", 60_000) == 503
     assert served.stop() == 2, "decisions that could not be written are lost, which must show"

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -233,7 +233,7 @@ def test_threads_share_one_cache(tmp_path: Path) -> None:
         random = np.random.default_rng(seed)
         try:
             for _ in range(30):
-                some = random.integers(0, 400, 20)
+                some: list[int] = random.integers(0, 400, 20).tolist()
                 np.testing.assert_allclose(cache.get([texts[i] for i in some]), expected[some], atol=5e-4)
         except BaseException as error:  # handed to the main thread, which fails the test with it
             errors.append(error)
@@ -244,6 +244,65 @@ def test_threads_share_one_cache(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not errors
+
+
+class Moody(HashingEncoder):
+    """Differs by the call, as where sums depend on what else is in the batch; ``also`` happens first."""
+
+    calls = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.also: list[Callable[[], object]] = []
+
+    def encode(self, texts: Sequence[str]) -> F32:
+        while self.also:
+            self.also.pop()()
+        self.calls += 1
+        found = super().encode(texts)
+        found[:, 0] += 0.1 * self.calls
+        return found
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_a_text_keeps_the_vector_it_was_first_seen_with(tmp_path: Path, persistent: bool) -> None:
+    path = tmp_path if persistent else None
+    encoder = Moody()
+    cache = VectorCache(path, encoder)
+    other = VectorCache(path, encoder) if persistent else cache
+    # While one encodes, another thread or process has found the same text missing, and is first to keep it.
+    encoder.also.append(lambda: cache.get(["tea"]))
+    found = other.get(["tea", "cup"])
+    assert np.array_equal(found, other.get(["tea", "cup"]))
+    assert np.array_equal(found[:1], cache.get(["tea"]))
+    assert len(other) == 2
+    for again in (cache, VectorCache(path, encoder)) if persistent else ():
+        assert np.array_equal(again.get(["tea", "cup"]), found)
+    if persistent:
+        assert examine(tmp_path, encoder) == (2, "")
+
+
+def test_a_reader_takes_the_vectors_of_the_file_and_leaves_it_alone(tmp_path: Path) -> None:
+    encoder = Moody()
+    kept = VectorCache(tmp_path, encoder).get(["tea", "cup"])
+    before = file_of(tmp_path).read_bytes()
+    reader = VectorCache(tmp_path, encoder, read_only=True)
+    assert reader.missing(["tea", "pot", "cup"]) == ["pot"]
+    found = reader.get(["cup", "pot", "tea", "urn"])
+    assert np.array_equal(found[[2, 0]], kept)
+    assert np.array_equal(found, reader.get(["cup", "pot", "tea", "urn"]))
+    assert encoder.calls == 2
+    reader.close()
+    assert file_of(tmp_path).read_bytes() == before
+
+
+def test_a_reader_of_no_file_or_of_another_encodes_for_itself(tmp_path: Path) -> None:
+    encoder = HashingEncoder()
+    want = VectorCache(None, encoder).get(["tea"])
+    assert np.array_equal(VectorCache(tmp_path / "none", encoder, read_only=True).get(["tea"]), want)
+    assert not (tmp_path / "none").exists()
+    (tmp_path / f"{encoder.name}.bin").write_bytes(b"something else" * 20)
+    assert np.array_equal(VectorCache(tmp_path, encoder, read_only=True).get(["tea"]), want)
 
 
 def test_a_killed_process_leaves_a_readable_file(tmp_path: Path) -> None:

@@ -41,12 +41,13 @@ Progress = Callable[[int, int], None]
 class VectorCache:
     """Encodes distinct unseen texts only. Safe for several threads, and for several processes on one directory.
 
-    directory: where the file lives (made when absent), or None to keep vectors in memory only.
+    path: the folder where the file lives (made when absent), or None to keep vectors in memory only.
+    read_only: what the file holds now is used and nothing is written; vectors of other texts are kept in memory.
     Memory: about 150 bytes a text beside the page cache; without a directory, the vectors too.
     Errors: ``Unavailable`` when the file can't be read or written. One that is broken is set aside, with a warning.
     """
 
-    def __init__(self, path: Path | None, encoder: Encoder) -> None:
+    def __init__(self, path: Path | None, encoder: Encoder, read_only: bool = False) -> None:
         self.encoder = encoder
         self._prefix = encoder.name.encode() + b"\0"
         self._record = _record(encoder)
@@ -57,7 +58,11 @@ class VectorCache:
         self._memory: F16 = np.empty((0, encoder.dim), np.float16)
         self._file: int | None = None
         self._path = path / f"{encoder.name}.bin" if path is not None else None
-        if self._path is not None:
+        self._kept = 0  # rows of a file that is only read; those after it are in memory
+        if self._path is not None and read_only:
+            self._open_to_read(self._path)
+            self._path = None
+        elif self._path is not None:
             self._open(self._path)
 
     def __len__(self) -> int:
@@ -131,6 +136,17 @@ class VectorCache:
                 "may be deleted, and must be a directory that can be written to."
             ) from error
 
+    def _open_to_read(self, path: Path) -> None:
+        try:
+            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise Unavailable(f"The vector file {path} can't be read: {error.strerror}.") from error
+        if os.pread(self._file, _HEADER, 0) == _header(self.encoder):
+            self._refresh()
+            self._kept = self._rows
+
     def _begin(self, path: Path, header: bytes) -> bool:
         """Opens the file, begun anew where it is empty or broken. False when it isn't the one at ``path`` any more."""
         self._file = file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -194,59 +210,68 @@ class VectorCache:
             for i in range(len(raw) // size):
                 body = raw[i * size : (i + 1) * size - 4]
                 if zlib.crc32(body) == int.from_bytes(raw[(i + 1) * size - 4 : (i + 1) * size], "little"):
-                    self._row_of[body[:16]] = start + i
+                    # The first of a text stands: whoever read it before must find the same vector after a restart.
+                    self._row_of.setdefault(body[:16], start + i)
                 else:
                     spoiled += 1
         self._rows = len(records)
         return spoiled
 
     def _add(self, digests: list[bytes], rows: F32) -> None:
+        """Keeps what is new of them. Two may encode a text at once, and an encoder's last bit depends on the batch."""
         with self._lock:
             if self._path is None:
-                self._add_to_memory(digests, rows)
+                new = [place for place, digest in enumerate(digests) if digest not in self._row_of]
+                self._add_to_memory([digests[place] for place in new], rows[new])
                 return
             file = self._file
             if file is None:
                 raise Unavailable(f"The vector file {self._path} is closed.")
-            records = np.zeros(len(digests), self._record)
-            records["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
-            records["vector"] = rows
-            size = self._record.itemsize
-            raw = records.tobytes()
-            records["crc"] = [zlib.crc32(raw[i : i + size - 4]) for i in range(0, len(raw), size)]
             try:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 try:
-                    torn = (os.fstat(file).st_size - _HEADER) % size
+                    torn = (os.fstat(file).st_size - _HEADER) % self._record.itemsize
                     if torn:
                         os.ftruncate(file, os.fstat(file).st_size - torn)
-                    _write(file, records.tobytes())
+                    self._refresh()
+                    new = [place for place, digest in enumerate(digests) if digest not in self._row_of]
+                    _write(file, self._records([digests[place] for place in new], rows[new]))
                     self._refresh()
                 finally:
                     fcntl.flock(file, fcntl.LOCK_UN)
             except OSError as error:
                 raise Unavailable(f"The vector file {self._path} can't be written: {error.strerror}.") from error
 
+    def _records(self, digests: list[bytes], rows: F32) -> bytes:
+        records = np.zeros(len(digests), self._record)
+        records["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16)
+        records["vector"] = rows
+        size = self._record.itemsize
+        raw = records.tobytes()
+        records["crc"] = [zlib.crc32(raw[i : i + size - 4]) for i in range(0, len(raw), size)]
+        return records.tobytes()
+
     def _add_to_memory(self, digests: list[bytes], rows: F32) -> None:
-        if self._rows + len(rows) > len(self._memory):
-            grown = np.empty((max(self._rows + len(rows), 2 * len(self._memory)), self.encoder.dim), np.float16)
-            grown[: self._rows] = self._memory[: self._rows]
+        used = self._rows - self._kept
+        if used + len(rows) > len(self._memory):
+            grown = np.empty((max(used + len(rows), 2 * len(self._memory)), self.encoder.dim), np.float16)
+            grown[:used] = self._memory[:used]
             self._memory = grown
-        self._memory[self._rows : self._rows + len(rows)] = rows
+        self._memory[used : used + len(rows)] = rows
         self._row_of.update(zip(digests, range(self._rows, self._rows + len(rows)), strict=True))
         self._rows += len(rows)
 
     def _read(self, digests: list[bytes]) -> F32:
         with self._lock:
             rows = np.fromiter((self._row_of[digest] for digest in digests), np.int64, len(digests))
-            if self._path is None:
-                found = self._memory[rows].astype(np.float32)
-            elif not len(rows):
-                found = np.empty((0, self.encoder.dim), np.float32)
-            elif self._file is None:
+            if self._path is not None and self._file is None:
                 raise Unavailable(f"The vector file {self._path} is closed.")
-            else:
-                found = self._mapped()["vector"][rows].astype(np.float32)
+            found = np.empty((len(rows), self.encoder.dim), np.float32)
+            filed = np.ones(len(rows), np.bool_) if self._path is not None else rows < self._kept
+            if filed.any():
+                found[filed] = self._mapped()["vector"][rows[filed]]
+            if not filed.all():
+                found[~filed] = self._memory[rows[~filed] - self._kept]
         norm = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
         found /= np.where(norm > 0.0, norm, np.float32(1.0))
         return found
