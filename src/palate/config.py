@@ -170,6 +170,7 @@ class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     """keys: SHA-256 of API keys, hex (``palate serve --new-key`` makes one). Without keys: loopback only.
 
     queue_events, queue_bytes: what may wait to be stored, in events and in bytes as stored; more is refused.
+    workers: processes that answer; they share one log and one order of events.
     """
 
     host: str = "127.0.0.1"
@@ -180,6 +181,7 @@ class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     queue_events: int = 200_000
     queue_bytes: int = 64 * 1024 * 1024
     drain_seconds: float = 10.0
+    workers: int = 1
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
@@ -187,6 +189,7 @@ class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_range("serve.queue_events", self.queue_events, 1, _MANY)
         _check_range("serve.queue_bytes", self.queue_bytes, 1, _MANY)
         _check_range("serve.drain_seconds", self.drain_seconds, 0.0, 86_400.0)
+        _check_range("serve.workers", self.workers, 1, 64)
 
 
 DEFAULT_WEIGHTS: Mapping[str, float] = {

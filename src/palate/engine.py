@@ -31,7 +31,6 @@ from palate.policy import make_policy
 from palate.portrait import draw_counts, draw_profile, known_users, own_fields
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
-from palate.store.commit import GroupCommitter
 from palate.train.history import event_of
 from palate.types import (
     F64,
@@ -58,7 +57,7 @@ _NO_CHANCE = np.random.default_rng(0)
 class Engine:
     """One directory of events, models and state. Use ``palate.open``; thread-safe; close it in the end."""
 
-    def __init__(self, path: Path | str, settings: Settings, until: int | None = None) -> None:
+    def __init__(self, path: Path | str | opening.Parts, settings: Settings, until: int | None = None) -> None:
         self.settings = settings
         self._lock = threading.RLock()
         self._swapping = threading.RLock()  # taken before ``_lock``
@@ -81,9 +80,10 @@ class Engine:
         self._missed = 0
         self._training = BackgroundTraining(lambda: self.activate(self.shelf.train_apart(parts, settings)))
         queue = settings.serve.queue_events, settings.serve.queue_bytes
-        self._committer = None if until is not None else GroupCommitter(parts.store, self._fold, *queue)
+        self._committer = None if until is not None else parts.committing(parts.store, self._fold, *queue)
         self._saver = BackgroundSnapshot(self.snapshot)
-        self._encoder = BackgroundEncoder(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
+        encoding = parts.encoding or BackgroundEncoder
+        self._encoder = encoding(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
 
     def __enter__(self) -> Engine:
         return self

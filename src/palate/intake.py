@@ -14,8 +14,7 @@ from palate.errors import InvalidInput, Overloaded
 from palate.frames import frame_events, is_frame
 from palate.ids import new_id
 from palate.state.state import Stamped, subject_of
-from palate.store import AppendResult, Record
-from palate.store.commit import GroupCommitter
+from palate.store import AppendResult, Committer, Record
 from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected
 
 BATCH = 5_000
@@ -74,7 +73,7 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Re
     return records, assigned, clamped
 
 
-def offer(committer: GroupCommitter, made: Recorded, bad: list[Rejected], seq: int, settle: Settle) -> None:
+def offer(committer: Committer, made: Recorded, bad: list[Rejected], seq: int, settle: Settle) -> None:
     """Queue what ``records_of`` made; ``settle`` takes the result once it is durable and folded, or the error.
 
     bad: events that were rejected before, for the result. seq: the log position, for the case that there are no others.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
@@ -16,8 +18,9 @@ from palate.language import make_encoder
 from palate.language.cache import VectorCache
 from palate.state import State, snapshot
 from palate.state.folding import Batch, fold_log
+from palate.store import Committer, OnCommit, Store, open_decisions, open_store
 from palate.store import Decisions as DecisionLog
-from palate.store import Store, open_decisions, open_store
+from palate.store.commit import GroupCommitter
 from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
 from palate.train.history import stamped
@@ -61,9 +64,23 @@ class Decisions:
         self._kept.close()
 
 
+class Encoding(Protocol):
+    """What places the vectors of new texts; ``background.BackgroundEncoder`` says what each method promises."""
+
+    def wake(self) -> None: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Parts:
-    """What an engine is made of. path: None in memory. writable: False when opened with ``until``."""
+    """What an engine is made of. path: None in memory. writable: False when opened with ``until``.
+
+    committing, encoding: what makes the queue before the log, and what places vectors (None: a ``BackgroundEncoder``);
+    a worker that follows another one has its own.
+    """
 
     path: Path | None
     store: Store
@@ -74,6 +91,8 @@ class Parts:
     writable: bool
     lock: DirectoryLock | None = None
     notes: list[str] = field(default_factory=list[str])
+    committing: Callable[[Store, OnCommit, int, int], Committer] = GroupCommitter
+    encoding: Callable[[threading.RLock, Callable[[], Catalogue], Callable[[], None]], Encoding] | None = None
 
     def close(self) -> None:
         """Decision log, vectors, log, lock: in this order, so that the lock goes last; all of them, whichever fails."""
@@ -85,8 +104,11 @@ class Parts:
             closing.callback(self.decisions.close)
 
 
-def open_parts(path: Path | str, settings: Settings, until: int | None) -> Parts:
-    """Open everything. Errors: ``Locked``, ``Unavailable``, ``CorruptArtefact`` (the log), ``NotFound``."""
+def open_parts(path: Path | str | Parts, settings: Settings, until: int | None) -> Parts:
+    """Open everything; ``Parts`` are open already. Errors: ``Locked``, ``Unavailable``, ``CorruptArtefact`` (the log),
+    ``NotFound``."""
+    if isinstance(path, Parts):
+        return path
     encoder = make_encoder(settings.language.encoder, settings.language.threads)
     if str(path) == ":memory:":
         cache = VectorCache(None, encoder)
@@ -181,6 +203,11 @@ def _id_at(store: Store, seq: int) -> str:
     return next((records[0].id for records in store.read(seq - 1, seq)), "") if seq else ""
 
 
+def restore_state(path: Path | None, store: Store, settings: Settings, until: int) -> State:
+    """The state up to and including position ``until`` as the next start would have it. Errors: ``CorruptArtefact``."""
+    return replay_state(store, settings, until) if path is None else _restore(path, store, settings, until, [])
+
+
 def replay_state(store: Store, settings: Settings, until: int, progress: Progress | None = None) -> State:
     """The state folded from the log alone, up to and including position ``until``."""
     return _tail(State(settings), lambda: State(settings), store, until, progress)
@@ -208,8 +235,3 @@ def new_catalogue(state: State, cache: VectorCache, settings: Settings) -> Catal
     catalogue.update(range(state.n_items))
     catalogue.place_kept()
     return catalogue
-
-
-def restore_state(path: Path | None, store: Store, settings: Settings, until: int) -> State:
-    """The state up to and including position ``until`` as the next start would have it. Errors: ``CorruptArtefact``."""
-    return replay_state(store, settings, until) if path is None else _restore(path, store, settings, until, [])

@@ -15,7 +15,9 @@ import pytest
 
 from palate.cli.messages import MESSAGES
 
-SECTIONS = ("rank", "mixed", "events", "recommend", "trees", "memory", "rebuild", "start", "train", "scale")
+SECTIONS = (
+    *("rank", "mixed", "events", "workers", "recommend", "trees", "memory", "rebuild", "start", "train", "scale"),
+)
 SMALL_TRAINING = {"PALATE_TRAIN__DECISIONS": "100", "PALATE_TRAIN__TREES": "10"}
 
 
@@ -57,6 +59,8 @@ def test_every_section_reports_its_figures(figures: dict[str, Any]) -> None:
         "events"
     ].keys()
     assert {"cpu_us", "rank_p99_ms", "events_p99_ms", "times_apart"} <= figures["mixed"].keys()
+    assert {"1", "2", "times_rank_cpu", "times_mixed_cpu", "times_events_cpu"} <= figures["workers"].keys()
+    assert {"rank_cpu_us", "mixed_per_s", "events_cpu_us", "memory_mb"} <= figures["workers"]["2"].keys()
     assert {"1k_cpu_us", "2k_cpu_us", "recall_at_100", "rss_item_bytes"} <= figures["recommend"].keys()
     assert {"palate_us", "lightgbm_us", "times", "missing_times", "max_abs_diff"} <= figures["trees"].keys()
     assert {"user_bytes", "user_100_events_bytes", "item_bytes", "item_sparse_bytes"} <= figures["memory"].keys()

@@ -21,6 +21,8 @@ TOO_FEW = (
 )
 
 RECOMMEND = ["recommend", "u1", "--dir", "SHOP"]
+NO_WORKER = "Invalid value for '--workers': Input should be greater than or equal to 1."
+MANY_WORKERS = "Invalid value for '--workers': Input should be less than or equal to 64."
 BAD_PORT = "Invalid value for '--port': Input should be less than or equal to 65535."
 FOREIGN = "SHOP exists and was not made by palate demo, which would replace it; choose another --dir."
 
@@ -60,6 +62,12 @@ SENTENCES: list[tuple[list[str], str]] = [
     (
         ["serve", "--dir", "SHOP", "--port", "70000"],
         BAD_PORT,
+    ),
+    (["serve", "--dir", "SHOP", "--workers", "0"], NO_WORKER),
+    (["serve", "--dir", "SHOP", "--workers", "65"], MANY_WORKERS),
+    (
+        ["serve", "--dir", ":memory:", "--workers", "2"],
+        "Several workers share a directory, and ':memory:' is none: use one worker.",
     ),
     (
         ["demo", "--dir", "SHOP"],

@@ -44,8 +44,10 @@ def serving(shop: Path, **environment: str) -> Generator[tuple[str, subprocess.P
         assert "Traceback" not in err
 
 
-def test_commands_talk_to_the_service(palate: Palate, shop: Path) -> None:
-    with serving(shop) as (url, _):
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_commands_talk_to_the_service(palate: Palate, shop: Path, workers: str) -> None:
+    with serving(shop, PALATE_SERVE__WORKERS=workers) as (url, process):
+        assert json.loads((shop / "service.json").read_text())["pid"] == process.pid
         assert json.loads((shop / "service.json").read_text())["url"] == url
         people = palate("recommend", "u1", "--dir", shop)
         assert people.code == 0, people.err

@@ -38,6 +38,7 @@ GOALS: tuple[Goal, ...] = (
     Goal("events.durable_per_s", "at least", 10_000.0),
     Goal("events.batch_per_s", "at least", 150_000.0),
     Goal("memory.fold_us", "at most", 1_000.0),
+    Goal("workers.times_rank_cpu", "at most", 1.1),
     Goal("recommend.100k_cpu_us", "at most", 3_000.0),
     Goal("recommend.1m_cpu_us", "at most", 15_000.0),
     Goal("recommend.recall_at_100", "at least", 0.99),

@@ -17,9 +17,12 @@ from palate.bench.ranking import rank
 from palate.bench.retrieval import recommend
 from palate.bench.sections import rebuild, start, train
 from palate.bench.trees import trees
+from palate.bench.workers import workers
 from palate.bench.worlds import Worlds
 
-SECTIONS = ("rank", "mixed", "events", "recommend", "trees", "memory", "rebuild", "start", "train", "scale")
+SECTIONS = (
+    *("rank", "mixed", "events", "workers", "recommend", "trees", "memory", "rebuild", "start", "train", "scale"),
+)
 
 
 def run(plan: Plan, wanted: Collection[str], worlds: Worlds, obvious: bool, say: Say) -> Figures:
@@ -32,6 +35,7 @@ def run(plan: Plan, wanted: Collection[str], worlds: Worlds, obvious: bool, say:
         "rank": lambda directory: rank(directory, plan, obvious, say),
         "mixed": lambda directory: mixed(directory, plan, say),
         "events": lambda directory: events(directory, plan, say),
+        "workers": lambda directory: workers(directory, plan, say),
         "trees": lambda directory: trees(directory, plan.base.items, plan.base.users, say),
         "memory": lambda directory: memory(directory, plan.busy, say),
         "rebuild": lambda directory: rebuild(directory, say),

@@ -61,7 +61,7 @@ def bench(
 ) -> None:
     """Measure real servers over loopback: CPU a request from the process tree, latency from the time it was due.
 
-    The sections are rank, mixed, events, recommend, trees, memory, rebuild, start, train and scale.
+    The sections are rank, mixed, events, workers, recommend, trees, memory, rebuild, start, train and scale.
 
     The figures of one run compare; those of two machines, or of a busy one, don't.
 

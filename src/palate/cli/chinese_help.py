@@ -61,6 +61,7 @@ HELP: dict[str, str] = {
     ),
     "Address to listen on; default 127.0.0.1.": "监听的地址；默认 127.0.0.1。",
     "Default 8787; 0: any free one.": "默认 8787；0：任意空闲端口。",
+    "Processes that answer; default 1.": "应答请求的进程数；默认 1。",
     "Make an API key, show it once, and stop.": "生成一个 API 密钥，显示一次，然后结束。",
     # rank, recommend, explain
     "Put candidates of yours into the order for one person.": "把你给出的候选排成适合某一个人的顺序。",
@@ -108,8 +109,8 @@ HELP: dict[str, str] = {
     "Measure real servers over loopback: CPU a request from the process tree, latency from the time it was due.": (
         "通过本机回环测量真实的服务：CPU 取自进程树，延迟从请求应发出的时刻算起。"
     ),
-    "The sections are rank, mixed, events, recommend, trees, memory, rebuild, start, train and scale.": (
-        "各部分为 rank、mixed、events、recommend、trees、memory、rebuild、start、train 和 scale。"
+    "The sections are rank, mixed, events, workers, recommend, trees, memory, rebuild, start, train and scale.": (
+        "各部分为 rank、mixed、events、workers、recommend、trees、memory、rebuild、start、train 和 scale。"
     ),
     "The figures of one run compare; those of two machines, or of a busy one, don't.": (
         "同一次运行的数字可以比较；不同机器或繁忙机器上的不可以。"

@@ -25,6 +25,10 @@ TROUBLE: dict[str, str] = {
         "请换一个端口（--port 0 取任意空闲端口），或停止占用它的程序"
     ),
     "choose another --port, from 1024 to 65535": "请把 --port 换成 1024 到 65535 之间的端口",
+    "Several workers share a directory, and ':memory:' is none: use one worker.": (
+        "多个工作进程共用一个目录，而 ':memory:' 不是目录：请只用一个进程。"
+    ),
+    "A worker could not start: the lines above say why.": "有一个工作进程未能启动：原因见上面几行。",
     "{file}: {error}. Until that is mended, other commands don't find this service.": (
         "{file}：{error}。修复之前，其他命令找不到这个服务。"
     ),

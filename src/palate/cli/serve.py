@@ -22,6 +22,9 @@ def serve(
     directory: DirOption = DEFAULT_DIR,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on; default 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Default 8787; 0: any free one.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, max=64, help="Processes that answer; default 1.")
+    ] = None,
     new_key: Annotated[bool, typer.Option("--new-key", help="Make an API key, show it once, and stop.")] = False,
     json_: JsonOption = False,
     lang: LangOption = None,
@@ -35,6 +38,8 @@ def serve(
     palate serve
 
     palate serve --dir shop.palate --port 9000
+
+    palate serve --workers 4
 
     palate serve --new-key
     """
@@ -51,10 +56,12 @@ def serve(
         return
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory} is a file; an engine lives in a directory.", "--dir")
-    run(directory, host, port, out)
+    run(directory, host, port, out, workers=workers)
 
 
-def run(directory: Path, host: str | None, port: int | None, out: Out, user: str | None = None) -> None:
+def run(
+    directory: Path, host: str | None, port: int | None, out: Out, user: str | None = None, workers: int | None = None
+) -> None:
     """Serve until a signal stops it, and say where once it answers: the dashboard, of ``user`` where one is given.
 
     Leaves the address in ``service.json`` meanwhile, for the commands of other processes.
@@ -72,7 +79,7 @@ def run(directory: Path, host: str | None, port: int | None, out: Out, user: str
         out.say("serve.at", path=directory, url=url if user is None else f"{url}/?{urlencode({'user': user})}")
 
     try:
-        service.serve(directory, host, port, announce=announce)
+        service.serve(directory, host, port, announce=announce, workers=workers)
     finally:
         _forget(note)
 

@@ -30,7 +30,7 @@ from palate.serve.body import BodyTooLarge, ClientGone, check_length, linger, re
 from palate.serve.direct import Direct
 from palate.serve.hot import Hot
 from palate.serve.metrics import Metrics
-from palate.serve.security import OPEN, SAFE, Guard, Headers, check_media_type
+from palate.serve.security import OPEN, SAFE, Guard, Headers, Sessions, check_media_type
 
 if TYPE_CHECKING:
     from litestar.types import Receive, Send
@@ -43,11 +43,13 @@ _log = logging.getLogger("palate.serve")
 class PalateApp:
     """The service as an ASGI callable. ``draining`` turns readiness off and closes connections after their answer."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, settings: Settings, metrics: Metrics | None = None, sessions: Sessions | None = None
+    ) -> None:
         self.engine = engine
         self.limit = settings.limits.body_bytes
-        self.metrics = Metrics()
-        self.guard = Guard(settings.serve)
+        self.metrics = Metrics() if metrics is None else metrics
+        self.guard = Guard(settings.serve, sessions)
         self.hot = Hot(engine, self.metrics)
         self.direct = Direct(self.guard, self.hot, self.metrics)
         self.litestar = Litestar(

@@ -113,11 +113,11 @@ class Hot:
     async def _submit(self, good: list[tuple[int, Event]], bad: list[Rejected]) -> IngestResult:
         count = len(good)
         since = self.gate.wait()
-        self.metrics.queue += count
+        self.metrics.waits(count)
         try:
             return await self._mailbox.outcome(lambda settle: self.engine.offer(good, bad, settle))
         finally:
-            self.metrics.queue -= count
+            self.metrics.waits(-count)
             self.gate.done(since)
 
 

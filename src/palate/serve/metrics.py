@@ -11,7 +11,7 @@ import time
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,24 +58,38 @@ class Histogram:
 
     def latency(self) -> Latency:
         """Percentiles of the recent requests (nearest rank); None before the first."""
-        recent = sorted(self._recent[: min(self.count, _RECENT)])
+        return percentiles(self.count, self._recent[: min(self.count, _RECENT)])
 
-        def at(share: float) -> float | None:
-            return round(recent[min(int(share * len(recent)), len(recent) - 1)] * 1000, 4) if recent else None
 
-        return Latency(self.count, at(0.5), at(0.95), at(0.99))
+def percentiles(count: int, latencies: Iterable[float]) -> Latency:
+    """Percentiles (nearest rank) of ``latencies``, seconds in any order; ``count`` is told as it is."""
+    recent = sorted(latencies)
+
+    def at(share: float) -> float | None:
+        return round(recent[min(int(share * len(recent)), len(recent) - 1)] * 1000, 4) if recent else None
+
+    return Latency(count, at(0.5), at(0.95), at(0.99))
 
 
 class Metrics:
-    """Everything the service counts. ``queue`` is the number of events that wait for the disk."""
+    """Everything the service counts."""
 
     def __init__(self) -> None:
         self.started = time.time()
-        self.latency = {"events": Histogram(), "rank": Histogram(), "recommend": Histogram()}
+        self.latency: Mapping[str, Histogram] = {"events": Histogram(), "rank": Histogram(), "recommend": Histogram()}
         self.requests: Counter[tuple[str, int]] = Counter()
         self.events: Counter[str] = Counter()
         self.degraded = 0
-        self.queue = 0
+        self._queue = 0
+
+    @property
+    def queue(self) -> int:
+        """Events that wait for the disk."""
+        return self._queue
+
+    def waits(self, events: int) -> None:
+        """So many more events wait for the disk; fewer where it is negative."""
+        self._queue += events
 
     def request(self, route: str, status: int) -> None:
         """Count an answer; ``route`` is a template, never a raw path."""
@@ -123,6 +137,7 @@ class Metrics:
             ("palate_impressions_total", "counter", "Impressions in the state.", counts.impressions),
             ("palate_rankings_total", "counter", "Rankings answered.", counts.rankings),
             ("palate_clamped_total", "counter", "Events whose timestamp lay in the future.", counts.clamped),
+            ("palate_dead_letters", "gauge", "Events of the log that can't be folded.", counts.dead_letters),
             ("palate_non_finite_total", "counter", "Scores that were not finite.", counts.non_finite),
             ("palate_degraded_total", "counter", "Rankings answered with a stage missing.", self.degraded),
             (
@@ -136,15 +151,26 @@ class Metrics:
             ("palate_ready", "gauge", "1 when the service takes traffic.", int(engine.ready)),
             ("palate_training", "gauge", "1 while a model trains.", int(engine.training == "running")),
             ("process_start_time_seconds", "gauge", "Start, Unix seconds.", round(self.started, 3)),
-            ("process_cpu_seconds_total", "counter", "User and system time.", round(_cpu(), 3)),
-            ("palate_dead_letters", "gauge", "Events of the log that can't be folded.", counts.dead_letters),
-            ("process_resident_memory_bytes", "gauge", "Resident memory.", _resident()),
+            ("process_cpu_seconds_total", "counter", "User and system time.", round(self.cpu(), 3)),
+            ("process_resident_memory_bytes", "gauge", "Resident memory.", self.resident()),
         )
         for name, kind, text, value in single:
             yield from _family(name, kind, text, [("", value)])
         yield from _family(
             "palate_model_info", "gauge", "The model that answers.", [(f'version="{_escape(engine.model)}"', 1)]
         )
+
+    def cpu(self) -> float:
+        """User and system seconds of this process."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_utime + usage.ru_stime
+
+    def resident(self) -> int:
+        """Resident memory, bytes; 0 where the system has no /proc."""
+        try:
+            return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except OSError:
+            return 0
 
     def _histograms(self) -> Iterator[str]:
         name = "palate_request_seconds"
@@ -166,16 +192,3 @@ def _family(name: str, kind: str, text: str, samples: Iterable[tuple[str, float]
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def _resident() -> int:
-    """Resident memory, bytes; 0 where the system has no /proc."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0

@@ -43,16 +43,22 @@ def serve(
     *,
     settings: config.Settings | None = None,
     announce: Announce | None = None,
+    workers: int | None = None,
     **overrides: Any,
 ) -> None:
     """Open the engine at ``path`` and serve it until SIGTERM or SIGINT; then drain, snapshot and return.
 
-    ``host`` and ``port`` default to the settings' (port 0: any free one). ``settings`` are
+    ``host``, ``port`` and ``workers`` default to the settings' (port 0: any free one). ``settings`` are
     used as they are; else read from ``palate.toml``, the environment and ``overrides``.
     Errors: ``ConfigError`` (off loopback without keys, the port is taken), ``Locked``, and those of ``Engine``.
     """
     directory = None if str(path) == ":memory:" else Path(path)
-    known = _located(settings if settings is not None else config.load(directory, overrides), host, port)
+    known = _located(settings if settings is not None else config.load(directory, overrides), host, port, workers)
+    if known.serve.workers > 1:
+        from palate.serve.workers.supervisor import supervise
+
+        supervise(directory, known, announce)
+        return
     # Everything that can refuse to start does so before the state is read, which may take seconds.
     with (
         contextlib.closing(bind(known.serve)) as listener,
@@ -65,19 +71,24 @@ def serve(
 def serve_engine(
     engine: Engine, host: str | None = None, port: int | None = None, *, announce: Announce | None = None
 ) -> None:
-    """Serve an engine that is open already; leaves it open. Otherwise as ``serve``."""
+    """Serve an engine that is open already, in this process alone; leaves it open. Otherwise as ``serve``."""
     known = _located(engine.settings, host, port)
     with contextlib.closing(bind(known.serve)) as listener:
         warm(engine)
         run(engine, known, listener, announce)
 
 
-def bind(settings: config.ServeSettings) -> socket.socket:
-    """A bound socket, not listening yet. Errors: ``ConfigError`` (off loopback without keys; the address is taken)."""
+def bind(settings: config.ServeSettings, shared: bool = False) -> socket.socket:
+    """A bound socket, not listening yet. shared: other processes of this user may bind to the same address.
+
+    Errors: ``ConfigError`` (off loopback without keys; the address is taken).
+    """
     check_bind(settings.host, settings)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((settings.host.strip("[]"), settings.port))
     except (OSError, OverflowError) as error:
@@ -95,7 +106,11 @@ def bind(settings: config.ServeSettings) -> socket.socket:
 
 def run(engine: Engine, settings: config.Settings, listener: socket.socket, announce: Announce | None = None) -> None:
     """Serve ``engine`` on a bound socket until a signal, then drain. The engine stays open."""
-    server = Server(create_app(engine, settings), settings, announce)
+    run_server(Server(create_app(engine, settings), settings, announce), listener)
+
+
+def run_server(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Run ``server`` on a bound socket until it stops."""
     # What is alive now stays alive: keep the collector from walking millions of state objects during requests.
     gc.collect()
     gc.freeze()
@@ -105,13 +120,15 @@ def run(engine: Engine, settings: config.Settings, listener: socket.socket, anno
         gc.unfreeze()
 
 
-def _located(settings: config.Settings, host: str | None, port: int | None) -> config.Settings:
-    """The settings with the host and port of the arguments, where given."""
-    serve = msgspec.structs.replace(
-        settings.serve,
-        host=settings.serve.host if host is None else host,
-        port=settings.serve.port if port is None else port,
-    )
+def _located(
+    settings: config.Settings, host: str | None, port: int | None, workers: int | None = None
+) -> config.Settings:
+    """The settings with host, port and workers of the arguments, where given. Errors: ``ConfigError``."""
+    given = {"host": host, "port": port, "workers": workers}
+    try:
+        serve = msgspec.structs.replace(settings.serve, **{k: v for k, v in given.items() if v is not None})
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from None
     return msgspec.structs.replace(settings, serve=serve)
 
 
@@ -144,7 +161,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         if self._announce is not None and sockets:
-            self._announce(_url(sockets[0]))
+            self._announce(url_of(sockets[0]))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: drain. Second: leave now."""
@@ -159,7 +176,8 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
+    """Where a client on this machine finds a bound socket."""
     host, port = listener.getsockname()[:2]
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{name}:{port}"

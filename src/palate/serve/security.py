@@ -106,9 +106,14 @@ class Sessions:
         self._expiry = {token: end for token, end in self._expiry.items() if end > now}
         while len(self._expiry) >= _SESSIONS:
             del self._expiry[next(iter(self._expiry))]
-        token = secrets.token_urlsafe(32)
+        token = self.new_token()
         self._expiry[hash_key(token)] = now + self.seconds
         return token
+
+    @staticmethod
+    def new_token() -> str:
+        """256 random bits."""
+        return secrets.token_urlsafe(32)
 
     def valid(self, token: str) -> bool:
         """Whether ``token`` belongs to a session that has not expired."""
@@ -123,8 +128,8 @@ class Sessions:
 class Guard:
     """Every check that needs only the head of a request."""
 
-    def __init__(self, settings: ServeSettings) -> None:
-        self.sessions = Sessions()
+    def __init__(self, settings: ServeSettings, sessions: Sessions | None = None) -> None:
+        self.sessions = Sessions() if sessions is None else sessions
         self.keys = settings.keys
         self._any_host = "*" in settings.hosts
         self._hosts = {host.lower() for host in (*_LOOPBACK, *settings.hosts, settings.host)} - _WILDCARDS

@@ -6,7 +6,7 @@ Both keep the same contract, which ``palate.testing.store.StoreContract`` checks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -83,6 +83,22 @@ class Store(Protocol):
     def close(self) -> None:
         """Make everything durable and let go of the files. Closing twice is fine."""
         ...
+
+
+OnCommit = Callable[[list[Record], list[AppendResult]], None]
+"""Called with what was just committed: the accepted records, and one result a submission."""
+
+
+Settle = Callable[[AppendResult | BaseException], None]
+"""Takes what became of a submission, in the committer's thread; it must be quick, and raise nothing."""
+
+
+class Committer(Protocol):
+    """The queue before a log; ``palate.store.commit.GroupCommitter`` says what each method promises."""
+
+    def offer(self, records: Sequence[Record], settle: Settle) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Decisions(Protocol):

@@ -6,18 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
 from palate.errors import Overloaded, Unavailable
-from palate.store import AppendResult, Record, Store
+from palate.store import AppendResult, OnCommit, Record, Settle, Store
 
 _log = logging.getLogger("palate.store")
-
-OnCommit = Callable[[list[Record], list[AppendResult]], None]
-Settle = Callable[[AppendResult | BaseException], None]
-"""Takes what became of a submission, in the committer's thread; it must be quick, and raise nothing."""
 
 _PATIENCE = 0.5
 """How long a group is waited for, as a share of what a transaction takes."""

@@ -77,13 +77,12 @@ class DecisionLog:
         try:
             make_directory(directory)
             for number in segments.numbers(directory):
-                path = segments.path_of(directory, number)
-                self._files[number] = (path.stat().st_size, segments.created(path) or self._now())
+                self._learn(number)
             # Always a new segment: whatever a crash left at the end of the last one is never written over.
             self._current = max(self._files, default=0) + 1
             self._expire(0)
         except OSError as error:
-            raise _unavailable(directory, error) from None
+            raise unavailable(directory, error) from None
         self._thread = threading.Thread(target=self._run, name="palate-decisions", daemon=True)
         self._thread.start()
 
@@ -159,7 +158,7 @@ class DecisionLog:
             self._segments.pop(number, None)
             return None
         except OSError as error:
-            raise _unavailable(self.directory, error) from None
+            raise unavailable(self.directory, error) from None
         return None if body is None else decode(body, str(path))
 
     def read(self) -> Iterator[Decision]:
@@ -179,14 +178,14 @@ class DecisionLog:
             except FileNotFoundError:  # expired meanwhile
                 continue
             except OSError as error:
-                raise _unavailable(self.directory, error) from None
+                raise unavailable(self.directory, error) from None
 
     def flush(self) -> None:
         """Write and sync what waits. Errors: ``Unavailable``; then everything unwritten still waits."""
         try:
             self._flush()
         except OSError as error:
-            raise _unavailable(self.directory, error) from None
+            raise unavailable(self.directory, error) from None
 
     def close(self) -> None:
         """Write what waits and let go of the files. Closing twice is fine. Errors: ``Unavailable``, but closed."""
@@ -252,7 +251,7 @@ class DecisionLog:
         self._expire(len(payload) + segments.HEAD_BYTES)
         fd = self._begin() if self._fd is None else self._fd
         os.ftruncate(fd, self._size)  # whatever an earlier failure left behind
-        _write_at(fd, payload, self._size)
+        write_at(fd, payload, self._size)
         os.fsync(fd)
         self._size += len(payload)
         self._files[self._current] = (self._size, self._files[self._current][1])
@@ -263,7 +262,7 @@ class DecisionLog:
         now = self._now()
         fd = os.open(segments.path_of(self.directory, self._current), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
-            _write_at(fd, segments.head(now), 0)
+            write_at(fd, segments.head(now), 0)
             os.fsync(fd)
             sync_directory(self.directory)
         except OSError:
@@ -290,7 +289,7 @@ class DecisionLog:
 
     def _expire(self, extra: int) -> None:
         """Delete the oldest segments until the caps hold with ``extra`` bytes more; never the current one."""
-        oldest = self._now() - self.settings.max_days * _DAY_MS
+        oldest = self._oldest()
         if self._size and self._files[self._current][1] < oldest:
             self._rotate()
         total = sum(size for size, _ in self._files.values()) + extra
@@ -305,15 +304,32 @@ class DecisionLog:
             if not self._files:
                 self._begin()  # segment numbers must never start again, or ids long gone would look like new ones
 
+    def _learn(self, number: int) -> bool:
+        """Note size and age of a segment. False where it is gone. Errors: ``CorruptArtefact``, ``OSError``."""
+        path, known = segments.path_of(self.directory, number), self._files.get(number)
+        try:
+            begun = known[1] if known is not None else segments.created(path) or self._now()
+            self._files[number] = (path.stat().st_size, begun)
+        except FileNotFoundError:
+            self._files.pop(number, None)
+            return False
+        return True
+
+    def _oldest(self) -> float:
+        """Unix ms before which a segment must have been begun to have expired."""
+        return self._now() - self.settings.max_days * _DAY_MS
+
     def _now(self) -> int:
         return int(self._clock() * 1000)
 
 
-def _write_at(fd: int, data: bytes, at: int) -> None:
+def write_at(fd: int, data: bytes, at: int) -> None:
+    """All of ``data`` at the offset ``at``. Errors: ``OSError``."""
     while data:
         written = os.pwrite(fd, data, at)
         data, at = data[written:], at + written
 
 
-def _unavailable(directory: Path, error: OSError) -> Unavailable:
+def unavailable(directory: Path, error: OSError) -> Unavailable:
+    """The error for a decision log whose disk refuses."""
     return Unavailable(f"The decision log {directory} fails ({error.strerror}): check the disk and the rights.")
