@@ -55,6 +55,8 @@ class BackgroundEncoder:
             self._work.wait()
             if self._closed:
                 return
+            catalogue = self._catalogue()
+            catalogue.vectors.prepare()
             with self._lock:
                 catalogue = self._catalogue()
                 texts = catalogue.take_pending(size)

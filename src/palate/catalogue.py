@@ -33,12 +33,12 @@ _CHECKED = 1000
 class Catalogue:
     """Tags, words and vectors of the items of one state. ``update`` and readers run under the engine's lock."""
 
-    def __init__(self, state: State, cache: VectorCache, settings: LanguageSettings) -> None:
+    def __init__(self, state: State, cache: VectorCache, settings: LanguageSettings, graph_above: int = 0) -> None:
         self.state = state
         self.cache = cache
         self.settings = settings
         self.lexical = LexicalIndex()
-        self.vectors = VectorIndex(cache.encoder.dim)
+        self.vectors = VectorIndex(cache.encoder.dim, graph_above)
         self.tags = Names()
         self.version = 0
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
@@ -204,13 +204,13 @@ class Catalogue:
     def place_kept(self, limit: int = 1 << 60) -> int:
         """Place those of up to ``limit`` pending texts whose vectors the cache holds; the others go on waiting.
 
-        Returns how many were placed.
+        Returns how many were placed. ``vectors.prepare`` is left to the caller: all texts are compared until then.
         """
         texts = self.take_pending(limit)
         missing = set(self.cache.missing([text for _, text in texts]))
         kept = [(row, text) for row, text in texts if text not in missing]
         if kept:
-            self.place(kept, *self.encode(kept))
+            self.place(kept, list(dict.fromkeys(text for _, text in kept)), *self.cache.distinct([t for _, t in kept]))
         self.give_back([(row, text) for row, text in texts if text in missing])
         return len(kept)
 

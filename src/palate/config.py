@@ -86,7 +86,10 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Candidates per retriever and after fusion; ``rrf`` is the constant of reciprocal rank fusion (Cormack 2009)."""
+    """Candidates per retriever and after fusion; ``rrf`` is the constant of reciprocal rank fusion (Cormack 2009).
+
+    graph_above: distinct texts from which on near ones are found by a graph, approximately; 0 for never.
+    """
 
     popular: int = 100
     lexical: int = 200
@@ -95,12 +98,14 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     again: int = 150
     candidates: int = 400
     rrf: float = 60.0
+    graph_above: int = 0
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         for name in ("popular", "lexical", "vector", "item_to_item", "again"):
             _check_range(f"retrieve.{name}", getattr(self, name), 0, 1_000_000)
         _check_range("retrieve.candidates", self.candidates, 1, 1_000_000)
+        _check_range("retrieve.graph_above", self.graph_above, 0, 1 << 31)
         _check_range("retrieve.rrf", self.rrf, 0.0, 1e6)
 
 

@@ -202,7 +202,9 @@ class Engine:
         return answer
 
     def warm(self) -> None:
-        """Rank once for the most active user, with and without a query: kernels compile and weights load now."""
+        """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
+        fast search for near texts is made."""
+        self.catalogue.vectors.prepare(wait=True)
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())

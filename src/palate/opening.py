@@ -231,7 +231,7 @@ def _tail(
 
 def new_catalogue(state: State, cache: VectorCache, settings: Settings) -> Catalogue:
     """The content side of ``state``: texts whose vectors are kept are placed now, the others wait to be encoded."""
-    catalogue = Catalogue(state, cache, settings.language)
+    catalogue = Catalogue(state, cache, settings.language, settings.retrieve.graph_above)
     catalogue.update(range(state.n_items))
     catalogue.place_kept()
     return catalogue

@@ -81,7 +81,10 @@ BENCH: dict[str, tuple[str, str]] = {
     "figure.events.http_batch_cpu_us": ("an event in hundreds over HTTP: CPU", "经 HTTP 每批一百个，一个事件：CPU"),
     "figure.workers.N.rank_cpu_us": ("workers = {n}, a ranking: CPU of all", "{n} 个进程，一次排序：全部 CPU"),
     "figure.workers.N.rank_per_s": ("workers = {n}: rankings a second", "{n} 个进程：每秒排序次数"),
-    "figure.workers.N.mixed_cpu_us": ("workers = {n}, four to one: CPU a request", "{n} 个进程，四比一：每次请求的 CPU"),
+    "figure.workers.N.mixed_cpu_us": (
+        "workers = {n}, four to one: CPU a request",
+        "{n} 个进程，四比一：每次请求的 CPU",
+    ),
     "figure.workers.N.mixed_per_s": ("workers = {n}, four to one: requests a second", "{n} 个进程，四比一：每秒请求数"),
     "figure.workers.N.events_cpu_us": ("workers = {n}, an event: CPU of all", "{n} 个进程，一个事件：全部 CPU"),
     "figure.workers.N.events_per_s": ("workers = {n}: durable events a second", "{n} 个进程：每秒持久化事件"),

@@ -266,11 +266,14 @@ class VectorCache:
             rows = np.fromiter((self._row_of[digest] for digest in digests), np.int64, len(digests))
             if self._path is not None and self._file is None:
                 raise Unavailable(f"The vector file {self._path} is closed.")
-            found = np.empty((len(rows), self.encoder.dim), np.float32)
             filed = np.ones(len(rows), np.bool_) if self._path is not None else rows < self._kept
-            if filed.any():
+            if not filed.any():
+                found = self._memory[rows - self._kept].astype(np.float32)
+            elif filed.all():
+                found = self._mapped()["vector"][rows].astype(np.float32)
+            else:
+                found = np.empty((len(rows), self.encoder.dim), np.float32)
                 found[filed] = self._mapped()["vector"][rows[filed]]
-            if not filed.all():
                 found[~filed] = self._memory[rows[~filed] - self._kept]
         norm = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
         found /= np.where(norm > 0.0, norm, np.float32(1.0))

@@ -24,6 +24,7 @@ class Placer(BackgroundEncoder):
             self._work.wait()
             if self._closed:
                 return
+            self._catalogue().vectors.prepare()
             if self._place():
                 idle = 0
             else:
