@@ -48,7 +48,7 @@ class Catalogue:
         self._n_present = self._n_shown = 0
         self._titles: dict[int, str] = {}
         self._text_rows: dict[str, int] = {}
-        self._texts: dict[int, str] = {}
+        self._texts: list[str] = []
         self._unread: set[int] = set()
         self._pending: dict[int, None] = {}
         self._taken = 0
@@ -161,7 +161,9 @@ class Catalogue:
         """Up to ``limit`` items to encode, with their texts; under the engine's lock."""
         with self._lock:
             rows = list(self._pending)[:limit]
-            for row in rows:
+            if len(rows) == len(self._pending):
+                self._pending = {}  # one that was emptied keeps the room for all that ever waited
+            for row in rows if self._pending else ():
                 del self._pending[row]
             self._taken += len(rows)
         return [(row, self.text(row)) for row in rows]
@@ -191,12 +193,14 @@ class Catalogue:
         if fresh:
             for n, row in zip(fresh, self.vectors.add_texts(vectors[fresh]).tolist(), strict=True):
                 self._text_rows[distinct[n]] = row
+                self._texts += [""] * (row + 1 - len(self._texts))
                 self._texts[row] = distinct[n]
         text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
         freed = self.vectors.set_items(rows, text_row[used])
         self.vectors.free_texts(freed)
         for row in freed.tolist():
-            del self._text_rows[self._texts.pop(row)]
+            del self._text_rows[self._texts[row]]
+            self._texts[row] = ""
         self.version += 1
         with self._lock:
             self._taken -= len(texts)

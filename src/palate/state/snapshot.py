@@ -23,6 +23,7 @@ from safetensors.numpy import save as save_tensors
 from palate.config import Settings, StateSettings
 from palate.disk import make_directory, sync_directory
 from palate.errors import CorruptArtefact
+from palate.state.stamps import Kept, Stamps
 from palate.state.state import Names, State
 from palate.types import FieldValue
 
@@ -55,8 +56,10 @@ class _Names(msgspec.Struct):
     types: list[str]
     item_fields: dict[int, dict[str, FieldValue]]
     user_fields: dict[int, dict[str, FieldValue]]
-    item_stamps: dict[int, dict[str, tuple[int, int]]]
-    user_stamps: dict[int, dict[str, tuple[int, int]]]
+    item_lists: list[list[str]]
+    user_lists: list[list[str]]
+    item_stamps: dict[int, Kept]
+    user_stamps: dict[int, Kept]
     dead: list[int] = []
 
 
@@ -79,7 +82,8 @@ def digest(state: State) -> str:
     """SHA-256 of the whole state. Equal for equal log order, whatever the batches and snapshots on the way."""
     total = hashlib.sha256()
     names = _names(state)
-    fields = (names.item_fields, names.user_fields, names.item_stamps, names.user_stamps)
+    stamps = [{row: kept.of(row) for row in kept} for kept in (state.item_stamps, state.user_stamps)]
+    fields = (names.item_fields, names.user_fields, *stamps)
     lists = (names.users, names.items, names.types, names.dead, [getattr(state, name) for name in _NUMBERS])
     for value in (*lists, *(sorted(rows.items()) for rows in fields)):
         total.update(msgspec.msgpack.encode(value, order="deterministic"))
@@ -108,8 +112,10 @@ def _names(state: State) -> _Names:
         state.types.ids,
         state.item_fields,
         state.user_fields,
-        state.item_stamps,
-        state.user_stamps,
+        [list(one) for one in state.item_stamps.lists],
+        [list(one) for one in state.user_stamps.lists],
+        state.item_stamps.rows,
+        state.user_stamps.rows,
         state.dead,
     )
 
@@ -203,7 +209,8 @@ def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> St
     state.last = manifest.last
     state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
     state.item_fields, state.user_fields = names.item_fields, names.user_fields
-    state.item_stamps, state.user_stamps = names.item_stamps, names.user_stamps
+    state.item_stamps = Stamps(names.item_lists, names.item_stamps)
+    state.user_stamps = Stamps(names.user_lists, names.user_stamps)
     for name, value in manifest.numbers.items():
         if name in _NUMBERS:
             setattr(state, name, value)

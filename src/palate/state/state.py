@@ -28,6 +28,7 @@ from palate.state.keys import subject_of, tie_key, tie_keys
 from palate.state.names import Names
 from palate.state.rows import find
 from palate.state.silence import Silences
+from palate.state.stamps import Stamps
 from palate.types import F32, F64, I32, I64, Bools, Event, FieldValue, Impression, Interaction, Item, User
 
 Stamped = tuple[int, int, Event]
@@ -41,7 +42,7 @@ _TOUCHED = 4096
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 4
+    FORMAT = 5
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
@@ -75,8 +76,8 @@ class State:
         self.history = Arena({"ts": np.int64, "key": np.int64, "kind": np.int32, "value": np.float32})
         self.item_fields: dict[int, dict[str, FieldValue]] = {}
         self.user_fields: dict[int, dict[str, FieldValue]] = {}
-        self.item_stamps: dict[int, dict[str, tuple[int, int]]] = {}
-        self.user_stamps: dict[int, dict[str, tuple[int, int]]] = {}
+        self.item_stamps = Stamps()
+        self.user_stamps = Stamps()
         self.seq = 0
         self.last = ""
         self.events = self.impressions = self.clamped = 0
@@ -259,9 +260,12 @@ class State:
 
     def _apply_item(self, event: Item, stamp: tuple[int, int], changed: dict[int, None]) -> None:
         row = self._new_item(event.item)
-        self._set_fields(self.item_fields, self.item_stamps, row, event.fields, stamp)
-        if self._newest(self.item_stamps[row], _DELETED, stamp):
-            self.item_columns["alive"][row] = not event.deleted
+        fields = self.item_fields.setdefault(row, {})
+        for name in self.item_stamps.set(row, (*event.fields, _DELETED), stamp):
+            if name == _DELETED:
+                self.item_columns["alive"][row] = not event.deleted
+            else:
+                fields[name] = event.fields[name]
         created = self.item_columns["created"]
         created[row] = stamp[0] if created[row] == 0 else min(created[row], stamp[0])
         changed[row] = None
@@ -281,10 +285,12 @@ class State:
         row = self.users.row(event.user)
         if self._erased(row, stamp):
             return
-        self._set_fields(self.user_fields, self.user_stamps, row, event.fields, stamp)
-        stamps = self.user_stamps[row]
-        if event.deleted and self._newest(stamps, _DELETED, stamp):
+        fields = self.user_fields.setdefault(row, {})
+        for name in self.user_stamps.set(row, event.fields, stamp):
+            fields[name] = event.fields[name]
+        if event.deleted and self.user_stamps.set(row, [_DELETED], stamp):
             self._deleted_users.add(row)
+            stamps = self.user_stamps.of(row)
             newer = {name: value for name, value in self.user_fields.pop(row).items() if stamps[name] > stamp}
             if newer:
                 self.user_fields[row] = newer
@@ -296,7 +302,7 @@ class State:
 
     def is_deleted(self, user: int) -> bool:
         """Whether the user was deleted, and nothing is known of them since."""
-        if _DELETED not in self.user_stamps.get(user, {}):
+        if self.user_stamps.get(user, _DELETED) is None:
             return False
         counts = self.user_columns["count"]
         return user not in self.user_fields and not (user < len(counts) and counts[user])
@@ -304,35 +310,13 @@ class State:
     @property
     def _deleted_users(self) -> set[int]:
         if self._deleted is None:
-            self._deleted = {row for row, stamps in self.user_stamps.items() if _DELETED in stamps}
+            self._deleted = {row for row in self.user_stamps if self.user_stamps.get(row, _DELETED)}
         return self._deleted
 
     def _erased(self, user: int, stamp: tuple[int, int]) -> bool:
         """Whether the user was deleted after ``stamp``."""
-        deleted = self.user_stamps.get(user, {}).get(_DELETED)
+        deleted = self.user_stamps.get(user, _DELETED)
         return deleted is not None and stamp < deleted
-
-    @staticmethod
-    def _newest(stamps: dict[str, tuple[int, int]], name: str, stamp: tuple[int, int]) -> bool:
-        old = stamps.get(name)
-        if old is not None and old > stamp:
-            return False
-        stamps[name] = stamp
-        return True
-
-    def _set_fields(
-        self,
-        store: dict[int, dict[str, FieldValue]],
-        stamps: dict[int, dict[str, tuple[int, int]]],
-        row: int,
-        fields: dict[str, FieldValue],
-        stamp: tuple[int, int],
-    ) -> None:
-        mine = stamps.setdefault(row, {})
-        values = store.setdefault(row, {})
-        for name, value in fields.items():
-            if self._newest(mine, name, stamp):
-                values[name] = value
 
     def _ensure(self, users: int, items: int) -> None:
         if users > min(len(self.user_columns["count"]), len(self.seen.start), len(self.history.start)):
