@@ -52,7 +52,7 @@ ROWS: dict[str, tuple[str, str, str]] = {
         "five times what can be answered, open loop",
         """Rankings: {rank_taken_per_s}/s of at most {rank_per_s_at_most}/s taken, {rank_refused} refused; p99 after the
         first second {rank_p99_ms_overloaded} ms, {rank_p99_ms_at_half} ms at half load ({rank_p99_ratio} ×); memory
-        +{rank_memory_grown_percent} %; all taken again after {rank_recovered_s} s. Posts of 50 events:
+        +{rank_memory_grown_percent} %; all taken again after {rank_recovered_s} s. Posts of 200 events:
         {events_taken_per_s}/s of {events_per_s_at_most}/s, {events_refused} refused; p99 {events_p99_ms_overloaded} ms,
         {events_p99_ms_at_half} ms ({events_p99_ratio} ×); memory +{events_memory_grown_percent} %;
         {events_recovered_s} s""",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from tests.faults.openloop import Seen, drive
 from tests.faults.service import Served, quantile
 
 CONNECTIONS = 128
-BATCH = 50
+BATCH = 200
 
 
 def packed(path: str, body: bytes) -> bytes:
@@ -36,15 +35,18 @@ def rankings() -> Callable[[int], bytes]:
     return lambda number: made[number % len(made)]
 
 
-def posts(ids: itertools.count[int]) -> Callable[[int], bytes]:
-    """Posts of ``BATCH`` events, each new."""
-    plain = '{"event":"interaction","id":"o%d","user":"u%d","item":"tea-%d"}'
+def posts() -> Callable[[int], bytes]:
+    """Posts of ``BATCH`` events without ids, so that the same few bodies are new events whenever they come: a driver
+    that had to make each would be slower than what it drives."""
+    made = [
+        packed("/v1/events", json.dumps([plain(number * BATCH + n) for n in range(BATCH)]).encode())
+        for number in range(20)
+    ]
+    return lambda number: made[number % len(made)]
 
-    def make(_: int) -> bytes:
-        events = ",".join(plain % (n := next(ids), n % shop.USERS, n % 15 * 4) for _ in range(BATCH))
-        return packed("/v1/events", f"[{events}]".encode())
 
-    return make
+def plain(number: int) -> dict[str, str]:
+    return {"event": "interaction", "user": f"u{number % shop.USERS}", "item": f"tea-{number % 15 * 4}"}
 
 
 def recovered(served: Served, request: Callable[[int], bytes], per_s: float) -> float:
@@ -59,11 +61,11 @@ def recovered(served: Served, request: Callable[[int], bytes], per_s: float) -> 
 
 @pytest.mark.parametrize("kind", ["rank", "events"])
 def test_overload_is_refused_and_what_is_taken_is_fast(begin: Begin, size: Size, record: Record, kind: str) -> None:
-    served, rng, ids = begin(), np.random.default_rng(6), itertools.count()
+    served, rng = begin(), np.random.default_rng(6)
     served.fill()
     events = [shop.event(f"w{n}", n, rng) for n in range(3_000)]
     assert served.post("/v1/events", events).status_code == 200
-    request = rankings() if kind == "rank" else posts(ids)
+    request = rankings() if kind == "rank" else posts()
     seconds = size(3, 20)
     # Closed loop: as fast as a few connections are answered. What would stand in a queue isn't sent.
     most = drive(served.url, request, 100_000, size(1, 5), 8, 0)
@@ -74,15 +76,13 @@ def test_overload_is_refused_and_what_is_taken_is_fast(begin: Begin, size: Size,
     grown = served.memory() / before - 1
     back = recovered(served, request, capacity / 2)
     taken = len(seen.latencies())
-    # More posts at a time share a commit: there may be no rate at which these are too many for it.
-    assert set(seen.statuses()) == {200, 429} or (kind == "events" and taken == len(seen.answers))
+    assert set(seen.statuses()) == {200, 429}
     assert taken > 0
     assert all(b"\r\nretry-after: 1" in head for _, _, status, head in seen.answers if status == 429)
     counts = served.counts()
     if kind == "events":
         stored = sum(len(run.latencies()) for run in (most, calm, seen)) * BATCH
         assert counts["seq"] >= stored + len(events), "what was acknowledged is there"
-        assert counts["seq"] <= next(ids) + len(events) + shop.ITEMS
     assert served.get("/readyz").status_code == 200
     assert served.stop() == 0
     record("R6", **figures(kind, capacity, calm, seen, grown, back))
