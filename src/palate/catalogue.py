@@ -212,10 +212,12 @@ class Catalogue:
         """
         texts = self.take_pending(limit)
         missing = set(self.cache.missing([text for _, text in texts]))
-        kept = [(row, text) for row, text in texts if text not in missing]
+        kept = [(row, text) for row, text in texts if text not in missing] if missing else texts
         if kept:
-            self.place(kept, list(dict.fromkeys(text for _, text in kept)), *self.cache.distinct([t for _, t in kept]))
-        self.give_back([(row, text) for row, text in texts if text in missing])
+            names = [text for _, text in kept]
+            self.place(kept, list(dict.fromkeys(names)), *self.cache.distinct(names))
+        if missing:
+            self.give_back([(row, text) for row, text in texts if text in missing])
         return len(kept)
 
     def encode_now(self, progress: Callable[[int, int], None] | None = None) -> int:

@@ -73,13 +73,20 @@ def _clean(text: str) -> str:
 def _strings(name: str, value: FieldValue) -> list[str]:
     """The strings of a field, without white space around them, empty ones and addresses dropped."""
     if isinstance(value, str):
-        parts = value.split("|") if "|" in value and name.lower() in _SPLIT else [value]
+        if "|" not in value or name.lower() not in _SPLIT:
+            text = _clean(value)
+            return [text] if text and not _is_address(text) else []
+        parts = value.split("|")
     elif isinstance(value, list):
         parts = value
     else:
         return []
     cleaned = [_clean(part) for part in parts]
-    return [part for part in cleaned if part and not _ADDRESS.match(part)]
+    return [part for part in cleaned if part and not _is_address(part)]
+
+
+def _is_address(text: str) -> bool:
+    return (":" in text or text[:4].lower() == "www.") and _ADDRESS.match(text) is not None
 
 
 def _named(value: FieldValue, name: str) -> list[str]:

@@ -31,6 +31,7 @@ _MAGIC = b"PALVEC1\n"
 _HEADER = 64
 _BATCH = 256
 _QUERIES = 1024
+_BLOCK = 256
 
 _log = logging.getLogger("palate")
 
@@ -266,17 +267,18 @@ class VectorCache:
             rows = np.fromiter((self._row_of[digest] for digest in digests), np.int64, len(digests))
             if self._path is not None and self._file is None:
                 raise Unavailable(f"The vector file {self._path} is closed.")
-            filed = np.ones(len(rows), np.bool_) if self._path is not None else rows < self._kept
-            if not filed.any():
-                found = self._memory[rows - self._kept].astype(np.float32)
-            elif filed.all():
-                found = self._mapped()["vector"][rows].astype(np.float32)
-            else:
-                found = np.empty((len(rows), self.encoder.dim), np.float32)
-                found[filed] = self._mapped()["vector"][rows[filed]]
-                found[~filed] = self._memory[rows[~filed] - self._kept]
-        norm = np.sqrt(np.einsum("ij,ij->i", found, found))[:, None]
-        found /= np.where(norm > 0.0, norm, np.float32(1.0))
+            found = np.empty((len(rows), self.encoder.dim), np.float32)
+            kept = self._mapped()["vector"] if self._file is not None else self._memory[:0]
+            for start in range(0, len(rows), _BLOCK):  # a block stays in the processor's cache for all that is done
+                block, some = found[start : start + _BLOCK], rows[start : start + _BLOCK]
+                filed = np.ones(len(some), np.bool_) if self._path is not None else some < self._kept
+                if filed.all():
+                    block[:] = kept[some]
+                else:
+                    block[filed] = kept[some[filed]]
+                    block[~filed] = self._memory[some[~filed] - self._kept]
+                norm = np.sqrt(np.einsum("ij,ij->i", block, block))[:, None]
+                block /= np.where(norm > 0.0, norm, np.float32(1.0))
         return found
 
 
