@@ -30,7 +30,7 @@ LAYERS: list[set[str]] = [
     {"sourcing"},
     {"line"},
     {"explain", "reasons"},
-    {"train"},
+    {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},
     {"engine"},

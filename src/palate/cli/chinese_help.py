@@ -93,6 +93,7 @@ HELP: dict[str, str] = {
         "按时间划分；基线为随机、热门、近期热门、item-kNN 和 EASE；给出 95% 区间。写出 JSON 和 HTML。"
     ),
     "Leave out what the user had before, or rank all.": "排除用户接触过的物品，或全部排序。",
+    "Judge the prediction of ratings instead, in five folds.": "改为用五折评测评分预测。",
     "How many test events are scored.": "评测多少个测试事件。",
     "Draws the test events.": "抽取测试事件的随机种子。",
     "Only these systems; all when left out.": "只评测这些系统；省略则全部评测。",

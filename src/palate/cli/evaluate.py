@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from palate.cli.console import JsonOption, LangOption, Out
+from palate.cli.console import JsonOption, LangOption, Out, row, table
 from palate.cli.data import DataOption, MappingOption
 from palate.cli.messages import language, say
 from palate.cli.target import existing
 from palate.errors import InvalidInput
-from palate.evaluate import SeenMode, to_json
+from palate.evaluate import Estimate, SeenMode, to_json
 
 
 def evaluate(
@@ -33,6 +33,9 @@ def evaluate(
     to: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where the reports go; default: evaluation.")
     ] = None,
+    ratings: Annotated[
+        bool, typer.Option("--ratings", help="Judge the prediction of ratings instead, in five folds.")
+    ] = False,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
@@ -45,6 +48,8 @@ def evaluate(
     palate evaluate --data movies
 
     palate evaluate --data ./events --seen drop --test all --json
+
+    palate evaluate --data movies --ratings
     """
     from palate import datasets
     from palate.evaluate import evaluate as judge
@@ -57,6 +62,9 @@ def evaluate(
     modes = _modes(seen)
     count = _count(test)
     out = Out(json_)
+    if ratings:
+        _ratings(out, data, mapping, seed)
+        return
     with out.progress() as bars:
         dataset = datasets.load(data, mapping, bars)
         result = judge(dataset, seen=modes, test=count, seed=seed, systems=system or None, progress=bars)
@@ -71,6 +79,28 @@ def evaluate(
     out.show(report.render_table(result, chinese=language() == "zh"), whole=True)
     for english, chinese in report.sentences(result):
         out.show(chinese if language() == "zh" else english)
+
+
+def _ratings(out: Out, data: str, mapping: Path | None, seed: int) -> None:
+    from palate import datasets
+    from palate.evaluate.ratings import judge_ratings
+
+    with out.progress() as bars:
+        dataset = datasets.load(data, mapping, bars)
+        result = judge_ratings(dataset.events, dataset.name, seed=seed, progress=bars)
+    out.result(result)
+    title = say("title.ratings", data=result.data, ratings=result.ratings, folds=result.folds)
+    numbers = ("RMSE", "MAE", say("col.within"), say("col.seconds"))
+    made = table(title, say("col.system"), *((name, "right") for name in numbers))
+    for one in result.systems:
+        within = "" if one.within is None else f"{one.within:.1%}"
+        row(made, one.system, _interval(one.rmse), _interval(one.mae), within, f"{one.seconds:.1f}")
+    out.show(made, whole=True)
+
+
+def _interval(found: Estimate) -> str:
+    bounds = "" if found.low is None else f" [{found.low:.4f}, {found.high:.4f}]"
+    return f"{found.value:.4f}{bounds}"
 
 
 def _modes(seen: str) -> list[SeenMode]:

@@ -81,6 +81,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "title.models": ("Models", "模型"),
     "title.report": ("Data report", "数据报告"),
     "title.evaluation": ("Evaluation", "评测"),
+    "title.ratings": (
+        "Ratings of {data}: {ratings:,} in {folds} folds, each predicted by the other folds",
+        "{data} 的评分：{ratings:,} 个，分 {folds} 折，每折由其余各折预测",
+    ),
+    "col.within": ("within 95 %", "落在 95 % 区间内"),
+    "col.seconds": ("seconds a fold", "每折秒数"),
     "title.doctor": ("palate doctor", "palate 体检"),
     "col.position": ("#", "#"),
     "col.item": ("item", "物品"),
