@@ -51,7 +51,7 @@ class Graph:
     """Built and kept current by a thread of its own, which ends with it. Errors: ``ConfigError`` without usearch.
 
     read: (n, dim) vectors of the text rows given, zero where a row was freed. Memory: about dim + 150 bytes a text.
-    Cost: some .5 ms of one core a text; it begins anew after a start, and in a process that was forked.
+    Cost: .7 ms of one core a text of 512 components; it begins anew after a start, and in a process that was forked.
     """
 
     def __init__(self, dim: int, read: Callable[[I32], F32]) -> None:
