@@ -98,21 +98,21 @@ class LogIndex:
                 found |= {ids[index] for index, position in maybe if there.get(position) == ids[index]}
         return found
 
-    def positions(self, subject: str) -> list[int]:
-        """Where the events of ``subject`` are in the log, ascending; others may be among them.
+    def positions(self, subject: str, after: int = 0) -> list[int]:
+        """Where the log has events of ``subject`` behind position ``after``, ascending; others' may be among them.
 
-        Cost: 0.3 µs for each event in memory, and for each that is found.
+        Cost: some 20 ns for each event behind it that is in memory, and 0.3 µs for each that is found.
         """
         with self._lock:
-            recent = [
-                fresh.first + place
-                for fresh in self._fresh
-                for place, owner in enumerate(fresh.subjects)
-                if owner == subject
-            ]
-            runs = list(self._runs)
+            recent: list[int] = []
+            for fresh in self._fresh:
+                begin = max(0, after + 1 - fresh.first)
+                owners = enumerate(fresh.subjects[begin:], fresh.first + begin)
+                recent += [position for position, owner in owners if owner == subject]
+            runs = [run for run in self._runs if run.last > after]
         hashed = hashes([subject])
-        return sorted([run.first + place for run in runs for _, place in run.subjects.find(hashed)] + recent)
+        found = [run.first + place for run in runs for _, place in run.subjects.find(hashed)]
+        return sorted([position for position in found if position > after] + recent)
 
     def add(self, ids: Sequence[str], subjects: Sequence[str | None]) -> None:
         """Events that the log took after ``last``."""

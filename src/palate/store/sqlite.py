@@ -241,8 +241,10 @@ class SqliteStore:
         seq = self.seq
         with self._find_lock:
             subject = self._subject if self._subject.name == user else _Subject(user)
+            if subject.seq == seq:
+                return subject
             last = self._index.last if not self.read_only else self._open_index(seq)
-            indexed = [one for one in self._index.positions(user) if subject.seq < one <= seq]
+            indexed = [one for one in self._index.positions(user, subject.seq) if one <= seq]
             rows = self._query(_TIMES_AT, (_carray(indexed), user)) if indexed else []
             if last < seq:  # another process writes the log: its newest events are in no run yet
                 rows += self._query(_TIMES_AFTER, (max(last, subject.seq), seq, user))
@@ -311,21 +313,22 @@ def _carray(positions: Sequence[int]) -> Any:
 class _Subject:
     """Where in the log one subject's events are, and when they happened. seq: up to where that is known."""
 
-    __slots__ = ("_positions", "_times", "name", "seq")
+    __slots__ = ("_at", "_positions", "name", "seq")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.seq = 0
         self._positions: list[int] = []
-        self._times: list[int] = []
+        self._at: dict[int, list[int]] = {}
 
     def add(self, rows: list[tuple[Any, ...]], seq: int) -> None:
         self._positions += [row[0] for row in rows]
-        self._times += [row[1] for row in rows]
+        for position, ts, *_ in rows:
+            self._at.setdefault(ts, []).append(position)
         self.seq = seq
 
     def at(self, timestamp: int | None) -> list[int]:
         """Positions of the events at ``timestamp``, of all of them for None."""
         if timestamp is None:
             return self._positions
-        return [seq for seq, ts in zip(self._positions, self._times, strict=True) if ts == timestamp]
+        return self._at.get(timestamp, [])
