@@ -34,6 +34,7 @@ def memory(directory: Path, people: int, say: Say) -> Figures:
     with palate.open(directory) as engine:
         state, catalogue = engine.state, engine.catalogue
         catalogue.words()
+        catalogue.vectors.prepare(wait=True)
         say("memory", 1, 4)
         vectors = size_of([catalogue.vectors])
         sparse = size_of([state.pairs, catalogue.lexical])
