@@ -130,7 +130,6 @@ def test_below_the_bound_there_is_none(vectors: F32) -> None:
 def child(index: VectorIndex, query: F32, answers: Any) -> None:
     assert index.graph is not None
     first = index.graph.near(query[None], 10) is None  # what the parent built can't be kept current here
-    index.add_text(query)
     done = index.graph.wait(60.0)
     answers.put((first, done, index.graph.near(query[None], 10) is not None))
 

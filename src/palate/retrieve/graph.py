@@ -78,6 +78,9 @@ class Graph:
         with self._waiting_lock:
             self._texts = max(self._texts, texts)
             self._waiting.update(dict.fromkeys(rows.tolist()))
+        self._employ()
+
+    def _employ(self) -> None:
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=_grow, args=(weakref.ref(self),), name="palate-graph", daemon=True)
             self._thread.start()
@@ -88,6 +91,8 @@ class Graph:
         None while it isn't built, is being changed or finds too little: search exactly then.
         """
         self._mine()
+        if self._waiting:
+            self._employ()
         if not self._sound or len(self._waiting) > _MOST_WAITING or not self._lock.acquire(blocking=False):
             return None
         try:
@@ -111,7 +116,7 @@ class Graph:
         if not len(rows):
             if self._texts >= 2 * self._checked:
                 self._check()
-            return False
+            return bool(self._waiting)  # what came during the check found this thread at work
         vectors = self._read(rows)
         keys = rows.astype(np.uint64)
         here = np.any(vectors != 0.0, axis=1)
@@ -137,6 +142,7 @@ class Graph:
         Asked with texts of the catalogue, as a query would be, and with sums of three, as a person's taste would be,
         which lies farther from all texts and is harder.
         """
+        self._sound = False
         texts, chance = self._texts, np.random.default_rng(self._texts)
         plain = self._read(chance.integers(0, texts, _PROBES).astype(np.int32))
         mixed = sum(self._read(chance.integers(0, texts, _PROBES).astype(np.int32)) for _ in range(3))

@@ -20,7 +20,7 @@ class Placer(BackgroundEncoder):
 
     def _run(self) -> None:
         idle = 0
-        while True:
+        while not self._closed:  # also where the event was cleared just after it was set for closing
             self._work.wait()
             if self._closed:
                 return

@@ -209,7 +209,7 @@ class Supervisor:
             return
         brief = time.monotonic() - self._begun[number] < _SHORT_LIFE
         self._short[number] = self._short[number] + 1 if brief else 0
-        pause = min(_MOST_PAUSE, 0.1 * 2 ** self._short[number]) if brief else 0.0
+        pause = min(_MOST_PAUSE, 0.1 * 2 ** min(self._short[number], 10)) if brief else 0.0
         _log.error("Worker %d (process %d) ended with %s; it is started again.", number + 1, pid, _how(code))
         self._due[number] = time.monotonic() + pause
         self._board.restarted()
