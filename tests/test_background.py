@@ -14,6 +14,26 @@ from palate.types import F32
 from tests.engines import item, memory
 
 
+def test_vectors_come_where_the_fast_search_cannot_be_made(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with memory() as engine:
+
+        def fails(*_: object, **__: object) -> None:
+            raise MemoryError("no room for codes")
+
+        monkeypatch.setattr(engine.catalogue.vectors, "prepare", fails)
+        with caplog.at_level(logging.ERROR, "palate"):
+            engine.ingest([item("a", title="tea")])
+            end = time.monotonic() + 30
+            while "all texts are compared" not in caplog.text and time.monotonic() < end:
+                time.sleep(0.005)
+        monkeypatch.undo()
+        engine.ingest([item("b", title="cup")])
+        assert engine.wait_encoded(30)
+        assert (engine.catalogue.side().text_of >= 0).all()
+
+
 def test_a_text_that_breaks_the_encoder_keeps_no_other_from_its_vector(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -49,14 +49,19 @@ class BackgroundEncoder:
         self._work.set()
         self._thread.join()
 
+    def _prepare(self) -> None:
+        try:
+            self._catalogue().vectors.prepare()
+        except Exception:  # all texts are compared without it; without this thread none would get a vector any more
+            _log.exception("The fast search for near texts can't be made now: all texts are compared.")
+
     def _run(self) -> None:
         size = _BATCH
         while True:
             self._work.wait()
             if self._closed:
                 return
-            catalogue = self._catalogue()
-            catalogue.vectors.prepare()
+            self._prepare()
             with self._lock:
                 catalogue = self._catalogue()
                 texts = catalogue.take_pending(size)

@@ -33,12 +33,12 @@ _CHECKED = 1000
 class Catalogue:
     """Tags, words and vectors of the items of one state. ``update`` and readers run under the engine's lock."""
 
-    def __init__(self, state: State, cache: VectorCache, settings: LanguageSettings, graph_above: int = 0) -> None:
+    def __init__(self, state: State, cache: VectorCache, settings: LanguageSettings) -> None:
         self.state = state
         self.cache = cache
         self.settings = settings
         self.lexical = LexicalIndex()
-        self.vectors = VectorIndex(cache.encoder.dim, graph_above)
+        self.vectors = VectorIndex(cache.encoder.dim)
         self.tags = Names()
         self.version = 0
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
@@ -213,11 +213,16 @@ class Catalogue:
         texts = self.take_pending(limit)
         missing = set(self.cache.missing([text for _, text in texts]))
         kept = [(row, text) for row, text in texts if text not in missing] if missing else texts
-        if kept:
-            names = [text for _, text in kept]
-            self.place(kept, list(dict.fromkeys(names)), *self.cache.distinct(names))
         if missing:
             self.give_back([(row, text) for row, text in texts if text in missing])
+        if kept:
+            names = [text for _, text in kept]
+            try:
+                vectors, inverse = self.cache.distinct(names)
+            except BaseException:
+                self.give_back(kept)
+                raise
+            self.place(kept, list(dict.fromkeys(names)), vectors, inverse)
         return len(kept)
 
     def encode_now(self, progress: Callable[[int, int], None] | None = None) -> int:

@@ -125,6 +125,8 @@ class Engine:
             if not self._apply(records[start : start + _FOLD]):
                 self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, records[-1].seq))
                 break
+        if self._missed and not records:  # repeated events are acknowledged as well: they must be in the state by then
+            self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, self.parts.store.seq))
         if self.catalogue.pending:
             self._encoder.wake()
         if self.path is not None:

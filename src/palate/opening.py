@@ -229,9 +229,15 @@ def _tail(
     return fold_log(state, again, batches, told)
 
 
-def new_catalogue(state: State, cache: VectorCache, settings: Settings) -> Catalogue:
-    """The content side of ``state``: texts whose vectors are kept are placed now, the others wait to be encoded."""
-    catalogue = Catalogue(state, cache, settings.language, settings.retrieve.graph_above)
+def new_catalogue(state: State, cache: VectorCache, settings: Settings, graph: bool = True) -> Catalogue:
+    """The content side of ``state``: texts whose vectors are kept are placed now, the others wait to be encoded.
+
+    graph: whether one of near texts may be begun, where the settings ask for it; that is a thread.
+    Errors: ``ConfigError`` where usearch isn't installed.
+    """
+    catalogue = Catalogue(state, cache, settings.language)
+    if graph:
+        catalogue.vectors.use_graph(settings.retrieve.graph_above)
     catalogue.update(range(state.n_items))
     catalogue.place_kept()
     return catalogue

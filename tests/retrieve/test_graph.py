@@ -37,7 +37,8 @@ def tastes(vectors: F32, count: int, seed: int) -> F32:
 
 
 def built(vectors: F32, above: int) -> VectorIndex:
-    index = VectorIndex(vectors.shape[1], above)
+    index = VectorIndex(vectors.shape[1])
+    index.use_graph(above)
     rows = np.arange(len(vectors))
     index.prepare(vectors)
     index.add_texts(vectors)

@@ -37,7 +37,7 @@ class FollowedVectors(VectorCache):
             if file is None:
                 raise Unavailable(f"The vector file {self._path} is closed.")
             try:
-                if not os.path.samestat(os.fstat(file), self._path.stat()):
+                if self._path.exists() and not os.path.samestat(os.fstat(file), self._path.stat()):
                     fresh = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
                     os.close(file)
                     self._file, self._row_of, self._rows = fresh, {}, 0

@@ -45,18 +45,13 @@ class VectorIndex:
     dim: components of a vector. Memory: about 5·dim + 40 bytes a text, at most double that after growth, and 12 bytes
     an item. ``set_items`` names the text rows that no item has any more; once freed (``free_texts``), new texts take
     their place, so that memory follows the most texts that items ever had at one time. ``changes`` counts the calls
-    that gave an item another text. ``recall``: see ``prepare``. graph_above: texts from which on a graph is searched
-    (approximate, see ``graph``), 0 for never; ``graph`` is that, or None.
-
-    Errors: ``ConfigError`` where a graph is asked for and usearch isn't installed.
+    that gave an item another text. ``recall``: see ``prepare``. ``graph``: see ``use_graph``; None where there is none.
     """
 
-    def __init__(self, dim: int, graph_above: int = 0) -> None:
-        if graph_above:
-            check_installed()
+    def __init__(self, dim: int) -> None:
         self.dim = dim
         self.graph: Graph | None = None
-        self._graph_above = graph_above
+        self._graph_above = 0
         self.changes = 0
         self.recall = 1.0
         self._lock = threading.Lock()
@@ -144,6 +139,17 @@ class VectorIndex:
             self._heads[rows, groups.USES] = _FREED
             self._free.extend(rows.tolist())
             self._put_in_graph(rows)
+
+    def use_graph(self, above: int) -> None:
+        """From ``above`` texts on, a graph is searched (approximate, see ``graph``); 0 for never. Starts a thread.
+
+        Errors: ``ConfigError`` where usearch isn't installed.
+        """
+        if above:
+            check_installed()
+        with self._lock:
+            self._graph_above = above
+            self._put_in_graph(np.arange(self._texts, dtype=np.int32))
 
     def _put_in_graph(self, rows: I32) -> None:
         if not self._graph_above or self._texts < self._graph_above:

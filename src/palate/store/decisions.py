@@ -259,8 +259,13 @@ class DecisionLog:
 
     def _begin(self) -> int:
         """Create the current segment, durably; returns its descriptor."""
-        now = self._now()
         fd = os.open(segments.path_of(self.directory, self._current), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        self._write_head(fd, self._current)
+        return fd
+
+    def _write_head(self, fd: int, number: int) -> None:
+        """The head of a segment that was created, durably; what comes next goes there. Errors: ``OSError``."""
+        now = self._now()
         try:
             write_at(fd, segments.head(now), 0)
             os.fsync(fd)
@@ -269,8 +274,7 @@ class DecisionLog:
             os.close(fd)
             raise
         self._fd, self._size = fd, segments.HEAD_BYTES
-        self._files[self._current] = (self._size, now)
-        return fd
+        self._files[number] = (self._size, now)
 
     @property
     def _turn_ms(self) -> float:

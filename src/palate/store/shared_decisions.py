@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from palate.config import DecisionSettings
-from palate.disk import sync_directory
 from palate.errors import CorruptArtefact, Gone, NotFound
 from palate.store import segments
 from palate.store.decision import Decision, gone
-from palate.store.decisions import SEGMENT_BYTES, DecisionLog, unavailable, write_at
+from palate.store.decisions import SEGMENT_BYTES, DecisionLog, unavailable
 
 _LOOK_SECONDS = 1.0
 _NEVER = -1e9
@@ -57,6 +56,7 @@ class SharedDecisionLog(DecisionLog):
     ) -> None:
         self._writers = writers
         self._keeper = keeper
+        self._count = count
         self._looked = _NEVER
         super().__init__(
             directory, settings, False, min(SEGMENT_BYTES, max(settings.max_bytes // (4 * count), 4096)), clock
@@ -96,7 +96,6 @@ class SharedDecisionLog(DecisionLog):
 
     def _begin(self) -> int:
         """Claim a segment: its file is created, so that no other process can."""
-        now = self._now()
         number = max((*segments.numbers(self.directory), self._current - 1)) + 1
         while True:
             try:
@@ -104,17 +103,9 @@ class SharedDecisionLog(DecisionLog):
                 break
             except FileExistsError:
                 number += 1
-        try:
-            write_at(fd, segments.head(now), 0)
-            os.fsync(fd)
-            sync_directory(self.directory)
-        except OSError:
-            os.close(fd)
-            raise
+        self._write_head(fd, number)
         with self._lock:
             self._current, self._ordinal = number, 0
-        self._fd, self._size = fd, segments.HEAD_BYTES
-        self._files[number] = (self._size, now)
         self._writers.mine(number)
         return fd
 
@@ -135,8 +126,8 @@ class SharedDecisionLog(DecisionLog):
             with contextlib.suppress(CorruptArtefact):  # no segment of ours; opening the log names it
                 found += [number] if self._learn(number) else []
         total = sum(self._files[number][0] for number in found) + extra
-        # The newest is spared as well: somebody may have claimed it, and not have said so yet.
-        spared = {*self._writers.segments(), self._current, *found[-1:]}
+        # The newest are spared as well, one for each process: it may have claimed it, and not have said so yet.
+        spared = {*self._writers.segments(), self._current, *found[-self._count :]}
         for number in found:
             size, begun = self._files[number]
             if total <= self.settings.max_bytes and begun >= oldest:

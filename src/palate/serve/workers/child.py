@@ -95,6 +95,7 @@ def _lead(plan: Plan, number: int) -> None:
             catalogue = new_catalogue(state, cache, settings)
         else:
             state, cache, catalogue = plan.loaded.state, plan.loaded.cache, plan.loaded.catalogue
+            catalogue.vectors.use_graph(settings.retrieve.graph_above)
         writers = Writers(board, slot)
         decisions = _decisions(plan, writers, keeper=True)
         opened.pop_all()
@@ -126,6 +127,7 @@ def _follow(plan: Plan, number: int) -> None:
             state, catalogue = plan.loaded.state, plan.loaded.catalogue
             catalogue.cache = cache = FollowedVectors(directory / "vectors", plan.encoder, plan.loaded.cache)
             plan.loaded.cache.close()
+            catalogue.vectors.use_graph(settings.retrieve.graph_above)
         writers = Writers(board, slot)
         decisions = _decisions(plan, writers, keeper=False)
         opened.pop_all()

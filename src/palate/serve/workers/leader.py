@@ -75,8 +75,7 @@ class Leader(Member):
             share(self.board, records)
             self.board.marks[COMMITTED] = records[-1].seq
         super()._fold(records, _)
-        if records:
-            self._publish(records[-1].seq)
+        self._publish(self.state.seq)  # also where only known events came: the fold of these may not have been said yet
 
     def _publish(self, seq: int) -> None:
         """Everything up to ``seq`` may be acknowledged now: no worker answers any more without having folded it."""

@@ -24,7 +24,7 @@ class Placer(BackgroundEncoder):
             self._work.wait()
             if self._closed:
                 return
-            self._catalogue().vectors.prepare()
+            self._prepare()
             if self._place():
                 idle = 0
             else:
@@ -46,7 +46,12 @@ class Placer(BackgroundEncoder):
                 placed = catalogue.place_kept(_BATCH)
                 if placed:
                     self._placed()
-        except PalateError as error:
-            _log.error("The vectors of new texts can't be read; it is tried again. %s", error.message)
+        except Exception as error:  # whatever it is: without this thread no new text would have a vector here
+            known = isinstance(error, PalateError)
+            _log.error(
+                "The vectors of new texts can't be read; it is tried again. %s",
+                error,
+                exc_info=None if known else error,
+            )
             return False
         return placed > 0

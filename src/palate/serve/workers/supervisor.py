@@ -156,7 +156,11 @@ class Supervisor:
             if self._due[number] <= now:
                 del self._due[number]
                 self._begun[number] = now
-                self._pids[number] = self._fork(number)
+                try:
+                    self._pids[number] = self._fork(number)
+                except OSError as error:  # no memory, or too many processes; those that live go on answering
+                    _log.error("Worker %d can't be started now (%s); it is tried again.", number + 1, error.strerror)
+                    self._due[number] = now + _MOST_PAUSE
         if self._plan.loaded is not None and not self._due:
             self._plan.loaded.cache.close()
             self._plan = replace(self._plan, loaded=None)
@@ -168,9 +172,13 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-        pid = os.fork()
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if pid:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             return pid
         status = 1
         try:
@@ -268,7 +276,7 @@ def load(directory: Path, settings: Settings, cache: VectorCache) -> Loaded:
     check_log(directory)
     with contextlib.closing(open_store(directory / "events.db", settings.durability)) as store:
         state = restore_state(directory, store, settings, store.seq)
-        catalogue = new_catalogue(state, cache, settings)
+        catalogue = new_catalogue(state, cache, settings, graph=False)  # each worker begins its own
         decisions = Decisions(open_decisions(None, settings.decisions), False)
         parts = Parts(directory, store, cache, state, catalogue, decisions, True, None, [], _Idle, _Idle)
         warm(Engine(parts, settings))
