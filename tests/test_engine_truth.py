@@ -49,7 +49,7 @@ def unreadable(*_: Any) -> Any:
     raise Unavailable("the disk does not answer")
 
 
-@pytest.mark.parametrize("mend", ["rebuild", "restart", "ingest"])
+@pytest.mark.parametrize("mend", ["rebuild", "restart", "ingest", "again"])
 def test_events_that_could_not_be_folded_are_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mend: str
 ) -> None:
@@ -71,6 +71,8 @@ def test_events_that_could_not_be_folded_are_not_lost(
         if mend != "restart":
             if mend == "ingest":
                 assert engine.ingest([did(3, "v", "b"), lost]).duplicates == 1
+            elif mend == "again":  # known to the log, so that nothing is new, and acknowledged none the less
+                assert engine.ingest([lost]).duplicates == 1
             else:
                 assert not engine.rebuild()["equal"]
             assert engine.user("lost").interactions == 1
