@@ -39,6 +39,12 @@ def test_ratings_are_judged(palate: Palate, tmp_path: Path) -> None:
     assert "每折由其余各折预测" in chinese.out
 
 
+def test_what_it_would_ignore_is_refused(palate: Palate, tmp_path: Path) -> None:
+    done = palate("evaluate", "--data", rated(tmp_path / "rated"), "--ratings", "--out", tmp_path / "reports")
+    assert done.code == 2
+    assert "leave out --dir, --out and --system" in done.err
+
+
 def test_without_ratings_it_says_what_one_is(palate: Palate, folder: Path) -> None:
     done = palate("evaluate", "--data", folder, "--ratings")
     assert done.code == 2

@@ -28,6 +28,9 @@ TROUBLE: dict[str, str] = {
     "Several workers share a directory, and ':memory:' is none: use one worker.": (
         "多个工作进程共用一个目录，而 ':memory:' 不是目录：请只用一个进程。"
     ),
+    "--ratings prints what it finds: leave out --dir, --out and --system.": (
+        "--ratings 只显示结果：请去掉 --dir、--out 和 --system。"
+    ),
     "A worker could not start: the lines above say why.": "有一个工作进程未能启动：原因见上面几行。",
     "{file}: {error}. Until that is mended, other commands don't find this service.": (
         "{file}：{error}。修复之前，其他命令找不到这个服务。"

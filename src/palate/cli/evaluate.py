@@ -63,6 +63,8 @@ def evaluate(
     count = _count(test)
     out = Out(json_)
     if ratings:
+        if directory is not None or to is not None or system:
+            raise InvalidInput("--ratings prints what it finds: leave out --dir, --out and --system.", "ratings")
         _ratings(out, data, mapping, seed)
         return
     with out.progress() as bars:

@@ -265,7 +265,9 @@ class VectorIndex:
             near: dict[int, I32] = {}
             close = self._by_graph(block, lengths, k, alive, share) if self.graph is not None and not few else {}
             if fast and len(close) < len(block):
-                able = np.array([q for q in np.flatnonzero(lengths > 1e-18).tolist() if q not in close], np.int64)
+                able = np.flatnonzero(lengths > 1e-18)
+                if close:
+                    able = able[~np.isin(able, list(close))]
                 for start in range(0, len(able), QUERIES):
                     some = able[start : start + QUERIES]
                     units = (block[some] / lengths[some, None]).astype(np.float32)
