@@ -75,7 +75,7 @@ class Engine:
             parts.close()
             raise
         self.rankings = self.non_finite = 0
-        self._at_snapshot = self.state.seq
+        self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
         self._training = BackgroundTraining(lambda: self.activate(self.shelf.train_apart(parts, settings)))

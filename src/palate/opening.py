@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -79,7 +80,8 @@ class Parts:
     """What an engine is made of. path: None in memory. writable: False when opened with ``until``.
 
     committing, encoding: what makes the queue before the log, and what places vectors (None: a ``BackgroundEncoder``);
-    a worker that follows another one has its own.
+    a worker that follows another one has its own. saved: position of the snapshot that the state was read from, 0
+    where it was folded from the log alone, None where another process cares for snapshots.
     """
 
     path: Path | None
@@ -93,6 +95,7 @@ class Parts:
     notes: list[str] = field(default_factory=list[str])
     committing: Callable[[Store, OnCommit, int, int], Committer] = GroupCommitter
     encoding: Callable[[threading.RLock, Callable[[], Catalogue], Callable[[], None]], Encoding] | None = None
+    saved: int | None = None
 
     def close(self) -> None:
         """Decision log, vectors, log, lock: in this order, so that the lock goes last; all of them, whichever fails."""
@@ -109,6 +112,23 @@ def open_parts(path: Path | str | Parts, settings: Settings, until: int | None) 
     ``NotFound``."""
     if isinstance(path, Parts):
         return path
+    with _uncollected():
+        return _open(path, settings, until)
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """No collector of garbage meanwhile: it would look through a million new objects a few times, and find nothing."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
     encoder = make_encoder(settings.language.encoder, settings.language.threads)
     if str(path) == ":memory:":
         cache = VectorCache(None, encoder)
@@ -131,7 +151,7 @@ def open_parts(path: Path | str | Parts, settings: Settings, until: int | None) 
         store = open_store(directory / "events.db", settings.durability, read_only=not writable)
         opened.callback(store.close)
         notes: list[str] = []
-        state = _restore(directory, store, settings, until, notes)
+        state, saved = _restore(directory, store, settings, until, notes)
         cache = VectorCache(directory / "vectors", encoder, read_only=not writable)
         opened.callback(cache.close)
         log = open_decisions(directory / "decisions" if writable else None, settings.decisions)
@@ -140,7 +160,8 @@ def open_parts(path: Path | str | Parts, settings: Settings, until: int | None) 
         opened.pop_all()
     for note in notes:
         _log.warning("%s", note)
-    return Parts(directory, store, cache, state, catalogue, Decisions(log, writable), writable, lock, notes)
+    kept = Decisions(log, writable)
+    return Parts(directory, store, cache, state, catalogue, kept, writable, lock, notes, saved=saved)
 
 
 def check_log(directory: Path) -> None:
@@ -172,8 +193,10 @@ def log_lost(directory: Path, what: str) -> CorruptArtefact:
     )
 
 
-def _restore(directory: Path, store: Store, settings: Settings, until: int | None, notes: list[str]) -> State:
-    """The newest usable snapshot plus the tail of the log; the whole log where there is none.
+def _restore(
+    directory: Path, store: Store, settings: Settings, until: int | None, notes: list[str]
+) -> tuple[State, int]:
+    """The newest usable snapshot plus the tail of the log, and its position; the whole log and 0 where there is none.
 
     Errors: ``CorruptArtefact`` where the log ends before a snapshot's position.
     """
@@ -194,8 +217,9 @@ def _restore(directory: Path, store: Store, settings: Settings, until: int | Non
         if state.last != _id_at(store, state.seq):
             notes.append(f"The snapshot {path} belongs to another log: the state is rebuilt from this one instead.")
             continue
-        return _tail(state, lambda path=path: snapshot.read(path, settings)[0], store, last)
-    return replay_state(store, settings, last)
+        saved = state.seq
+        return _tail(state, lambda path=path: snapshot.read(path, settings)[0], store, last), saved
+    return replay_state(store, settings, last), 0
 
 
 def _id_at(store: Store, seq: int) -> str:
@@ -205,7 +229,7 @@ def _id_at(store: Store, seq: int) -> str:
 
 def restore_state(path: Path | None, store: Store, settings: Settings, until: int) -> State:
     """The state up to and including position ``until`` as the next start would have it. Errors: ``CorruptArtefact``."""
-    return replay_state(store, settings, until) if path is None else _restore(path, store, settings, until, [])
+    return replay_state(store, settings, until) if path is None else _restore(path, store, settings, until, [])[0]
 
 
 def replay_state(store: Store, settings: Settings, until: int, progress: Progress | None = None) -> State:

@@ -151,6 +151,9 @@ def test_a_snapshot_of_a_later_version_is_left_aside(tmp_path: Path) -> None:
     with palate.open(directory, language=HASHING) as engine:
         assert engine.state.seq == expected["events"]
         assert f"has format {State.FORMAT + 1}; this Palate reads {State.FORMAT}" in engine.parts.notes[0]
+    with palate.open(directory, language=HASHING) as engine:
+        assert engine.parts.notes == [], "closing wrote one that can be read, though no event had come"
+        assert engine.parts.saved == expected["events"]
 
 
 def test_a_model_of_a_later_version_is_left_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

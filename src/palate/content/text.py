@@ -111,6 +111,19 @@ def title(fields: Mapping[str, FieldValue]) -> str:
     return next((found[name] for name in TITLE_FIELDS if name in found), "")
 
 
+@lru_cache(maxsize=4096)
+def _plan(names: tuple[str, ...]) -> tuple[list[tuple[str, _Kind]], list[tuple[str, str]]]:
+    """Of a set of field names: those that make up a text, in order, with their kinds; those that give tags, with what
+    stands before the colon of each tag. A catalogue has few such sets."""
+    ordered = sorted(names)
+    texts = [(name, _kind(name)) for name in ordered if _kind(name) != "opaque"]
+    return texts, [(name, _prefix(name)) for name in ordered if _kind(name) == "plain"]
+
+
+def _prefix(name: str) -> str:
+    return _SINGULAR.get(name.lower(), name) + ":"
+
+
 def item_text(fields: Mapping[str, FieldValue], text_fields: Sequence[str] = (), max_chars: int = 512) -> str:
     """One text for the encoder and the lexical index, at most ``max_chars`` characters.
 
@@ -125,10 +138,7 @@ def item_text(fields: Mapping[str, FieldValue], text_fields: Sequence[str] = (),
         first = title(fields)
         short: list[str] = []
         long: list[str] = []
-        for name in sorted(fields):
-            kind = _kind(name)
-            if kind == "opaque":
-                continue
+        for name, kind in _plan(tuple(fields))[0]:
             text = ", ".join(_strings(name, fields[name]))
             if kind == "title" or not text.replace(".", "").replace(",", "").isdigit():
                 (
@@ -158,13 +168,13 @@ def item_tags(fields: Mapping[str, FieldValue], tag_fields: Sequence[str] = ()) 
     singular. Fields take turns (by name), so that one long list can't crowd out the others. With ``tag_fields``:
     exactly these, in this order, numbers included.
     """
-    columns: list[list[str]] = []
-    for name in tag_fields or sorted(fields):
-        if name not in fields or (not tag_fields and _kind(name) != "plain"):
-            continue
-        values = _named(fields[name], name) if tag_fields else _strings(name, fields[name])
-        prefix = _SINGULAR.get(name.lower(), name)
-        columns.append([f"{prefix}:{value}" for value in values if len(value) <= MAX_TAG_CHARS])
+    if tag_fields:
+        named = [(_prefix(name), _named(fields[name], name)) for name in tag_fields if name in fields]
+    else:
+        named = [(prefix, _strings(name, fields[name])) for name, prefix in _plan(tuple(fields))[1]]
+    columns = [[prefix + value for value in values if len(value) <= MAX_TAG_CHARS] for prefix, values in named]
+    if len(columns) == 1:
+        return list(dict.fromkeys(columns[0]))[:MAX_TAGS]
     tags: dict[str, None] = {}
     for turn in range(max(map(len, columns), default=0)):
         for column in columns:
