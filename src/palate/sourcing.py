@@ -193,8 +193,10 @@ class Sourcing:
 
         present, left: how many rows aren't deleted, and how many are ``shown``, before anything is taken from it.
         """
-        named = np.unique(np.fromiter((self.state.items.get(name) for name in request.exclude), np.int32))
-        named = named[named >= 0]
+        named = np.zeros(0, np.int32)
+        if request.exclude:
+            named = np.unique(np.fromiter((self.state.items.get(name) for name in request.exclude), np.int32))
+            named = named[named >= 0]
         alive = int(np.count_nonzero(self.state.alive[named])) if len(named) else 0
         n = self.state.n_items
         excluded = len(shown.without(named)) if len(named) else 0

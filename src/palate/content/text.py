@@ -116,7 +116,7 @@ def _plan(names: tuple[str, ...]) -> tuple[list[tuple[str, _Kind]], list[tuple[s
     """Of a set of field names: those that make up a text, in order, with their kinds; those that give tags, with what
     stands before the colon of each tag. A catalogue has few such sets."""
     ordered = sorted(names)
-    texts = [(name, _kind(name)) for name in ordered if _kind(name) != "opaque"]
+    texts: list[tuple[str, _Kind]] = [(name, _kind(name)) for name in ordered if _kind(name) != "opaque"]
     return texts, [(name, _prefix(name)) for name in ordered if _kind(name) == "plain"]
 
 

@@ -49,9 +49,11 @@ class Greedy:
         propensity: F64 = np.ones(size)
         explored = np.zeros(size, dtype=np.bool_)
         if slot is not None and exploring:
-            others = np.setdiff1d(eligible, order, assume_unique=True)
+            left = np.ones(len(scores), dtype=np.bool_)
+            left[order] = False
+            others = eligible[left[eligible]]
             at = max(1, min(size, slot.position)) - 1
-            order = np.insert(order, at, others[rng.integers(len(others))])
+            order = np.concatenate([order[:at], others[[rng.integers(len(others))]], order[at:]])
             propensity[at] = 1.0 / len(others)
             explored[at] = True
             if penalty is not None:
