@@ -107,14 +107,14 @@ def place_of(seen: I32, at: I32, item: int) -> int:
 
 
 @kernel
-def _taken(seen: I32, at: I32, n: int, item: int) -> int:
+def _taken(seen: I32, counts: I32, lasts: I64, negs: I64, at: I32, n: int, item: int) -> int:
     """The place of ``item``, which is ``n``, the next one, where it is new."""
     slot = hash_slot(item, len(at))
     while at[slot] >= 0 and seen[at[slot]] != item:
         slot = (slot + 1) & (len(at) - 1)
     if at[slot] < 0:
         at[slot] = n
-        seen[n] = item
+        seen[n], counts[n], lasts[n], negs[n] = item, 0, 0, 0
     return int(at[slot])
 
 
@@ -127,12 +127,14 @@ def _gather(
     """Items that somebody had, how often, when last and when last hidden (0 never); how many there are.
 
     items, times, kinds: (h,) the history; weights: by type, of which the sign counts. keys…: what has left it, in the
-    hash row that lies at [row, row + capacity). seen…: room for all of both, zeros but for ``seen``. at: −1s, a power
-    of two larger than that; the hash table of places afterwards, for ``place_of``.
+    hash row that lies at [row, row + capacity). seen…: room for all of both; at: for more, a power of two. Both as
+    they come.
     """
     n = 0
+    for slot in range(len(at)):
+        at[slot] = -1
     for entry in range(len(items)):
-        place = _taken(seen, at, n, items[entry])
+        place = _taken(seen, counts, lasts, negs, at, n, int(items[entry]))
         n += place == n
         if weights[kinds[entry]] >= 0:
             counts[place] += 1
@@ -141,7 +143,7 @@ def _gather(
             negs[place] = max(negs[place], times[entry])
     for slot in range(row, row + capacity):
         if keys[slot] != EMPTY:
-            place = _taken(seen, at, n, keys[slot])
+            place = _taken(seen, counts, lasts, negs, at, n, int(keys[slot]))
             n += place == n
             counts[place] += count[slot]
             lasts[place] = max(lasts[place], last[slot])
@@ -158,9 +160,12 @@ def seen_of(rows: Arena, user: int, items: I32, times: I64, kinds: I32, weights:
     if 0 <= user < len(rows.start):
         block, size = (int(rows.start[user]), int(rows.cap[user])), int(rows.size[user])
     room = len(items) + size
-    at = np.full(2 << room.bit_length(), -1, np.int32)
-    seen, counts = np.empty(room, np.int32), np.zeros(room, np.int32)
-    lasts, negs = np.zeros(room, np.int64), np.zeros(room, np.int64)
-    count, last, neg = (rows.columns[name] for name in ("count", "last", "neg"))
-    n = _gather(items, times, kinds, weights, rows.keys, count, last, neg, *block, at, seen, counts, lasts, negs)
+    at = np.empty(2 << room.bit_length(), np.int32)
+    seen, counts = np.empty(room, np.int32), np.empty(room, np.int32)
+    lasts, negs = np.empty(room, np.int64), np.empty(room, np.int64)
+    left = rows.columns
+    n = _gather(
+        items, times, kinds, weights, rows.keys, left["count"], left["last"], left["neg"], *block,
+        at, seen, counts, lasts, negs,
+    )  # fmt: skip
     return at, seen[:n], counts[:n], lasts[:n], negs[:n]

@@ -2,7 +2,7 @@
 
 Law: the state is a function of the log. The same log order gives the same bits, with or without a snapshot in
 between; events up to 24 hours out of order give equal counts and histories, and decayed counts to 1e-6. Histories
-sort by timestamp, then by ``tie_key`` of the event id. Newest timestamp wins for every field of an item or user.
+sort by timestamp, then by ``short_tie`` of the event id. Newest timestamp wins for every field of an item or user.
 Deleting a user empties their history as it is then, and what is older than the deletion never comes back, however
 late it arrives; what they gave to the counts of items stays (it names nobody). A silence of more than a month counts
 as a day wherever something decays (``silence``); decayed counts follow log order for events late across its end.
