@@ -51,7 +51,8 @@ class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds and half-lives of the in-memory state. Half-lives in days."""
+    """Bounds and half-lives of the in-memory state. Half-lives in days. seen_per_user: items that a user is known to
+    have had, those of the history among them; these are always known."""
 
     history: int = 100
     window: int = 20

@@ -12,7 +12,8 @@ import numpy as np
 
 from palate.config import Settings
 from palate.state import State
-from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares, taken
+from palate.state.seen import seen_of
+from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares
 from palate.tastes import tastes as tastes_of
 from palate.types import F32, F64, I32, I64
 
@@ -27,6 +28,7 @@ class Subject:
     tastes: (q, d) unit rows: long-term, short-term, then up to three interests; ``interest_of`` (h,) int64 names the
     interest of every entry, −1 for none. last: (≤5,) text rows of the newest liked entries, at history places
     ``last_at``; disliked: (≤10,) text rows. tags_long, tags_short: (n_tags,) shares that sum to 1, or empty.
+    seen…: (s,) items had, how often, when last, when last hidden; ``seen_at``: the hash table of their places.
     """
 
     row: int
@@ -43,6 +45,7 @@ class Subject:
     disliked: I32
     tags_long: F32
     tags_short: F32
+    seen_at: I32
     seen: I32
     seen_count: I32
     seen_last: I64
@@ -77,23 +80,17 @@ def subject_of_row(
     state: State, user: int, vectors: F32, text_of: I32, tags: I32, n_tags: int, tastes: bool = True
 ) -> Subject:
     """The subject of user row ``user`` (−1: nobody). vectors (t, d), text_of (n,), tags (n, w) as in ``ItemSide``."""
-    history, rows = state.history, state.seen
-    entries, had = history.columns, rows.columns
+    history, wide = state.history, state.wide
     start, stop = history.span(user)
     h = stop - start
     items, kinds = np.empty(h, np.int32), np.empty(h, np.int32)
     ts, weights = np.empty(h, np.int64), np.empty(h, np.float64)
     table = weight_table(state.settings, state.types.ids)
     recall(
-        history.keys, entries["ts"], entries["kind"], entries["value"], start, table, *_rating(state, user),
-        items, ts, kinds, weights,
+        history.keys, history.columns["word"], start, wide.keys, wide.columns["value"], wide.span(user)[0], table,
+        *_rating(state, user), items, ts, kinds, weights,
     )  # fmt: skip
-    block, n = (0, 0), 0
-    if 0 <= user < len(rows.start):
-        block, n = (int(rows.start[user]), int(rows.cap[user])), int(rows.size[user])
-    seen, seen_count = np.empty(n, np.int32), np.empty(n, np.int32)
-    seen_last, seen_neg = np.empty(n, np.int64), np.empty(n, np.int64)
-    taken(rows.keys, had["count"], had["last"], had["neg"], *block, seen, seen_count, seen_last, seen_neg)
+    seen_at, seen, seen_count, seen_last, seen_neg = seen_of(state.seen, user, items, ts, kinds, table)
     known = user >= 0 and user < len(state.user_columns["count"])
     count = int(state.user_columns["count"][user]) if known else 0
     total = int(seen_count.sum())
@@ -103,7 +100,7 @@ def subject_of_row(
         tastes=np.zeros((0, vectors.shape[1]), np.float32), interest_of=np.full(len(items), -1, np.int64),
         last=_NO_ROWS, last_at=np.zeros(0, np.int64), disliked=_NO_ROWS,
         tags_long=np.zeros(0, np.float32), tags_short=np.zeros(0, np.float32),
-        seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, seen_total=total,
+        seen_at=seen_at, seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, seen_total=total,
     )  # fmt: skip
     if not len(items) or not tastes:
         return subject

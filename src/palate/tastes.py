@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.kernels import kernel, reassociating
-from palate.state.rows import EMPTY
+from palate.state.history import kind_at, time_of, value_at
 from palate.types import F32, F64, I32, I64
 
 SHORT = 5
@@ -63,8 +63,8 @@ def _to_unit(vector: F32) -> None:
 
 @kernel
 def recall(
-    keys: I32, ts: I64, kind: I32, value: F32, start: int, table: F64, rating: int, own: float, spread: float,
-    items: I32, times: I64, kinds: I32, weights: F64,
+    keys: I32, words: I64, start: int, wide_kinds: I32, wide_values: F32, wide: int, table: F64,
+    rating: int, own: float, spread: float, items: I32, times: I64, kinds: I32, weights: F64,
 ) -> None:  # fmt: skip
     """Items, times, types and signed weights, each (h,), of the history that lies from ``start`` on, newest first.
 
@@ -75,22 +75,13 @@ def recall(
     h = len(items)
     for q in range(h):
         slot = start + h - 1 - q
-        items[q], times[q], kinds[q] = keys[slot], ts[slot], kind[slot]
-        weights[q] = table[kind[slot]]
-        if kind[slot] == rating and np.isfinite(value[slot]):
-            weights[q] *= min(2.0, max(0.1, 1.0 + 0.5 * (np.float64(value[slot]) - own) / spread))
-
-
-@kernel
-def taken(
-    keys: I32, count: I32, last: I64, neg: I64, start: int, cap: int, items: I32, counts: I32, lasts: I64, negs: I64
-) -> None:
-    """Keys and columns of the entries of the hash row that lies at [start, start + cap), in slot order. Each (n,)."""
-    n = 0
-    for slot in range(start, start + cap):
-        if keys[slot] != EMPTY:
-            items[n], counts[n], lasts[n], negs[n] = keys[slot], count[slot], last[slot], neg[slot]
-            n += 1
+        kind = kind_at(words, slot, start, wide_kinds, wide)
+        items[q], times[q], kinds[q] = keys[slot], time_of(words[slot]), kind
+        weights[q] = table[kind]
+        if kind == rating:
+            value = np.float64(value_at(words, slot, start, wide_values, wide))
+            if np.isfinite(value):
+                weights[q] *= min(2.0, max(0.1, 1.0 + 0.5 * (value - own) / spread))
 
 
 @kernel

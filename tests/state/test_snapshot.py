@@ -19,7 +19,12 @@ from palate.types import Event, Interaction, User
 
 def world_state(settings: Settings | None = None, n: int = 400) -> State:
     state = State(settings or Settings())
-    events: list[Event] = [*make_world(interactions=n).events, User(id="x", timestamp=5, user="p1", fields={"age": 3})]
+    events: list[Event] = list(make_world(interactions=n).events)
+    newest = max(event.timestamp or 0 for event in events)
+    events += [
+        User(id="x", timestamp=5, user="p1", fields={"age": 3}),
+        Interaction(id="y", timestamp=newest, user="p1", item="i1", value=0.3),  # a value that an entry has no room for
+    ]
     state.apply(((int(e.timestamp or 0), 10**13, e) for e in events), len(events))
     return state
 
@@ -47,19 +52,22 @@ def test_an_empty_state_can_be_kept_and_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_digest_notices_every_kind_of_difference() -> None:
-    digests = {snapshot.digest(world_state())}
+    small = Settings(state=StateSettings(history=5, window=3))  # so that something has left the histories
+    digests = {snapshot.digest(world_state(small))}
     changes = [
         lambda s: s.user_columns["last"].__setitem__(0, 1),
         lambda s: s.item_columns["shown"].__setitem__(0, 1),
         lambda s: s.totals.__setitem__(8, 0.5),
         lambda s: s.item_fields[0].__setitem__("title", "other"),
         lambda s: setattr(s, "clamped", 1),
-        lambda s: s.history.columns["value"].__setitem__(int(s.history.start[0]), 1.0),
+        lambda s: s.history.columns["word"].__setitem__(int(s.history.start[0]), 1),
+        lambda s: s.history.columns["tie"].__setitem__(int(s.history.start[0]), 1),
         lambda s: s.pairs.columns["co"].__setitem__(slice(None), 0),
         lambda s: s.seen.columns["neg"].__setitem__(slice(None), 1),
+        lambda s: s.wide.columns["value"].__setitem__(slice(None), 1),
     ]
     for change in changes:
-        state = world_state()
+        state = world_state(small)
         change(state)
         digests.add(snapshot.digest(state))
     assert len(digests) == len(changes) + 1

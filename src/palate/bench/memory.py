@@ -41,7 +41,7 @@ def memory(directory: Path, people: int, say: Say) -> Figures:
         apart = [catalogue.vectors, catalogue.lexical, state, state.settings, catalogue.cache, catalogue.settings]
         say("memory", 2, 4)
         item = size_of([*_of(state, "item"), catalogue], apart)
-        user = size_of([*_of(state, "user"), state.seen, state.history])
+        user = size_of([*_of(state, "user"), state.seen, state.history, state.wide])
         items, users = max(1, state.n_items), max(1, state.n_users)
         lengths = state.history.size[:users]
         say("memory", 3, 4)
@@ -71,7 +71,7 @@ def busy_people(people: int, events: int = _EVENTS) -> Figures:
     for user, items in enumerate(rows):
         some = (Interaction(id=f"e{n}", user=f"user-{user}", item=f"item-{item}") for n, item in enumerate(items))
         state.apply((1_700_000_000_000 + 60_000 * n, 1_700_000_000_000, event) for n, event in enumerate(some))
-    arenas = [*state.seen.arrays("", people).values(), *state.history.arrays("", people).values()]
+    arenas = [array for one in (state.seen, state.history, state.wide) for array in one.arrays("", people).values()]
     columns = [column[:people] for column in state.user_columns.values()]
     held = sum(array.nbytes for array in arenas + columns) + size_of([state.users, state.user_fields])
     return {f"user_{events}_events_bytes": round(held / people), "fold_us": round(_fold_us(state, people), 1)}

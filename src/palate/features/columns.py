@@ -10,7 +10,7 @@ import numpy as np
 
 from palate.kernels import kernel
 from palate.state.fold import DAY_MS
-from palate.state.rows import find
+from palate.state.seen import place_of
 from palate.state.silence import since
 from palate.tastes import dots
 from palate.types import F32, F64, I32, I64
@@ -87,16 +87,19 @@ def compressed(strengths: F64, out: F32) -> None:
 @kernel
 def again(
     rows: I32, until: int, ends: I64, skipped: I64,
-    keys: I32, count: I32, last: I64, start: int, cap: int, total: float, out: F32,
+    seen: I32, at: I32, count: I32, last: I64, total: float, out: F32,
 ) -> None:  # fmt: skip
-    """again_count, again_share, again_day, again_month, again_gap of every candidate. out: (m, 5), zeros."""
+    """again_count, again_share, again_day, again_month, again_gap of every candidate. out: (m, 5), zeros.
+
+    seen, at, count, last, total: of the ``Subject``.
+    """
     for m in range(len(rows)):
-        slot = find(keys, start, cap, rows[m])
-        if slot < 0 or count[slot] <= 0:
+        place = place_of(seen, at, rows[m])
+        if place < 0 or count[place] <= 0:
             continue
-        days = since(int(last[slot]), until, ends, skipped) / DAY_MS
-        out[m, 0] = np.log1p(np.float64(count[slot]))
-        out[m, 1] = count[slot] / max(1.0, total)
+        days = since(int(last[place]), until, ends, skipped) / DAY_MS
+        out[m, 0] = np.log1p(np.float64(count[place]))
+        out[m, 1] = count[place] / max(1.0, total)
         out[m, 2] = 2.0 ** (-days)
         out[m, 3] = 2.0 ** (-days / 30.0)
         out[m, 4] = np.log1p(days * 24.0)

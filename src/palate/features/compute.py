@@ -69,7 +69,7 @@ class Computer:
         if user < 0 or user >= len(state.user_columns["count"]):
             return subject_of_row(state, -1, side.vectors, side.text_of, side.tags, side.n_tags)
         start, stop = state.history.span(user)
-        newest = int(state.history.columns["key"][stop - 1]) if stop > start else 0
+        newest = int(state.history.columns["tie"][stop - 1]) if stop > start else 0
         rated = float(state.totals[4]) if state.user_columns["ratings"][user] else 0.0
         raters = int(state.totals[3]) if state.user_columns["ratings"][user] else 0
         version = (
@@ -162,10 +162,9 @@ class Computer:
             if side.n_tags and len(subject.tags_long):
                 columns.tags(rows, side.tags, subject.tags_long, subject.tags_short, x[:, _TAGS : _TAGS + 2])
             if len(subject.seen):
-                seen, row = self.state.seen, subject.row
                 columns.again(
-                    rows, *live, seen.keys, seen.columns["count"], seen.columns["last"], seen.start[row],
-                    seen.cap[row], float(subject.seen_total), x[:, _AGAIN : _AGAIN + 5],
+                    rows, *live, subject.seen, subject.seen_at, subject.seen_count, subject.seen_last,
+                    float(subject.seen_total), x[:, _AGAIN : _AGAIN + 5],
                 )  # fmt: skip
             if query is not None:
                 x[:, _QUERY] = query.words

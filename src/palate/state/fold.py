@@ -2,13 +2,14 @@
 
 For every interaction of subject *u* with item *i* at time *t*:
 
-* the pair (u, i) counts it (``ui_*``): how often, when last, when last hidden;
 * the item's counters take it: all-time count, three exponentially decayed counts (forward in live time, see
   ``silence``, so that late events add exactly what they would have added in order), first and last time, time-of-day
   bucket;
 * the history of u takes it at its place by (timestamp, id key), and the pairs of neighbouring history entries are
   re-derived: for every earlier entry j at most ``window`` places before i, ``fwd[j → i] += 1000 // lag`` and
-  ``co[j, i] += 1``. An entry that arrives late moves later ones one place apart; their pairs are corrected.
+  ``co[j, i] += 1``. An entry that arrives late moves later ones one place apart; their pairs are corrected;
+* what a full history has no place for, the oldest entry or the event itself, goes to the counts of what u had before
+  (``seen``).
 
 Counts are integers, so the result does not depend on arrival order; decayed counts agree to rounding.
 """
@@ -18,8 +19,10 @@ from __future__ import annotations
 import numpy as np
 
 from palate.kernels import kernel
-from palate.state.rows import EMPTY, MIN_CLASS, find, free_slot, give_block, hash_slot, take_block, widen
-from palate.types import F32, F64, I32, I64
+from palate.state.history import insert, kind_at, time_of
+from palate.state.rows import EMPTY, MIN_BLOCK, free_slot, give_block, hash_slot, widen
+from palate.state.seen import had, spill
+from palate.types import F32, F64, I32, I64, U32
 
 MAX_WINDOW = 64
 LAG_UNIT = 1000
@@ -178,93 +181,6 @@ def _add_followed(
 
 
 @kernel
-def _ui_slot(
-    meta: I64, keys: I32, count: I32, last: I64, neg: I64, starts: I64, caps: I32, sizes: I32, u: int, key: int,
-    limit: int,
-) -> int:  # fmt: skip
-    """Arena position of ``key`` in the seen row of ``u``, inserted where missing; a full row forgets its older half."""
-    slot = find(keys, starts[u], caps[u], key)
-    if slot >= 0:
-        return slot
-    crowded = sizes[u] >= limit
-    if crowded or (sizes[u] + 1) * 4 > caps[u] * 3:
-        n = 0
-        capacity = caps[u]
-        old_keys = np.empty(capacity, np.int32)
-        old_count = np.empty(capacity, np.int32)
-        old_last = np.empty(capacity, np.int64)
-        old_neg = np.empty(capacity, np.int64)
-        when = np.empty(capacity, np.float64)
-        start = starts[u]
-        for s in range(start, start + capacity):
-            if keys[s] != EMPTY:
-                old_keys[n], old_count[n], old_last[n], old_neg[n] = keys[s], count[s], last[s], neg[s]
-                when[n] = -np.float64(max(last[s], neg[s]))
-                n += 1
-                keys[s] = EMPTY
-        kept = n
-        if crowded:
-            kept = limit // 2
-            order = np.argsort(when[:n], kind="mergesort")
-        else:
-            old_start, old_cap = widen(meta, keys, starts, caps, u)
-            if old_cap > 0:
-                give_block(meta, keys, old_start, old_cap)
-            order = np.arange(n)
-        for place in range(kept):
-            e = order[place]
-            s = free_slot(keys, starts[u], caps[u], int(old_keys[e]))
-            keys[s], count[s], last[s], neg[s] = old_keys[e], old_count[e], old_last[e], old_neg[e]
-        sizes[u] = kept
-    slot = free_slot(keys, starts[u], caps[u], key)
-    keys[slot] = key
-    count[slot] = 0
-    last[slot] = 0
-    neg[slot] = 0
-    sizes[u] += 1
-    return slot
-
-
-@kernel
-def _history_place(
-    meta: I64, items: I32, ts: I64, key: I64, kind: I32, value: F32, starts: I64, caps: I32, sizes: I32, u: int,
-    when: int, tie: int, bound: int,
-) -> int:  # fmt: skip
-    """Make room in the sorted history of ``u``; arena position, or −1 where older than all of a full history."""
-    n = sizes[u]
-    start = starts[u]
-    place = n
-    while place > 0:
-        before = start + place - 1
-        if ts[before] < when or (ts[before] == when and key[before] <= tie):
-            break
-        place -= 1
-    if n >= bound:
-        if place == 0:
-            return -1
-        for s in range(start, start + place - 1):
-            items[s], ts[s], key[s], kind[s], value[s] = items[s + 1], ts[s + 1], key[s + 1], kind[s + 1], value[s + 1]
-        return start + place - 1
-    if n >= caps[u]:
-        size_class = MIN_CLASS
-        while (1 << size_class) < n + 1:
-            size_class += 1
-        fresh = take_block(meta, items, size_class)
-        for s in range(n):
-            items[fresh + s], ts[fresh + s], key[fresh + s] = items[start + s], ts[start + s], key[start + s]
-            kind[fresh + s], value[fresh + s] = kind[start + s], value[start + s]
-        if caps[u] > 0:
-            give_block(meta, items, start, caps[u])
-        starts[u] = fresh
-        caps[u] = 1 << size_class
-        start = fresh
-    for s in range(start + n, start + place, -1):
-        items[s], ts[s], key[s], kind[s], value[s] = items[s - 1], ts[s - 1], key[s - 1], kind[s - 1], value[s - 1]
-    sizes[u] = n + 1
-    return start + place
-
-
-@kernel
 def fold(
     # the batch: (6, n) users, items, times, live times, tie keys, types; (n,)
     batch: I64, values: F32, begin: int,
@@ -278,12 +194,13 @@ def fold(
     i_count: I64, i_first: I64, i_last: I64, decayed: F64, decayed_ts: I64, buckets: I32,
     # totals (8 + 8,) float64: see State.TOTALS; bucket totals (8,)
     totals: F64, bucket_totals: I64,
-    # user × item rows
-    ui_meta: I64, ui_keys: I32, ui_count: I32, ui_last: I64, ui_neg: I64, ui_start: I64, ui_cap: I32, ui_size: I32,
+    # what has left the histories, by user and item
+    s_meta: I64, s_keys: I32, s_count: I32, s_last: I64, s_neg: I64, s_start: I64, s_cap: I32, s_size: I32,
     # pair rows
     p_meta: I64, p_keys: I32, p_fwd: I32, p_co: I32, p_start: I64, p_cap: I32, p_size: I32,
-    # histories
-    h_meta: I64, h_item: I32, h_ts: I64, h_key: I64, h_kind: I32, h_value: F32, h_start: I64, h_cap: I32, h_size: I32,
+    # histories, and the types and values too wide for them
+    h_meta: I64, h_item: I32, h_tie: U32, h_word: I64, h_start: I64, h_cap: I32, h_size: I32,
+    w_meta: I64, w_kind: I32, w_value: F32, w_start: I64, w_cap: I32, w_size: I32,
 ) -> int:  # fmt: skip
     """Fold events ``begin:`` of the batch; returns the index of the first one not folded (n when all are).
 
@@ -291,22 +208,20 @@ def fold(
     """
     before = np.empty(MAX_WINDOW, np.int32)
     after = np.empty(MAX_WINDOW, np.int32)
-    pair_cap = MIN_CLASS
-    while (1 << pair_cap) * 3 < pair_limit * 4:
-        pair_cap += 1
-    pair_room = (2 * window + 2) * 4 << pair_cap
+    pair_cap = MIN_BLOCK
+    while pair_cap * 3 < pair_limit * 4:
+        pair_cap *= 2
+    pair_room = (2 * window + 2) * 4 * pair_cap
     for e in range(begin, len(values)):
         u, i, t, lived, tie, kind = batch[0, e], batch[1, e], batch[2, e], batch[3, e], batch[4, e], batch[5, e]
         value = values[e]
-        if ui_meta[0] + 2 * max(ui_cap[u], 8) > len(ui_keys) or h_meta[0] + 2 * max(h_cap[u], 8) > len(h_item):
+        block = 2 * max(h_cap[u], 8)
+        if s_meta[0] + 2 * max(s_cap[u], 8) > len(s_keys) or p_meta[0] + pair_room > len(p_keys):
             return e
-        if p_meta[0] + pair_room > len(p_keys):
+        if h_meta[0] + block > len(h_item) or w_meta[0] + block > len(w_kind):
             return e
 
         positive = sign[kind] >= 0
-        slot = _ui_slot(
-            ui_meta, ui_keys, ui_count, ui_last, ui_neg, ui_start, ui_cap, ui_size, u, i, seen_limit
-        )  # fmt: skip
         u_count[u] += 1
         u_last[u] = max(u_last[u], t)
         totals[0] += 1
@@ -318,10 +233,11 @@ def fold(
             totals[5] += value * value
         if positive:
             totals[1] += 1
-            if ui_count[slot] > 0:
+            if had(
+                h_item, h_word, int(h_start[u]), int(h_size[u]), w_kind, int(w_start[u]), sign,
+                s_keys, s_count, int(s_start[u]), int(s_cap[u]), i,
+            ):  # fmt: skip
                 totals[2] += 1
-            ui_count[slot] += 1
-            ui_last[slot] = max(ui_last[slot], t)
             i_count[i] += 1
             i_first[i] = t if i_first[i] == 0 else min(i_first[i], t)
             i_last[i] = max(i_last[i], t)
@@ -342,29 +258,49 @@ def fold(
             b = bucket_of(t)
             buckets[i, b] += 1
             bucket_totals[b] += 1
-        else:
-            ui_neg[slot] = max(ui_neg[slot], t)
 
-        place = _history_place(
-            h_meta, h_item, h_ts, h_key, h_kind, h_value, h_start, h_cap, h_size, u, t, tie, history
+        full, oldest = h_size[u] >= history, int(h_start[u])
+        left, when, liked = i, t, positive
+        if full:
+            left, when = h_item[oldest], time_of(int(h_word[oldest]))
+            liked = sign[kind_at(h_word, oldest, oldest, w_kind, int(w_start[u]))] >= 0
+        place = insert(
+            h_meta, h_item, h_tie, h_word, h_start, h_cap, h_size, w_meta, w_kind, w_value, w_start, w_cap, w_size,
+            u, i, t, tie, kind, value, history,
         )  # fmt: skip
         if place < 0:
+            left, when, liked = i, t, positive
+        if full:
+            spill(
+                s_meta,
+                s_keys,
+                s_count,
+                s_last,
+                s_neg,
+                s_start,
+                s_cap,
+                s_size,
+                u,
+                int(left),
+                when,
+                bool(liked),
+                seen_limit,
+            )
+        if place < 0 or not positive:
             continue
-        h_item[place], h_ts[place], h_key[place], h_kind[place], h_value[place] = i, t, tie, kind, value
-        if not positive:
-            continue
+        row, wide = int(h_start[u]), int(w_start[u])
         nb = 0
         s = place - 1
-        while s >= h_start[u] and nb < window:
-            if sign[h_kind[s]] >= 0:
+        while s >= row and nb < window:
+            if sign[kind_at(h_word, s, row, w_kind, wide)] >= 0:
                 before[nb] = h_item[s]
                 nb += 1
             s -= 1
         na = 0
         s = place + 1
-        end = h_start[u] + h_size[u]
+        end = row + h_size[u]
         while s < end and na < window:
-            if sign[h_kind[s]] >= 0:
+            if sign[kind_at(h_word, s, row, w_kind, wide)] >= 0:
                 after[na] = h_item[s]
                 na += 1
             s += 1

@@ -2,10 +2,12 @@
 
 A *hash row* maps int32 keys to parallel values: open addressing, linear probing, capacity a power of two, load at
 most 3/4, ``EMPTY`` marks a free slot. A *list row* is a dense, ordered run. Rows live in shared arenas: one array a
-column, addressed by ``start[r]``, ``cap[r]``, ``size[r]``. A freed block goes to a list of its size class, whose
-next pointer is stored in the key column in units of four slots (so that an int32 reaches 8 G slots).
+column, addressed by ``start[r]``, ``cap[r]``, ``size[r]``. Blocks have multiples of four slots up to 64, above that
+eight sizes between a power of two and the next (``block_size``), so that a list row stands at most a seventh empty. A
+freed block goes to a list of its size, whose next pointer is stored in the key column in units of four slots (so that
+an int32 reaches 8 G slots).
 
-``meta`` is (40,) int64: meta[0] the arena's top, meta[1 + c] the first free block of 2**c slots or −1.
+``meta`` is (224,) int64: meta[0] the arena's top, meta[c] the first free block of size class c (from 1 on) or −1.
 Kernels never grow an arena; callers make sure that there is room (see ``fold``).
 """
 
@@ -17,8 +19,10 @@ from palate.kernels import kernel
 from palate.types import I32, I64
 
 EMPTY = -1
-MIN_CLASS = 2
-META = 40
+MIN_BLOCK = 4
+_SIZES = 8
+"""Sizes of blocks from a power of two to the next."""
+META = 224
 
 
 def new_meta() -> I64:
@@ -29,27 +33,45 @@ def new_meta() -> I64:
 
 
 @kernel
-def take_block(meta: I64, keys: I32, size_class: int) -> int:
-    """Start of a block of ``2**size_class`` slots. O(1)."""
-    head = meta[1 + size_class]
+def block_size(entries: int) -> int:
+    """Slots of the smallest block that holds so many entries. O(log entries)."""
+    step = MIN_BLOCK
+    while 2 * _SIZES * step < entries:
+        step *= 2
+    return max(1, (entries + step - 1) // step) * step
+
+
+@kernel
+def _class_of(slots: int) -> int:
+    """The size class, from 1 on, of a block of exactly so many slots."""
+    step, smaller = MIN_BLOCK, 0
+    while 2 * _SIZES * step < slots:
+        step *= 2
+        smaller += _SIZES
+    return smaller + slots // step
+
+
+@kernel
+def take_block(meta: I64, keys: I32, slots: int) -> int:
+    """Start of a block of ``slots`` slots, a size of ``block_size`` (powers of two from 4 on are). O(log slots)."""
+    size_class = _class_of(slots)
+    head = meta[size_class]
     if head >= 0:
         following = keys[head]
-        meta[1 + size_class] = -1 if following < 0 else np.int64(following) * 4
+        meta[size_class] = -1 if following < 0 else np.int64(following) * MIN_BLOCK
         return head
     start = meta[0]
-    meta[0] = start + (1 << size_class)
+    meta[0] = start + slots
     return start
 
 
 @kernel
-def give_block(meta: I64, keys: I32, start: int, capacity: int) -> None:
-    """Return a block to the list of its size. O(log capacity)."""
-    size_class = 0
-    while (1 << size_class) < capacity:
-        size_class += 1
-    head = meta[1 + size_class]
-    keys[start] = -1 if head < 0 else head // 4
-    meta[1 + size_class] = start
+def give_block(meta: I64, keys: I32, start: int, slots: int) -> None:
+    """Return a block to the list of its size. O(log slots)."""
+    size_class = _class_of(slots)
+    head = meta[size_class]
+    keys[start] = -1 if head < 0 else head // MIN_BLOCK
+    meta[size_class] = start
 
 
 @kernel
@@ -91,11 +113,8 @@ def widen(meta: I64, keys: I32, row_start: I64, row_cap: I32, r: int) -> tuple[i
     The caller moves the entries, then frees the old block with ``give_block``.
     """
     old_start, old_cap = row_start[r], row_cap[r]
-    size_class = MIN_CLASS
-    while (1 << size_class) < 2 * old_cap:
-        size_class += 1
-    start = take_block(meta, keys, size_class)
-    capacity = 1 << size_class
+    capacity = max(MIN_BLOCK, 2 * old_cap)
+    start = take_block(meta, keys, capacity)
     for slot in range(start, start + capacity):
         keys[slot] = EMPTY
     row_start[r] = start

@@ -23,6 +23,7 @@ from safetensors.numpy import save as save_tensors
 from palate.config import Settings, StateSettings
 from palate.disk import make_directory, sync_directory
 from palate.errors import CorruptArtefact
+from palate.state.arena import Arena
 from palate.state.stamps import Kept, Stamps
 from palate.state.state import Names, State
 from palate.types import FieldValue
@@ -74,8 +75,9 @@ def arrays_of(state: State) -> dict[str, npt.NDArray[Any]]:
     out: dict[str, npt.NDArray[Any]] = {f"user.{k}": v[:n_users] for k, v in state.user_columns.items()}
     out |= {f"item.{k}": v[:n_items] for k, v in state.item_columns.items()}
     out |= {"totals": state.totals, "bucket_totals": state.bucket_totals, "silences": state.silences.array()}
-    out |= state.seen.arrays("seen", n_users) | state.history.arrays("history", n_users)
-    return out | state.pairs.arrays("pairs", n_items)
+    for name, (arena, n, _) in _arenas(state).items():
+        out |= arena.arrays(name, n)
+    return out
 
 
 def digest(state: State) -> str:
@@ -90,19 +92,21 @@ def digest(state: State) -> str:
     for name, array in sorted(arrays_of(state).items()):
         if name.split(".")[0] in ("user", "item", "totals", "bucket_totals", "silences"):
             total.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    for arena, n, hashed in _arenas(state):
+    for arena, n, hashed in _arenas(state).values():
         row, at = arena.flat(n, hashed)
         for array in (row, arena.keys[at], *(column[at] for column in arena.columns.values())):
             total.update(np.ascontiguousarray(array).tobytes())
     return total.hexdigest()
 
 
-def _arenas(state: State) -> list[tuple[Any, int, bool]]:
-    return [
-        (state.seen, state.n_users, True),
-        (state.pairs, state.n_items, True),
-        (state.history, state.n_users, False),
-    ]
+def _arenas(state: State) -> dict[str, tuple[Arena, int, bool]]:
+    """Each arena, its rows, and whether they are hash rows."""
+    return {
+        "seen": (state.seen, state.n_users, True),
+        "pairs": (state.pairs, state.n_items, True),
+        "history": (state.history, state.n_users, False),
+        "wide": (state.wide, state.n_users, False),
+    }
 
 
 def _names(state: State) -> _Names:
@@ -221,7 +225,6 @@ def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> St
     state.totals = arrays["totals"].copy()
     state.bucket_totals = arrays["bucket_totals"].copy()
     state.silences.restore(arrays["silences"])
-    state.seen.restore("seen", arrays)
-    state.history.restore("history", arrays)
-    state.pairs.restore("pairs", arrays)
+    for name, (arena, _, _) in _arenas(state).items():
+        arena.restore(name, arrays)
     return state

@@ -2,12 +2,13 @@
 
 Law: the state is a function of the log. The same log order gives the same bits, with or without a snapshot in
 between; events up to 24 hours out of order give equal counts and histories, and decayed counts to 1e-6. Histories
-sort by timestamp, then by ``tie_key`` of the event id. Newest timestamp wins for every field of an item or user.
+sort by timestamp, then by ``short_tie`` of the event id. Newest timestamp wins for every field of an item or user.
 Deleting a user empties their history as it is then, and what is older than the deletion never comes back, however
 late it arrives; what they gave to the counts of items stays (it names nobody). A silence of more than a month counts
 as a day wherever something decays (``silence``); decayed counts follow log order for events late across its end.
 
-Bounds per user: ``state.history`` newest interactions, ``state.seen_per_user`` items seen. Per item:
+Bounds per user: ``state.history`` newest interactions; the items of those, and so many others that were seen that there
+are at most ``state.seen_per_user`` in all. Per item:
 ``state.neighbours`` pairs (a full row keeps its stronger half; exactness of late corrections ends there, as it does
 for the pairs of an event so late that the entries around it have left the history).
 """
@@ -24,9 +25,10 @@ import numpy.typing as npt
 from palate.config import Settings
 from palate.state.arena import Arena
 from palate.state.fold import BUCKETS, DAY_MS, MAX_WINDOW, fold
+from palate.state.history import entries
 from palate.state.keys import subject_of, tie_key, tie_keys
 from palate.state.names import Names
-from palate.state.rows import find
+from palate.state.seen import had, seen_of
 from palate.state.silence import Silences
 from palate.state.stamps import Stamps
 from palate.types import F32, F64, I32, I64, Bools, Event, FieldValue, Impression, Interaction, Item, User
@@ -42,7 +44,7 @@ _TOUCHED = 4096
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 5
+    FORMAT = 6
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
@@ -73,7 +75,8 @@ class State:
         self.bucket_totals: I64 = np.zeros(BUCKETS, np.int64)
         self.seen = Arena({"count": np.int32, "last": np.int64, "neg": np.int64}, hashed=True)
         self.pairs = Arena({"fwd": np.int32, "co": np.int32}, hashed=True)
-        self.history = Arena({"ts": np.int64, "key": np.int64, "kind": np.int32, "value": np.float32})
+        self.history = Arena({"tie": np.uint32, "word": np.int64})
+        self.wide = Arena({"value": np.float32})  # of histories; the keys are types
         self.item_fields: dict[int, dict[str, FieldValue]] = {}
         self.user_fields: dict[int, dict[str, FieldValue]] = {}
         self.item_stamps = Stamps()
@@ -130,27 +133,22 @@ class State:
 
     def history_of(self, user: int) -> tuple[I32, I64, I32, F32]:
         """Items, timestamps, type codes and values (NaN where none) of a user's history, oldest first."""
-        if user < 0:
-            return np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32)
-        start, stop = self.history.span(user)
-        columns = self.history.columns
-        return (
-            self.history.keys[start:stop],
-            columns["ts"][start:stop],
-            columns["kind"][start:stop],
-            columns["value"][start:stop],
-        )
+        return entries(self.history, self.wide, user)
 
     def seen_row(self, user: int) -> tuple[I32, I32, I64, I64]:
         """Items seen by a user (unordered), how often, when last (ms, 0 never), when last hidden (ms, 0 never)."""
-        keys, columns = self.seen.entries_of(user)
-        return keys, columns["count"], columns["last"], columns["neg"]
+        items, times, kinds, _ = self.history_of(user)
+        return seen_of(self.seen, user, items, times, kinds, self._known_signs()[0].astype(np.float64))[1:]
 
     def has_seen(self, user: int, item: int) -> bool:
-        if user < 0 or item < 0 or user >= len(self.seen.cap):
+        """Whether a user had an item, other than to hide it."""
+        if user < 0 or item < 0 or user >= len(self.history.cap):
             return False
-        slot = find(self.seen.keys, self.seen.start[user], self.seen.cap[user], item)
-        return slot >= 0 and bool(self.seen.columns["count"][slot] > 0)
+        h, w, s = self.history, self.wide, self.seen
+        return had(
+            h.keys, h.columns["word"], h.start[user], h.size[user], w.keys, w.start[user], self._known_signs()[0],
+            s.keys, s.columns["count"], s.start[user], s.cap[user], item,
+        )  # fmt: skip
 
     def touched_since(self, at: int) -> tuple[set[int] | None, int]:
         """Item rows with an interaction since position ``at``, and the position now; None where that is forgotten.
@@ -295,8 +293,8 @@ class State:
             if newer:
                 self.user_fields[row] = newer
             self._ensure(self.n_users, self.n_items)
-            self.history.clear(row)
-            self.seen.clear(row)
+            for arena in (self.history, self.wide, self.seen):
+                arena.clear(row)
             for column in self.user_columns.values():
                 column[row] = 0
 
@@ -321,8 +319,8 @@ class State:
     def _ensure(self, users: int, items: int) -> None:
         if users > min(len(self.user_columns["count"]), len(self.seen.start), len(self.history.start)):
             _grow(self.user_columns, users)
-            self.seen.rows(users)
-            self.history.rows(users)
+            for arena in (self.history, self.wide, self.seen):
+                arena.rows(users)
         if items > min(len(self.item_columns["count"]), len(self.pairs.start)):
             _grow(self.item_columns, items)
             self.pairs.rows(items)
@@ -337,9 +335,6 @@ class State:
         if len(self._touched) > _TOUCHED or len(items) > _TOUCHED:
             self._touched_from += len(items) - len(items[-_TOUCHED:]) + len(self._touched)
             self._touched = []
-        if len(self._signs[0]) < len(self.types):
-            sign = [int(np.sign(self.settings.weight(name))) for name in self.types.ids]
-            self._signs = np.array(sign, np.int32), np.array([name == "rating" for name in self.types.ids], np.int32)
         bounds = self.settings.state
         batch = np.array(self._waiting, np.int64), np.array(self._values, np.float32)
         for column in (*self._waiting, self._values):
@@ -347,25 +342,34 @@ class State:
         u, i = self.user_columns, self.item_columns
         done, stuck = 0, -1
         while True:
-            s, p, h = self.seen, self.pairs, self.history
+            s, p, h, w = self.seen, self.pairs, self.history, self.wide
             done = fold(
-                *batch, done, *self._signs,
-                bounds.window, bounds.history, bounds.seen_per_user, bounds.neighbours, self.half_lives,
+                *batch, done, *self._known_signs(),
+                bounds.window, bounds.history, max(0, bounds.seen_per_user - bounds.history), bounds.neighbours,
+                self.half_lives,
                 u["count"], u["last"], u["rating_sum"], u["ratings"],
                 i["count"], i["first"], i["last"], i["decayed"], i["decayed_ts"], i["buckets"],
                 self.totals, self.bucket_totals,
                 s.meta, s.keys, s.columns["count"], s.columns["last"], s.columns["neg"], s.start, s.cap, s.size,
                 p.meta, p.keys, p.columns["fwd"], p.columns["co"], p.start, p.cap, p.size,
-                h.meta, h.keys, h.columns["ts"], h.columns["key"], h.columns["kind"], h.columns["value"],
-                h.start, h.cap, h.size,
+                h.meta, h.keys, h.columns["tie"], h.columns["word"], h.start, h.cap, h.size,
+                w.meta, w.keys, w.columns["value"], w.start, w.cap, w.size,
             )  # fmt: skip
             if done >= len(batch[1]):
                 return
             scale = 2 if done == stuck else 1
             stuck = done
             self.seen.room(4 * bounds.seen_per_user * scale)
-            self.history.room(4 * bounds.history * scale)
+            for arena in (self.history, self.wide):
+                arena.room(4 * bounds.history * scale, pack=True)
             self.pairs.room(16 * bounds.neighbours * (2 * bounds.window + 2) * scale)
+
+    def _known_signs(self) -> tuple[I32, I32]:
+        """By type: the sign of its weight, and whether it is the rating."""
+        if len(self._signs[0]) < len(self.types):
+            sign = [int(np.sign(self.settings.weight(name))) for name in self.types.ids]
+            self._signs = np.array(sign, np.int32), np.array([name == "rating" for name in self.types.ids], np.int32)
+        return self._signs
 
 
 def _kind_of(stamped: Stamped) -> type:
