@@ -32,7 +32,7 @@ PEERS = Path(__file__).parent / "peers"
 Told = Callable[[str, int, int], None]
 
 
-class PeerFailed(Exception):  # noqa: N818
+class PeerFailed(Exception):
     """Why a peer has no figures, in a sentence."""
 
 
@@ -141,11 +141,21 @@ def _words(stream: EventStream, settings: Settings) -> tuple[I64, I64, int]:
 def _run(python: Path, script: Path, folder: Path, data: Path, told: Told) -> None:
     # The peers see the contract and nothing of Palate.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PALATE"))}
+    command = [str(python), str(script), str(folder), str(data)]
+    run_told(command, folder, told, environment | {"PYTHONPATH": str(PEERS)})
+
+
+def run_told(
+    command: list[str], folder: Path, told: Told, environment: dict[str, str] | None = None, cwd: Path | None = None
+) -> None:
+    """Run a process that tells of its progress in lines of JSON; what it says on stderr goes into ``folder``.
+
+    Errors: ``PeerFailed`` with the last line of that.
+    """
     with (folder / "errors.txt").open("w+", encoding="utf-8") as errors:
         with subprocess.Popen(
-            [str(python), str(script), str(folder), str(data)],
-            stdout=subprocess.PIPE, stderr=errors, text=True, env=environment | {"PYTHONPATH": str(PEERS)},
-        ) as process:  # fmt: skip
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=cwd
+        ) as process:
             try:
                 for line in process.stdout or ():
                     # Libraries print, too.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,42 +22,48 @@ from palate.evaluate.baselines import TUNE_EVENTS
 from palate.evaluate.metrics import by_rank, rank_and_top
 from palate.evaluate.protocol import Plan, query_at, removed
 from palate.evaluate.stream import EventStream, Histories, before
-from palate.types import F32
+from palate.types import F32, I32
 
 REFITS = 5
 """Across the test window, beside the one before it: as many as EASE has."""
 
 
+PROTOCOL = 1
+"""Is raised when peers are asked or chosen in another way, so that results from before are not read again."""
+
+
 @dataclass(frozen=True)
 class Spec:
-    """A peer's folder. trials: the settings that are tried, in their order; readings: ways to rank by one fit."""
+    """A peer's folder. trials: the settings that are tried, in their order; readings: ways to rank by one fit; dear:
+    whether the trial must be the same for ``drop`` and ``keep``, as with EASE's λ."""
 
     name: str
     label: str
     folder: Path
     trials: list[dict[str, Any]]
     readings: list[dict[str, Any]]
+    dear: bool = False
 
     @classmethod
     def load(cls, folder: Path) -> Spec:
         """From ``peer.py``, ``requirements.txt`` and ``trials.json`` in ``folder``."""
         told = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
-        return cls(folder.name, told["label"], folder, told["trials"], told["readings"])
+        return cls(folder.name, told["label"], folder, told["trials"], told["readings"], told["dear"])
 
     def digest(self) -> str:
         """Changes with anything that the peer runs."""
         files = [self.folder / name for name in ("peer.py", "requirements.txt", "trials.json")]
         parts = [file.read_bytes() for file in (*files, PEERS / "contract.py")]
-        return hashlib.blake2b(b"\0".join(parts), digest_size=8).hexdigest()
+        return hashlib.blake2b(b"\0".join([*parts, f"{PROTOCOL} {REFITS}".encode()]), digest_size=8).hexdigest()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Chosen:
-    """By seen: (trial, reading). valid: by seen, NDCG@10 on validation of that choice."""
+    """By seen: (trial, reading, whether seen items are put last). valid: by seen, NDCG@10 on validation of that."""
 
-    by_seen: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    valid: dict[str, float] = field(default_factory=dict[str, float])
-    seconds: float = 0.0
+    by_seen: dict[str, tuple[int, int, bool]]
+    valid: dict[str, float]
+    seconds: float
 
 
 class PeerSystem:
@@ -81,11 +87,12 @@ class PeerSystem:
             self.chosen = self._choose(stream, train, stop, progress)
         self.start_seconds += self.chosen.seconds
         end = len(stream)
+        self._histories, self._stop = Histories(stream), stop
         fits = [stop + (end - stop) * part // (REFITS + 1) for part in range(REFITS + 1)]
-        for trial in sorted({trial for trial, _ in self.chosen.by_seen.values()}):
+        for trial in sorted({trial for trial, _, _ in self.chosen.by_seen.values()}):
             rows: list[Row] = []
             keys: list[tuple[str, int, bool]] = []
-            for mode, (own, reading) in self.chosen.by_seen.items():
+            for mode, (own, reading, _) in self.chosen.by_seen.items():
                 if own != trial:
                     continue
                 for position in self._plan.positions[self._plan.scored[mode]].tolist():
@@ -101,7 +108,10 @@ class PeerSystem:
 
     def _choose(self, stream: EventStream, train: int, stop: int, progress: Progress) -> Chosen:
         """Judge each trial and reading on the end of the validation window, which is as long as the time between two
-        fits of the test, by a fit just before it. As many events as the baselines choose by."""
+        fits of the test, by a fit just before it. As many events as the baselines choose by.
+
+        With ``keep`` each is also tried as libraries do it on their own: what the person had stands last.
+        """
         histories = Histories(stream)
         past = before(stream)
         cut = max(train, stop - max(1, (len(stream) - stop) // (REFITS + 1)))
@@ -114,7 +124,9 @@ class PeerSystem:
             mode: np.sort((fresh if mode == "drop" else window)[:TUNE_EVENTS]).tolist() for mode in self._plan.scored
         }
         positions = sorted({position for part in picked.values() for position in part})
-        found = Chosen()
+        seconds = 0.0
+        valid: dict[str, list[float]] = {mode: [] for mode in picked}
+        variants: dict[str, list[dict[str, Any]]] = {mode: [] for mode in picked}
         for trial in range(len(self._trials)):
             asked = [
                 (Row(query_at(stream, position, "keep"), position, 0, reading), position, reading)
@@ -123,23 +135,48 @@ class PeerSystem:
             ]
             stage = f"{self.name}: trial {trial + 1} of {len(self._trials)}"
             answer = self._ask("trial", trial, [cut], [row for row, _, _ in asked], stage, progress)
-            found.seconds += sum(answer.fit_seconds) + answer.score_seconds
+            seconds += sum(answer.fit_seconds) + answer.score_seconds
             places = {(position, reading): at for at, (_, position, reading) in enumerate(asked)}
             for mode, part in picked.items():
                 queries = [query_at(stream, position, cast(SeenMode, mode)) for position in part]
                 gone = [removed(stream, histories, query) for query in queries]
                 for reading in range(len(self._spec.readings)):
-                    ranks = [
-                        rank_and_top(
-                            answer.scores(places[query.position, reading], query.size), out,
-                            int(stream.items[query.position]), 1,
-                        )[0]
-                        for query, out in zip(queries, gone, strict=True)
-                    ]  # fmt: skip
-                    ndcg = float(by_rank(np.array(ranks), 10)["ndcg"].mean()) if ranks else 0.0
-                    if ndcg > found.valid.get(mode, -1.0):
-                        found.valid[mode], found.by_seen[mode] = ndcg, (trial, reading)
-        return found
+                    for hides in (False, True) if mode == "keep" else (False,):
+                        ranks: list[float] = []
+                        for query, out in zip(queries, gone, strict=True):
+                            scores = answer.scores(places[query.position, reading], query.size)
+                            if hides:
+                                scores = _last(scores, histories.seen(query.user, query.position))
+                            ranks.append(rank_and_top(scores, out, int(stream.items[query.position]), 1)[0])
+                        variants[mode].append({"trial": trial, "reading": reading, "hides": hides})
+                        valid[mode].append(float(by_rank(np.array(ranks), 10)["ndcg"].mean()) if ranks else 0.0)
+        best = self._best(variants, valid)
+        return Chosen(
+            {mode: (one["trial"], one["reading"], one["hides"]) for mode, (one, _) in best.items()},
+            {mode: ndcg for mode, (_, ndcg) in best.items()},
+            seconds,
+        )
+
+    def _best(
+        self, variants: dict[str, list[dict[str, Any]]], valid: dict[str, list[float]]
+    ) -> dict[str, tuple[dict[str, Any], float]]:
+        """By seen: the variant with the highest value, and that. Where a trial is dear, one trial for all of them."""
+        trials = range(len(self._trials))
+        sums = [
+            sum(
+                max(value for one, value in zip(variants[mode], values, strict=True) if one["trial"] == trial)
+                for mode, values in valid.items()
+            )
+            for trial in trials
+        ]
+        allowed = {sums.index(max(sums))} if self._spec.dear else set(trials)
+        return {
+            mode: max(
+                ((one, ndcg) for one, ndcg in zip(variants[mode], values, strict=True) if one["trial"] in allowed),
+                key=lambda pair: pair[1],
+            )
+            for mode, values in valid.items()
+        }
 
     def _ask(self, name: str, trial: int, fits: list[int], rows: list[Row], stage: str, progress: Progress) -> Answer:
         def told(what: str, done: int, total: int) -> None:
@@ -165,7 +202,10 @@ class PeerSystem:
     def scores(self, query: Query, frozen: bool) -> F32:
         """(size,) scores as of the query's moment, or as of the split."""
         answer, row = self._rows[query.seen, query.position, frozen]
-        return answer.scores(row, query.size)
+        scores = answer.scores(row, query.size)
+        if self.chosen is not None and self.chosen.by_seen[query.seen][2]:
+            return _last(scores, self._histories.seen(query.user, self._stop if frozen else query.position))
+        return scores
 
     def notes(self) -> dict[str, Any]:
         if self.chosen is None:
@@ -173,14 +213,22 @@ class PeerSystem:
         return {
             mode: self._trials[trial]
             | self._spec.readings[reading]
+            | ({"seen items": "last"} if hides else {})
             | {"trial": trial + 1, "valid_ndcg": round(self.chosen.valid[mode], 4)}
-            for mode, (trial, reading) in self.chosen.by_seen.items()
+            for mode, (trial, reading, hides) in self.chosen.by_seen.items()
         }
 
     def close(self) -> None:
         """Remove the scores."""
         self._rows.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _last(scores: F32, items: I32) -> F32:
+    """The same scores with ``items`` behind all others."""
+    found = np.array(scores)
+    found[items[items < len(found)]] = -np.inf
+    return found
 
 
 class _FrozenPeer:
