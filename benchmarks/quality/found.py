@@ -16,7 +16,8 @@ from palate.types import F64
 @dataclass
 class Found:
     """ranks, frozen: by seen, (e,) mid-ranks, NaN where the event isn't scored; empty where the run failed.
-    start_seconds: all before the first test event; test_seconds: refits and rankings; failed: why there is nothing."""
+    start_seconds: all before the first test event; test_seconds: refits and rankings; chosen: what a peer chose, as
+    ``Chosen`` says; failed: why there is nothing."""
 
     name: str
     label: str
@@ -26,15 +27,13 @@ class Found:
     test_seconds: float = 0.0
     peak_mb: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict[str, Any])
+    chosen: dict[str, Any] = field(default_factory=dict[str, Any])
     failed: str = ""
 
     def write(self, file: Path) -> None:
         """Into ``file``, whole or not at all."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        told = {
-            name: getattr(self, name)
-            for name in ("name", "label", "start_seconds", "test_seconds", "peak_mb", "notes", "failed")
-        }
+        told = {name: value for name, value in vars(self).items() if name not in ("ranks", "frozen")}
         fresh = file.with_suffix(".new.npz")
         parts = {f"ranks_{mode}": values for mode, values in self.ranks.items()}
         parts |= {f"frozen_{mode}": values for mode, values in self.frozen.items()}

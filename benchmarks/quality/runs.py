@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -72,21 +72,23 @@ class Runs:
         """A peer with each seed; what it chose with the first one stands for all. Read again where nothing that it is
         made of has changed, unless ``fresh``."""
         found: list[Found] = []
-        chosen: Chosen | None = None
+        chosen: Chosen | None = None  # with the first seed
         for seed in range(1, self._asked.seeds + 1):
             kept = self._work / "results" / f"{self.stream.name}-{spec.name}-{seed}-{self._digest(spec)}.npz"
             if kept.exists() and not fresh:
                 found.append(Found.read(kept))
                 continue
+            if found and found[0].chosen:
+                chosen = Chosen(**found[0].chosen)
             try:
-                one, chosen = self._peer(spec, seed, chosen)
+                one = self._peer(spec, seed, chosen)
                 one.write(kept)
             except PeerFailed as failure:
                 one = Found(spec.name, spec.label, failed=str(failure))
             found.append(one)
         return found
 
-    def _peer(self, spec: Spec, seed: int, chosen: Chosen | None) -> tuple[Found, Chosen | None]:
+    def _peer(self, spec: Spec, seed: int, chosen: Chosen | None) -> Found:
         self._told(f"{spec.name}: its environment", 0, 1)
         python = python_of(spec.folder / "requirements.txt", self._work / "environments")
         self._told(f"{spec.name}: its environment", 1, 1)
@@ -100,7 +102,9 @@ class Runs:
             system.close()
         found.label, found.peak_mb = spec.label, system.peak_mb
         found.start_seconds, found.test_seconds = system.start_seconds, system.test_seconds
-        return found, system.chosen
+        if system.chosen is not None:
+            found.chosen = json.loads(json.dumps(asdict(system.chosen)))  # as it is when read again
+        return found
 
     def _digest(self, spec: Spec) -> str:
         """Of all that a peer's ranks follow from, but for the machine."""
