@@ -267,3 +267,13 @@ def test_the_future_changes_no_score(name):
         for seen in ("drop", "keep"):
             scores = [s.score(query_at(w, position, seen)) for s, w in zip(systems, (first, second), strict=True)]
             assert np.array_equal(scores[0], scores[1])
+
+
+def test_two_people_asked_about_at_one_position_have_scores_of_their_own():
+    world = random_world(6)
+    system = Tuned(ItemKnn())
+    system.start(world, 320, 360, quiet)
+    first, second = (system.score(Query(360, user, int(world.times[360]), 30, "keep")) for user in (0, 1))
+    later = system.score(Query(360, 1, int(world.times[370]), 33, "keep"))  # when there are three items more
+    assert not np.array_equal(first, second)
+    assert np.array_equal(later, [*second, 0, 0, 0])

@@ -59,7 +59,7 @@ class Tuned:
         self.valid: dict[str, list[float]] = {}
         self._baseline = baseline
         self._seed = seed
-        self._memo: tuple[int, tuple[int, ...], F32] | None = None
+        self._memo: tuple[tuple[int, int, int], tuple[int, ...], F32] | None = None
 
     def start(self, stream: EventStream, train: int, stop: int, progress: Progress) -> None:
         """See ``System``. Cost: as many rankings as ``TUNE_EVENTS`` in each ``seen``, for every variant."""
@@ -103,8 +103,9 @@ class Tuned:
 
     def score(self, query: Query) -> F32:
         asked = tuple(sorted(set(self.chosen.values())))
-        if self._memo is None or self._memo[0] != query.position:
-            self._memo = (query.position, asked, self._baseline.score(query, asked))
+        key = (query.position, query.user, query.size)
+        if self._memo is None or self._memo[0] != key:
+            self._memo = (key, asked, self._baseline.score(query, asked))
         return self._memo[2][asked.index(self.chosen[query.seen])]
 
     def notes(self) -> dict[str, Any]:

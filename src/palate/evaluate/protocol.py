@@ -121,6 +121,14 @@ def drive(system: System, stream: EventStream, plan: Plan, histories: Histories,
     began = time.perf_counter()
     system.start(stream, plan.train, plan.test, progress)
     started = time.perf_counter()
+    rank, top = walk(system, stream, plan, histories, k, progress)
+    return Outcome(rank, top, started - began, time.perf_counter() - started)
+
+
+def walk(
+    system: System, stream: EventStream, plan: Plan, histories: Histories, k: int, progress: Progress
+) -> tuple[dict[str, F64], dict[str, I32]]:
+    """Rank and feed a started ``system`` in time order: ``rank`` and ``top`` of an ``Outcome``."""
     total = len(plan.positions)
     rank = {mode: np.full(total, np.nan) for mode in plan.scored}
     top = {mode: np.full((total, k), -1, dtype=np.int32) for mode in plan.scored}
@@ -135,7 +143,7 @@ def drive(system: System, stream: EventStream, plan: Plan, histories: Histories,
             rank[mode][index], top[mode][index] = rank_and_top(scores, removed(stream, histories, query), target, k)
         if index % 50 == 0 or index == total - 1:
             progress(system.name, index + 1, total)
-    return Outcome(rank, top, started - began, time.perf_counter() - started)
+    return rank, top
 
 
 def run(
