@@ -86,9 +86,7 @@ def _kinds(events: Sequence[Event]) -> list[str]:
 def _subjects(events: Sequence[Event]) -> list[str | None]:
     """Whose each event is, None for an item's."""
     return [
-        (event.user if event.user is not None else subject_of(None, event.session))
-        if isinstance(event, Interaction | Impression)
-        else None if isinstance(event, Item) else event.user
+        None if isinstance(event, Item) else event.user or subject_of(event.user, getattr(event, "session", None))
         for event in events
     ]
 

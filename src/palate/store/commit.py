@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ _log = logging.getLogger("palate.store")
 
 _PATIENCE = 0.5
 """How long a group is waited for, as a share of what a transaction takes."""
-_MUCH = 64
-"""Records from which a transaction is worth two threads, and more of them are not waited for."""
+_MUCH = 200
+"""Records that take about as long to apply as the disk takes to sync: worth two threads, and not to wait for more."""
 _BEHIND = 2
 """Transactions that are stored and not applied yet, beside the one that waits for them."""
 _PAUSE = 32
@@ -260,8 +260,12 @@ class GroupCommitter:
                     self._needed = 1
                     self._condition.wait()
                 self._gather()
-                size = 0
-                while self._queue and (not taken or size + len(self._queue[0].records) <= self._group):
+                size, most = 0, self._group
+                if self._waiting >= 2 * _MUCH and self._applier.idle:
+                    # Half of it: the other half is stored while this one is applied. Else those who send again once
+                    # they are answered would have disk and processor work by turns for ever.
+                    most = min(most, (self._waiting + 1) // 2)
+                while self._queue and (not taken or size + len(self._queue[0].records) <= most):
                     submission = self._queue.popleft()
                     self._waiting -= len(submission.records)
                     self._bytes -= submission.size
