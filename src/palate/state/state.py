@@ -15,7 +15,7 @@ for the pairs of an event so late that the entries around it have left the histo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import compress, groupby
 from typing import Any, cast
 
 import numpy as np
@@ -238,16 +238,14 @@ class State:
         given = np.full(len(values), np.nan, np.float32)
         if values.count(None) < len(values):
             given[:] = values
-        when = packed(times)
+        when = times
         if self._deleted_users and not self._deleted_users.isdisjoint(users.tolist()):
             stamps = zip(users.tolist(), times, ties.tolist(), strict=True)
             kept = np.array([not self._erased(user, (ts, tie)) for user, ts, tie in stamps], np.bool_)
-            items, users, ties, kinds, when, given = (
-                column[kept] for column in (items, users, ties, kinds, when, given)
-            )
-            times = when.tolist()
-        lives = self.silences.heard(times)
-        self._waiting.append((np.stack((users, items, when, packed(lives), ties, kinds)), given))
+            users, items, ties, kinds, given = users[kept], items[kept], ties[kept], kinds[kept], given[kept]
+            when = list(compress(times, kept.tolist()))
+        lives = packed(self.silences.heard(when))
+        self._waiting.append((np.stack((users, items, packed(when), lives, ties, kinds)), given))
 
     def _item_rows(self, names: list[str], changed: dict[int, None]) -> I64:
         """Rows of items that somebody did something with; new ones are alive from now on."""
