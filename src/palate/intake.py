@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from itertools import repeat
 from typing import cast
 
 import msgspec
@@ -15,7 +16,7 @@ from palate.frames import frame_events, is_frame
 from palate.ids import new_id
 from palate.state.state import Stamped, subject_of
 from palate.store import AppendResult, Committer, Record
-from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected
+from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected, User
 
 BATCH = 5_000
 AHEAD = 2
@@ -23,11 +24,19 @@ MOST_ASSIGNED = 100_000
 """Ids and times given to events of one ``ingest`` that are returned; a whole frame's are not."""
 
 
+_KINDS: dict[type[Event], str] = {
+    Interaction: "interaction",
+    Impression: "impression",
+    Item: "item",
+    User: "user",
+}
+
+
 Settle = Callable[[IngestResult | BaseException], None]
 Recorded = tuple[list[Record], list[Assigned], int]
 
 
-class EventRecord(Record, kw_only=True):
+class EventRecord(Record):
     """A record that still holds its event, so that the fold needn't decode what was just encoded."""
 
     event: Event
@@ -51,26 +60,35 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Re
     The log keeps the time that the sender named; the fold clamps it (``State.apply``).
     """
     received = wire.now_ms()
-    records: list[Record] = []
     assigned: list[Assigned] = []
-    clamped = 0
     for index, event in good:
-        name, ts = event.id, event.timestamp
-        if name is None or ts is None:
-            name = event.id = name or new_id()
-            ts = event.timestamp = now if ts is None else ts
+        if event.id is None or event.timestamp is None:
+            event.id = name = event.id or new_id()
+            event.timestamp = ts = now if event.timestamp is None else event.timestamp
             assigned.append(Assigned(index, name, int(ts)))
-        if isinstance(event, Interaction | Impression):
-            subject = event.user if event.user is not None else subject_of(None, event.session)
-            kind = "interaction" if type(event) is Interaction else "impression"
-        elif isinstance(event, Item):
-            subject, kind = None, "item"
-        else:
-            subject, kind = event.user, "user"
-        ts = int(ts)
-        clamped += ts > received + slack_ms
-        records.append(EventRecord(0, name, ts, kind, subject, received, wire.encode_event(event), event=event))
-    return records, assigned, clamped
+    events = [event for _, event in good]
+    ids = cast("list[str]", [event.id for event in events])
+    times = cast("list[int]", [event.timestamp for event in events])
+    latest = received + slack_ms
+    clamped = sum([ts > latest for ts in times]) if times and max(times) > latest else 0
+    records = map(
+        EventRecord, repeat(0), ids, times, _kinds(events), _subjects(events), repeat(received),
+        wire.encode_events(events), events,
+    )  # fmt: skip
+    return list(records), assigned, clamped
+
+
+def _kinds(events: Sequence[Event]) -> list[str]:
+    """The tag of each event."""
+    return [_KINDS[type(event)] for event in events]
+
+
+def _subjects(events: Sequence[Event]) -> list[str | None]:
+    """Whose each event is, None for an item's."""
+    return [
+        None if isinstance(event, Item) else event.user or subject_of(event.user, getattr(event, "session", None))
+        for event in events
+    ]
 
 
 def offer(committer: Committer, made: Recorded, bad: list[Rejected], seq: int, settle: Settle) -> None:
@@ -102,10 +120,9 @@ def resolve(future: Future[IngestResult], outcome: IngestResult | BaseException)
         future.set_result(outcome)
 
 
-def stamped_records(records: Sequence[Record]) -> Iterator[Stamped]:
+def stamped_records(records: Sequence[Record]) -> list[Stamped]:
     """Just committed records as the fold takes them."""
-    for record in records:
-        yield record.timestamp, record.received, cast(EventRecord, record).event
+    return [(one.timestamp, one.received, one.event) for one in cast("Sequence[EventRecord]", records)]
 
 
 def merge(total: IngestResult, part: IngestResult, start: int, with_assigned: bool) -> None:

@@ -205,6 +205,113 @@ def test_a_failing_on_commit_reaches_the_caller_and_is_remembered(
     committer.close()
 
 
+MUCH = 250
+"""Records of one submission that is worth a thread of its own."""
+
+
+def much(start: int) -> list[Record]:
+    return [record(number) for number in range(start, start + MUCH)]
+
+
+class Held:
+    """An ``on_commit`` that waits with much in hand until it is let go on, and notes what it was given."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.seqs: list[int] = []
+        self.running = 0
+
+    def __call__(self, records: list[Record], results: list[AppendResult]) -> None:
+        self.running += 1
+        assert self.running == 1
+        assert len(records) < MUCH or self.open.wait(60)
+        self.seqs += [one.seq for one in records]
+        self.running -= 1
+
+
+def reached(gate: Gate, seq: int) -> bool:
+    deadline = time.monotonic() + 60
+    while gate.seq < seq and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return gate.seq == seq
+
+
+def test_the_next_transaction_is_stored_while_much_is_applied_and_is_applied_after_it() -> None:
+    gate, held = Gate(), Held()
+    committer = GroupCommitter(gate, held)
+    first = committer.submit([record(0)])
+    gate.entered.wait()
+    futures = [committer.submit(some) for some in (much(1000), much(2000), [record(1)], [record(1)])]
+    gate.open.set()
+    assert first.result().seq == 1
+    assert reached(gate, 2 + 2 * MUCH), "all of it is stored while the first half is being applied"
+    assert not any(future.done() for future in futures)
+    held.open.set()
+    assert futures[3].result() == AppendResult([0], 2 + 2 * MUCH)
+    assert all(future.done() for future in futures)
+    assert held.seqs == list(range(1, 3 + 2 * MUCH))
+    assert committer.append([record(2)]).seq == held.seqs[-1] == 3 + 2 * MUCH, (
+        "alone again, in the committer's own thread"
+    )
+    committer.close()
+
+
+def test_half_of_what_waits_is_stored_at_a_time() -> None:
+    gate = Gate()
+    committer = GroupCommitter(gate)
+    committer.submit([record(0)])
+    gate.entered.wait()
+    rest = [committer.submit(much(1000 * start)) for start in range(1, 5)]
+    gate.open.set()
+    assert [future.result().seq for future in rest] == [1 + MUCH * n for n in range(1, 5)]
+    assert gate.sizes[:2] == [1, 2 * MUCH]
+    committer.close()
+
+
+def test_much_that_cannot_be_applied_is_told_to_whom_it_belongs(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    hold, held = threading.Event(), threading.Event()
+    applied: list[int] = []
+
+    def apply(records: list[Record], results: list[AppendResult]) -> None:
+        held.set()
+        hold.wait()
+        if any(one.id == "e2000" for one in records):
+            raise ArithmeticError("folding failed")
+        applied.extend(one.seq for one in records)
+
+    committer = GroupCommitter(store, apply, group=MUCH)
+    committer.submit([record(0)])
+    held.wait()
+    before, bad, after = (committer.submit(much(start)) for start in (1000, 2000, 3000))
+    hold.set()
+    assert (before.result().seq, after.result().seq) == (1 + MUCH, 1 + 3 * MUCH)
+    with pytest.raises(ArithmeticError, match="folding failed"):
+        bad.result()
+    assert committer.unapplied == 2 + MUCH
+    assert applied == [*range(1, 2 + MUCH), *range(2 + 2 * MUCH, 2 + 3 * MUCH)]
+    committer.close()
+
+
+def test_closing_waits_until_much_is_applied() -> None:
+    gate, held = Gate(), Held()
+    committer = GroupCommitter(gate, held)
+    committer.submit([record(0)])
+    gate.entered.wait()
+    futures = [committer.submit(much(1000 * start)) for start in range(1, 7)]
+    closer = threading.Thread(target=committer.close)
+    gate.open.set()
+    closer.start()
+    assert reached(gate, 1 + 6 * MUCH)
+    assert closer.is_alive()
+    assert not any(future.done() for future in futures)
+    held.open.set()
+    closer.join(60)
+    assert [future.done() for future in futures] == [True] * 6
+    assert held.seqs == list(range(1, 2 + 6 * MUCH))
+
+
 class Slow(MemoryStore):
     """A store that takes its time, and notes how many records came at once."""
 

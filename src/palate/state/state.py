@@ -27,7 +27,7 @@ from palate.state.arena import Arena
 from palate.state.fold import BUCKETS, DAY_MS, MAX_WINDOW, fold
 from palate.state.history import entries
 from palate.state.keys import subject_of, tie_key, tie_keys
-from palate.state.names import Names
+from palate.state.names import Names, packed
 from palate.state.seen import had, seen_of
 from palate.state.silence import Silences
 from palate.state.stamps import Stamps
@@ -89,8 +89,7 @@ class State:
         self.clock_received = 0
         self.silences = Silences()
         self._deleted: set[int] | None = None  # users deleted at some time; None: not looked for yet
-        self._waiting: list[list[int]] = [[] for _ in range(6)]  # of interactions, in the order of ``fold``'s batch
-        self._values: list[float | None] = []
+        self._waiting: list[tuple[I64, F32]] = []  # interactions as ``fold`` takes them: (6, n) and their values
         self._signs: tuple[I32, I32] = np.zeros(0, np.int32), np.zeros(0, np.int32)
         self._touched: list[int] = []
         self._touched_from = 0
@@ -176,13 +175,17 @@ class State:
         changed: dict[int, None] = {}
         if stamped:
             times = self._clamped(stamped)
-            self.events += len(stamped)
-            self.last = stamped[-1][2].id or ""
-            start = 0
-            for kind, run in groupby(stamped, _kind_of):
-                found = [event for _, _, event in run]
-                self._apply_run(kind, found, times[start : start + len(found)], changed)
-                start += len(found)
+            found = [event for _, _, event in stamped]
+            self.events += len(found)
+            self.last = found[-1].id or ""
+            if len(set(map(type, found))) == 1:
+                self._apply_run(type(found[0]), found, times, changed)
+            else:
+                start = 0
+                for kind, some in groupby(found, type):
+                    run = list(some)
+                    self._apply_run(kind, run, times[start : start + len(run)], changed)
+                    start += len(run)
             self._fold()
         if seq is not None:
             self.seq = seq
@@ -224,29 +227,35 @@ class State:
     def _interactions(self, events: list[Interaction], times: list[int], changed: dict[int, None]) -> None:
         """Queue interactions for the kernel, a column at a time."""
         items = self._item_rows([event.item for event in events], changed)
-        names = [event.user if event.user is not None else subject_of(None, event.session) or "" for event in events]
-        users = self.users.of(names)
-        ties: list[int] = tie_keys([event.id or "" for event in events]).tolist()
-        kinds = self.types.of([event.type for event in events])
+        users = self.users.array_of(
+            [event.user if event.user is not None else subject_of(None, event.session) or "" for event in events]
+        )
+        ties = tie_keys([event.id or "" for event in events])
+        kinds = self.types.array_of([event.type for event in events])
         values = [event.value for event in events]
-        if not self._deleted_users.isdisjoint(users):
-            kept = [not self._erased(user, (ts, tie)) for user, ts, tie in zip(users, times, ties, strict=True)]
-            items, users, ties, kinds, times = (
-                list(compress(column, kept)) for column in (items, users, ties, kinds, times)
-            )
-            values = list(compress(values, kept))
-        lives = self.silences.heard(times)
-        for column, more in zip(self._waiting, (users, items, times, lives, ties, kinds), strict=True):
-            column += more
-        self._values += values
+        given = np.full(len(values), np.nan, np.float32)
+        if values.count(None) < len(values):
+            given[:] = values
+        when = times
+        if self._deleted_users and not self._deleted_users.isdisjoint(users.tolist()):
+            stamps = zip(users.tolist(), times, ties.tolist(), strict=True)
+            kept = np.array([not self._erased(user, (ts, tie)) for user, ts, tie in stamps], np.bool_)
+            users, items, ties, kinds, given = users[kept], items[kept], ties[kept], kinds[kept], given[kept]
+            when = list(compress(times, kept.tolist()))
+        lives = packed(self.silences.heard(when))
+        self._waiting.append((np.stack((users, items, packed(when), lives, ties, kinds)), given))
 
-    def _item_rows(self, names: list[str], changed: dict[int, None]) -> list[int]:
+    def _item_rows(self, names: list[str], changed: dict[int, None]) -> I64:
         """Rows of items that somebody did something with; new ones are alive from now on."""
         rows = self.items.find(names)
-        alive = self.item_columns["alive"]
-        if None not in rows and alive.take(known := cast("list[int]", rows)).all():
-            return known
-        return [self._met(name, changed) for name in names]
+        try:
+            known = packed(cast("list[int]", rows))
+        except TypeError:  # one of them is new
+            pass
+        else:
+            if self.item_columns["alive"].take(known).all():
+                return known
+        return packed([self._met(name, changed) for name in names])
 
     def _met(self, name: str, changed: dict[int, None]) -> int:
         row = self.items.get(name)
@@ -327,18 +336,17 @@ class State:
 
     def _fold(self) -> None:
         """The interactions that wait, through the kernel."""
-        items = self._waiting[1]
-        if not items:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
+        batch = waiting[0] if len(waiting) == 1 else _one_batch(waiting)
         self._ensure(self.n_users, self.n_items)
-        self._touched += items[-_TOUCHED:]
-        if len(self._touched) > _TOUCHED or len(items) > _TOUCHED:
-            self._touched_from += len(items) - len(items[-_TOUCHED:]) + len(self._touched)
+        newest: list[int] = batch[0][1, -_TOUCHED:].tolist()
+        self._touched += newest
+        if len(self._touched) > _TOUCHED or len(batch[1]) > _TOUCHED:
+            self._touched_from += len(batch[1]) - len(newest) + len(self._touched)
             self._touched = []
         bounds = self.settings.state
-        batch = np.array(self._waiting, np.int64), np.array(self._values, np.float32)
-        for column in (*self._waiting, self._values):
-            column.clear()
         u, i = self.user_columns, self.item_columns
         done, stuck = 0, -1
         while True:
@@ -372,8 +380,8 @@ class State:
         return self._signs
 
 
-def _kind_of(stamped: Stamped) -> type:
-    return type(stamped[2])
+def _one_batch(waiting: list[tuple[I64, F32]]) -> tuple[I64, F32]:
+    return np.concatenate([one for one, _ in waiting], axis=1), np.concatenate([values for _, values in waiting])
 
 
 def _grow(columns: dict[str, npt.NDArray[Any]], n: int) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import NamedTuple
 
@@ -17,6 +17,10 @@ _log = logging.getLogger("palate.store")
 
 _PATIENCE = 0.5
 """How long a group is waited for, as a share of what a transaction takes."""
+_MUCH = 200
+"""Records that take about as long to apply as the disk takes to sync: worth two threads, and not to wait for more."""
+_BEHIND = 2
+"""Transactions that are stored and not applied yet, beside the one that waits for them."""
 _PAUSE = 32
 """After waiting in vain, at most so many transactions go by until it is tried again."""
 
@@ -26,6 +30,14 @@ class _Submission(NamedTuple):
     settle: Settle
     future: Future[AppendResult] | None
     size: int
+
+
+class _Group(NamedTuple):
+    """Submissions that one transaction has stored. accepted: their records but the repeated ones, in log order."""
+
+    submissions: list[_Submission]
+    accepted: list[Record]
+    results: list[AppendResult]
 
 
 class _Window:
@@ -67,14 +79,67 @@ class _Window:
             self._pause = min(2 * self._pause, _PAUSE)
 
 
+class _Applier:
+    """A second thread for ``apply``, so that the disk takes the next transaction while the last one is applied.
+
+    What is given comes out in its order, one after the other. The thread is begun with the first that is given.
+    """
+
+    def __init__(self, apply: Callable[[_Group], None]) -> None:
+        self._apply = apply
+        self._condition = threading.Condition(threading.Lock())
+        self._groups: deque[_Group] = deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was given has been applied."""
+        return not self._groups
+
+    def give(self, group: _Group) -> None:
+        """Have ``group`` applied; waits while there are ``_BEHIND`` before it."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="palate-apply", daemon=True)
+            self._thread.start()
+        with self._condition:
+            self._groups.append(group)
+            self._condition.notify_all()
+            while len(self._groups) > _BEHIND:
+                self._condition.wait()
+
+    def close(self) -> None:
+        """Wait for everything that was given, and stop."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._groups:
+                    if self._closed:
+                        return
+                    self._condition.wait()
+                group = self._groups[0]
+            self._apply(group)
+            with self._condition:  # only now: who finds it idle may apply what comes next in another thread
+                self._groups.popleft()
+                self._condition.notify_all()
+
+
 class GroupCommitter:
     """One thread that appends for everybody: whatever waits goes into one transaction and shares its fsync.
 
-    After each transaction, and before any of its submissions is settled, ``on_commit(records, results)`` is called in
-    that thread, in log order: the accepted records with ``seq`` set, and one result a submission. It must not wait
-    for a future of this committer. ``store`` is borrowed: close the committer first, then the store.
+    After each transaction, and before any of its submissions is settled, ``on_commit(records, results)`` is called
+    once at a time and in log order: the accepted records with ``seq`` set, and one result a submission. Where much was
+    stored and more waits, that is in a second thread, while the first stores what waits. It must not wait for a future
+    of this committer. ``store`` is borrowed: close the committer first, then the store.
 
-    max_records, max_bytes: what may wait, bytes being those of payloads; the transaction in hand comes on top.
+    max_records, max_bytes: what may wait, bytes being those of payloads; the transaction in hand comes on top, and at
+    most three that are stored and not yet applied.
 
     A transaction that fails settles its submissions with the error, and the thread goes on to the next. When
     ``on_commit`` fails, the events are in the log all the same: the submissions get its exception, and ``unapplied``
@@ -103,6 +168,7 @@ class GroupCommitter:
         self._rate = 20_000.0  # records a second, a running mean that only serves retry_after
         self._closed = False
         self.unapplied = 0
+        self._applier = _Applier(self._apply)
         self._thread = threading.Thread(target=self._run, name="palate-commit", daemon=True)
         self._thread.start()
 
@@ -182,6 +248,7 @@ class GroupCommitter:
             records = sum(len(submission.records) for submission in taken)
             if records >= 100:
                 self._rate += 0.2 * (records / max(seconds, 1e-6) - self._rate)
+        self._applier.close()
 
     def _take(self) -> list[_Submission]:
         taken: list[_Submission] = []
@@ -193,8 +260,12 @@ class GroupCommitter:
                     self._needed = 1
                     self._condition.wait()
                 self._gather()
-                size = 0
-                while self._queue and (not taken or size + len(self._queue[0].records) <= self._group):
+                size, most = 0, self._group
+                if self._waiting >= 2 * _MUCH and self._applier.idle:
+                    # Half of it: the other half is stored while this one is applied. Else those who send again once
+                    # they are answered would have disk and processor work by turns for ever.
+                    most = min(most, (self._waiting + 1) // 2)
+                while self._queue and (not taken or size + len(self._queue[0].records) <= most):
                     submission = self._queue.popleft()
                     self._waiting -= len(submission.records)
                     self._bytes -= submission.size
@@ -206,7 +277,7 @@ class GroupCommitter:
     def _gather(self) -> None:
         """Wait for those who are about to send again."""
         before = len(self._queue)
-        seconds = 0.0 if self._closed or self._waiting >= self._group else self._window.patience(before)
+        seconds = 0.0 if self._closed or self._waiting >= _MUCH else self._window.patience(before)
         if seconds:
             self._needed = self._window.wanted
             self._condition.wait(seconds)
@@ -228,27 +299,33 @@ class GroupCommitter:
             _log.exception("A submission could not be stored.")
             _settle(taken[0], error)
             return
-        accepted: list[Record] = []
-        results: list[AppendResult] = []
+        group = _Group(taken, [], [])
         start = 0
         position = whole.seq - sum([1 for seq in whole.seqs if seq])
         for submission in taken:
             seqs = whole.seqs[start : start + len(submission.records)]
             start += len(seqs)
-            accepted += [r for r, seq in zip(submission.records, seqs, strict=True) if seq]
+            group.accepted.extend([r for r, seq in zip(submission.records, seqs, strict=True) if seq])
             position = max(position, *seqs) if seqs else position
-            results.append(AppendResult(seqs, position))
+            group.results.append(AppendResult(seqs, position))
+        if self._applier.idle and (start < _MUCH or (len(taken) == 1 and not self._queue)):
+            self._apply(group)
+        else:
+            self._applier.give(group)
+
+    def _apply(self, group: _Group) -> None:
+        """Tell ``on_commit`` of a group, then those who wait for it."""
         try:
             if self._on_commit is not None:
-                self._on_commit(accepted, results)
+                self._on_commit(group.accepted, group.results)
         except Exception as error:  # the caller's own code; the events are stored, and everybody must be told
-            _log.exception("Applying the events after position %d failed; they are in the log.", whole.seq)
-            if accepted and not self.unapplied:
-                self.unapplied = accepted[0].seq
-            for submission in taken:
+            _log.exception("Applying events after position %d failed; they are in the log.", group.results[-1].seq)
+            if group.accepted and not self.unapplied:
+                self.unapplied = group.accepted[0].seq
+            for submission in group.submissions:
                 _settle(submission, error)
             return
-        for submission, result in zip(taken, results, strict=True):
+        for submission, result in zip(group.submissions, group.results, strict=True):
             _settle(submission, result)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from palate.kernels import kernel
+from palate.kernels import kernel, soon
 from palate.state.keys import hashes
 from palate.types import I64, U64
 
@@ -26,6 +26,10 @@ _HEAD = 10
 """64-bit words before the columns: magic, first, last, mark, and of each table its length and two CRCs."""
 _CHUNK = 1 << 20
 """Entries that are merged at a time."""
+_ROUNDS = 3
+"""Of guesses after the first."""
+_STEPS = 16
+"""From the last guess, until a table is taken for one that isn't spread evenly."""
 
 
 class Table:
@@ -149,30 +153,60 @@ def _put(descriptor: int, data: bytes, offset: int) -> None:
 
 
 @kernel
+def _first(table: U64, value: np.uint64, guess: int) -> int:
+    """The first index of ``table`` that holds ``value`` or more; by doubled steps from ``guess``, then by halves."""
+    n = len(table)
+    low, high, step = guess, guess, 1  # the answer lies in [low, high] in the end
+    while low > 0 and table[low - 1] >= value:
+        low = max(0, low - step)
+        step *= 2
+    step = 1
+    while high < n and table[high] < value:
+        high = min(n, high + step)
+        step *= 2
+    while low < high:
+        middle = (low + high) >> 1
+        if table[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
 def _search(table: U64, wanted: U64, at: I64) -> bool:
     """at[n] = the first index of ``table`` that holds wanted[n], or −1. Returns whether there is any.
 
-    Hashes are spread evenly, so that the first guess is off by about √n entries; from there by doubled steps.
+    Hashes are spread evenly, so that a first guess is off by about √n entries, and one that is made from what stands
+    there by about the root of that (interpolation search, Perl 1978). Each round asks the memory for what the next one
+    reads, of all that are wanted, because these places lie far apart. The last guess is off by one or two.
     """
     n = len(table)
+    if n == 0:
+        at[:] = -1
+        return False
+    scale = n / 18446744073709551616.0
+    for place in range(len(wanted)):
+        at[place] = min(n - 1, np.int64(np.float64(wanted[place]) * scale))
+        soon(table, at[place], 1)
+    for _ in range(_ROUNDS):
+        for place in range(len(wanted)):
+            off = (np.float64(wanted[place]) - np.float64(table[at[place]])) * scale
+            at[place] = min(n - 1, max(0, at[place] + np.int64(off)))
+            soon(table, at[place], 1)
     some = False
     for place in range(len(wanted)):
         value = wanted[place]
-        guess = min(max(n - 1, 0), int(np.float64(value) / 18446744073709551616.0 * n))
-        low, high, step = guess, guess, 1  # the answer lies in [low, high] in the end
-        while low > 0 and table[low - 1] >= value:
-            low = max(0, low - step)
-            step *= 2
-        step = 1
-        while high < n and table[high] < value:
-            high = min(n, high + step)
-            step *= 2
-        while low < high:
-            middle = (low + high) // 2
-            if table[middle] < value:
-                low = middle + 1
-            else:
-                high = middle
+        low = at[place]
+        left = _STEPS
+        while left > 0 and low > 0 and table[low - 1] >= value:
+            low -= 1
+            left -= 1
+        while left > 0 and low < n and table[low] < value:
+            low += 1
+            left -= 1
+        if left == 0:
+            low = _first(table, value, low)
         found = low < n and table[low] == value
         at[place] = low if found else -1
         some |= found

@@ -32,7 +32,12 @@ __all__ = ["FORMAT", "GroupCommitter", "SqliteStore"]
 
 _log = logging.getLogger("palate.store")
 
-_INSERT = f"INSERT INTO event ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_WIDTH = 7
+_SLOTS = "(?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"INSERT INTO event ({COLUMNS}) VALUES {_SLOTS}"
+_MANY = 64
+"""Rows of one statement. Each statement lets other threads run, and then waits until they let it go on."""
+_INSERT_MANY = f"INSERT INTO event ({COLUMNS}) VALUES {', '.join([_SLOTS] * _MANY)}"
 _TIMES_AT = "SELECT seq, timestamp FROM event WHERE seq IN carray(?) AND subject = ? ORDER BY seq"
 _TIMES_AFTER = "SELECT seq, timestamp FROM event WHERE seq > ? AND seq <= ? AND subject = ? ORDER BY seq"
 _CHUNK = 10_000
@@ -105,45 +110,60 @@ class SqliteStore:
                 writer = self._writer if self._writer is not None else self._reconnect()
                 if not self._indexed:
                     self._index_all()
-                seqs, rows = self._rows(records)
-                self._insert(writer, rows)
+                seqs, columns = self._columns(records)
+                self._insert(writer, columns)
             except apsw.Error as error:
                 raise self._file.sentence(error, "write to") from error
             for record, seq in zip(records, seqs, strict=True):
                 if seq:
                     record.seq = seq
-            self._seq += len(rows)
-            self._index.add([row[1] for row in rows], [row[4] for row in rows])
+            self._seq += len(columns[0])
+            self._index.add(columns[1], columns[4])
         if self._syncer is not None:
             self._syncer.dirty()
         return AppendResult(seqs, self._seq)
 
-    def _rows(self, records: Sequence[Record]) -> tuple[list[int], list[tuple[Any, ...]]]:
-        """Positions, 0 for duplicates, and the rows to insert."""
+    def _columns(self, records: Sequence[Record]) -> tuple[list[int], tuple[list[Any], ...]]:
+        """Positions, 0 for duplicates, and the columns to insert: one entry for each of the others."""
         ids = [r.id for r in records]
         known = self._index.known(ids)
+        last = self._seq
         if known or len(set(ids)) < len(ids):
             seqs: list[int] = []
-            last = self._seq
             for name in ids:
                 last += name not in known
                 seqs.append(0 if name in known else last)
                 known.add(name)
+            records = [r for r, seq in zip(records, seqs, strict=True) if seq]
+            ids = [r.id for r in records]
         else:
-            seqs = list(range(self._seq + 1, self._seq + 1 + len(ids)))
-        return seqs, [
-            (seq, r.id, r.timestamp, r.kind, r.subject, r.received, r.payload)
-            for seq, r in zip(seqs, records, strict=True)
-            if seq
-        ]
+            last += len(ids)
+            seqs = list(range(self._seq + 1, last + 1))
+        return seqs, (
+            list(range(self._seq + 1, last + 1)),
+            ids,
+            [r.timestamp for r in records],
+            [r.kind for r in records],
+            [r.subject for r in records],
+            [r.received for r in records],
+            [r.payload for r in records],
+        )
 
-    def _insert(self, writer: apsw.Connection, rows: list[tuple[Any, ...]]) -> None:
+    def _insert(self, writer: apsw.Connection, columns: tuple[list[Any], ...]) -> None:
+        count = len(columns[0])
         try:
-            if len(rows) == 1:
-                writer.execute(_INSERT, rows[0])
-            elif rows:
+            if count == 1:
+                writer.execute(_INSERT, [column[0] for column in columns])
+            elif count:
                 writer.execute("BEGIN IMMEDIATE")
-                writer.executemany(_INSERT, rows)
+                whole = count - count % _MANY
+                for start in range(0, whole, _MANY):
+                    values: list[Any] = [None] * (_MANY * _WIDTH)
+                    for place, column in enumerate(columns):
+                        values[place::_WIDTH] = column[start : start + _MANY]
+                    writer.execute(_INSERT_MANY, values)
+                if whole < count:
+                    writer.executemany(_INSERT, zip(*[column[whole:] for column in columns], strict=True))
                 writer.execute("COMMIT")
         except BaseException as error:  # whatever went wrong, an interrupt included, must not leave it open
             self._roll_back(writer)

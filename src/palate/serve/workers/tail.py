@@ -33,7 +33,7 @@ def row_of(record: Record) -> Row:
 def with_events(records: Sequence[Record]) -> list[Record]:
     """The same with their events decoded, where they aren't yet; what the fold takes."""
     return [
-        record if isinstance(record, EventRecord) else EventRecord(*row_of(record), event=event_of(record))
+        record if isinstance(record, EventRecord) else EventRecord(*row_of(record), event_of(record))
         for record in records
     ]
 
