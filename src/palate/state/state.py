@@ -25,7 +25,7 @@ from palate.config import Settings
 from palate.state.arena import Arena
 from palate.state.fold import BUCKETS, DAY_MS, MAX_WINDOW, fold
 from palate.state.keys import subject_of, tie_key, tie_keys
-from palate.state.names import Names, packed
+from palate.state.names import Names
 from palate.state.rows import find
 from palate.state.silence import Silences
 from palate.state.stamps import Stamps
@@ -244,22 +244,22 @@ class State:
             users, items, ties, kinds, given = users[kept], items[kept], ties[kept], kinds[kept], given[kept]
             when = list(compress(times, kept.tolist()))
         batch = np.empty((6, len(when)), np.int64)
-        batch[0], batch[1], batch[2], batch[4], batch[5] = users, items, packed(when), ties, kinds
+        batch[0], batch[1], batch[2], batch[4], batch[5] = users, items, when, ties, kinds
         lives = self.silences.heard(when)
-        batch[3] = batch[2] if lives is when else packed(lives)
+        batch[3] = batch[2] if lives is when else lives
         self._waiting.append((batch, given))
 
     def _item_rows(self, names: list[str], changed: dict[int, None]) -> I64:
         """Rows of items that somebody did something with; new ones are alive from now on."""
         rows = self.items.find(names)
         try:
-            known = packed(cast("list[int]", rows))
+            known = np.array(cast("list[int]", rows), np.int64)
         except TypeError:  # one of them is new
             pass
         else:
             if self.item_columns["alive"].take(known).all():
                 return known
-        return packed([self._met(name, changed) for name in names])
+        return np.array([self._met(name, changed) for name in names], np.int64)
 
     def _met(self, name: str, changed: dict[int, None]) -> int:
         row = self.items.get(name)
