@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from itertools import repeat
 from typing import cast
 
 import msgspec
@@ -60,35 +59,27 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Re
     The log keeps the time that the sender named; the fold clamps it (``State.apply``).
     """
     received = wire.now_ms()
-    assigned: list[Assigned] = []
-    for index, event in good:
-        if event.id is None or event.timestamp is None:
-            event.id = name = event.id or new_id()
-            event.timestamp = ts = now if event.timestamp is None else event.timestamp
-            assigned.append(Assigned(index, name, int(ts)))
-    events = [event for _, event in good]
-    ids = cast("list[str]", [event.id for event in events])
-    times = cast("list[int]", [event.timestamp for event in events])
     latest = received + slack_ms
-    clamped = sum([ts > latest for ts in times]) if times and max(times) > latest else 0
-    records = map(
-        EventRecord, repeat(0), ids, times, _kinds(events), _subjects(events), repeat(received),
-        wire.encode_events(events), events,
-    )  # fmt: skip
-    return list(records), assigned, clamped
-
-
-def _kinds(events: Sequence[Event]) -> list[str]:
-    """The tag of each event."""
-    return [_KINDS[type(event)] for event in events]
-
-
-def _subjects(events: Sequence[Event]) -> list[str | None]:
-    """Whose each event is, None for an item's."""
-    return [
-        None if isinstance(event, Item) else event.user or subject_of(event.user, getattr(event, "session", None))
-        for event in events
-    ]
+    records: list[Record] = []
+    assigned: list[Assigned] = []
+    clamped = 0
+    encode = wire.encode_event
+    for index, event in good:
+        name, ts = event.id, event.timestamp
+        if name is None or ts is None:
+            name = event.id = name or new_id()
+            ts = event.timestamp = now if ts is None else ts
+            assigned.append(Assigned(index, name, int(ts)))
+        if isinstance(event, Item):
+            subject = None
+        elif event.user is not None or isinstance(event, User):
+            subject = event.user
+        else:
+            subject = subject_of(None, event.session)
+        ts = int(ts)
+        clamped += ts > latest
+        records.append(EventRecord(0, name, ts, _KINDS[type(event)], subject, received, encode(event), event))
+    return records, assigned, clamped
 
 
 def offer(committer: Committer, made: Recorded, bad: list[Rejected], seq: int, settle: Settle) -> None:

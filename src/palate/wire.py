@@ -381,8 +381,3 @@ _STORED_ALL = msgspec.msgpack.Decoder(list[Event])
 def encode_event(event: Event) -> bytes:
     """An event as the log keeps it (MessagePack)."""
     return _ENCODER.encode(event)
-
-
-def encode_events(events: Iterable[Event]) -> list[bytes]:
-    """``encode_event`` of each."""
-    return list(map(_ENCODER.encode, events))

@@ -27,7 +27,7 @@ from palate.state.arena import Arena
 from palate.state.fold import BUCKETS, DAY_MS, MAX_WINDOW, fold
 from palate.state.history import entries
 from palate.state.keys import subject_of, tie_key, tie_keys
-from palate.state.names import Names, packed
+from palate.state.names import Names
 from palate.state.seen import had, seen_of
 from palate.state.silence import Silences
 from palate.state.stamps import Stamps
@@ -233,29 +233,31 @@ class State:
         ties = tie_keys([event.id or "" for event in events])
         kinds = self.types.array_of([event.type for event in events])
         values = [event.value for event in events]
-        given = np.full(len(values), np.nan, np.float32)
-        if values.count(None) < len(values):
-            given[:] = values
+        given = np.empty(len(values), np.float32)
+        given[:] = np.nan if values.count(None) == len(values) else values
         when = times
         if self._deleted_users and not self._deleted_users.isdisjoint(users.tolist()):
             stamps = zip(users.tolist(), times, ties.tolist(), strict=True)
             kept = np.array([not self._erased(user, (ts, tie)) for user, ts, tie in stamps], np.bool_)
             users, items, ties, kinds, given = users[kept], items[kept], ties[kept], kinds[kept], given[kept]
             when = list(compress(times, kept.tolist()))
-        lives = packed(self.silences.heard(when))
-        self._waiting.append((np.stack((users, items, packed(when), lives, ties, kinds)), given))
+        batch = np.empty((6, len(when)), np.int64)
+        batch[0], batch[1], batch[2], batch[4], batch[5] = users, items, when, ties, kinds
+        lives = self.silences.heard(when)
+        batch[3] = batch[2] if lives is when else lives
+        self._waiting.append((batch, given))
 
     def _item_rows(self, names: list[str], changed: dict[int, None]) -> I64:
         """Rows of items that somebody did something with; new ones are alive from now on."""
         rows = self.items.find(names)
         try:
-            known = packed(cast("list[int]", rows))
+            known = np.array(cast("list[int]", rows), np.int64)
         except TypeError:  # one of them is new
             pass
         else:
             if self.item_columns["alive"].take(known).all():
                 return known
-        return packed([self._met(name, changed) for name in names])
+        return np.array([self._met(name, changed) for name in names], np.int64)
 
     def _met(self, name: str, changed: dict[int, None]) -> int:
         row = self.items.get(name)
