@@ -17,6 +17,7 @@ from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares
 from palate.tastes import tastes as tastes_of
 from palate.types import F32, F64, I32, I64
 
+_SESSION_MS = 1_800_000
 _NO_RATING = (-1, 0.0, 1.0)
 _NO_ROWS: I32 = np.zeros(0, np.int32)
 
@@ -28,6 +29,7 @@ class Subject:
     tastes: (q, d) unit rows: long-term, short-term, then up to three interests; ``interest_of`` (h,) int64 names the
     interest of every entry, −1 for none. last: (≤5,) text rows of the newest liked entries, at history places
     ``last_at``; disliked: (≤10,) text rows. tags_long, tags_short: (n_tags,) shares that sum to 1, or empty.
+    session: how many entries lie within half an hour before the newest, that one included.
     seen…: (s,) items had, how often, when last, when last hidden; ``seen_at``: the hash table of their places.
     """
 
@@ -51,6 +53,7 @@ class Subject:
     seen_last: I64
     seen_neg: I64
     seen_total: int = 0
+    session: int = 0
     extra: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -101,6 +104,7 @@ def subject_of_row(
         last=_NO_ROWS, last_at=np.zeros(0, np.int64), disliked=_NO_ROWS,
         tags_long=np.zeros(0, np.float32), tags_short=np.zeros(0, np.float32),
         seen_at=seen_at, seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, seen_total=total,
+        session=int(np.count_nonzero(ts > ts[0] - _SESSION_MS)) if h else 0,
     )  # fmt: skip
     if not len(items) or not tastes:
         return subject

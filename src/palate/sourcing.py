@@ -12,7 +12,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.features import Reach, Subject
-from palate.features.neighbours import EASE_LAST, EASE_RECENT, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
@@ -22,8 +22,10 @@ from palate.state import State
 from palate.state.lookup import Lookup
 from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
 
-_LED_TO = ("next", "near", "near_last", "ease")
-_COLUMNS = np.array([(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST)], np.int64)
+_LED_TO = ("next", "near", "near_last", "ease", "linar")
+_COLUMNS = np.array(
+    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, -1)], np.int64
+)
 """The lists of what the history leads to, and the strengths whose sum orders each."""
 _MASKS = 64
 REPEATS = 0.05

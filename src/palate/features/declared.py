@@ -46,6 +46,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ease", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE over the history (Steck 2019)"),
     Feature("ease_recent", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .9 decay an event"),
     Feature("ease_last", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .5 decay an event"),
+    Feature("linar", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, the last twenty"),
+    Feature(
+        "near_session", "item_to_item", "asinh(1000 c)", 0.0, "because_of", "seen near this session's (30 minutes)"
+    ),
     Feature("taste_long", "content", "cosine", 1.0, "taste", "text against the long-term taste"),
     Feature("taste_short", "content", "cosine", 1.0, "taste", "text against the last five"),
     Feature("taste_interest", "content", "cosine", 0.5, "taste", "text against the nearest of several interests"),

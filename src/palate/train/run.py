@@ -12,8 +12,9 @@ import msgspec
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import Settings, TrainSettings
 from palate.errors import Conflict, InvalidInput, Locked
+from palate.features import Neighbours
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.score.linear import LinearScorer
@@ -26,6 +27,7 @@ from palate.train.ease import fit_ease
 from palate.train.examples import Examples, context_fields
 from palate.train.fit import fit
 from palate.train.history import History, Progress, read_history
+from palate.train.linar import fit_linar
 from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.replay import choose_window, feature_key, replay
@@ -105,7 +107,7 @@ def train(
         if progress is not None:
             progress("fold", stop, begin)
     watch.lap("fold")
-    early = fit_ease(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train.ease_items)
+    early = fit_neighbours(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train)
     n = len(history.interactions)
     model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
     watch.lap("ease")
@@ -131,7 +133,7 @@ def train(
     watch.lap("replay")
     fitted = fit(fresh, valid, context, settings.train, progress, late)
     watch.lap("fit")
-    whole = fit_ease(history.users, item_codes, len(ids), settings.train.ease_items)
+    whole = fit_neighbours(history.users, item_codes, len(ids), settings.train)
     watch.lap("ease_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
@@ -156,6 +158,12 @@ def train(
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
     return Trained(arrays | pack_neighbours(whole, ids), manifest, len(logged) + n_replayed, rows, watch.seconds)
+
+
+def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
+    """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
+    follows = fit_linar(users, items, n_items, settings.ease_items)
+    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:
