@@ -167,7 +167,8 @@ class Computer:
             if len(subject.seen):
                 columns.again(
                     rows, *live, subject.seen, subject.seen_at, subject.seen_count, subject.seen_last,
-                    float(subject.seen_total), x[:, _AGAIN : _AGAIN + 5],
+                    float(subject.seen_total), subject.gaps, subject.gaps_sum, self.state.item_columns["gaps"],
+                    self.state.totals, x[:, _AGAIN : _AGAIN + 7],
                 )  # fmt: skip
             if query is not None:
                 x[:, _QUERY] = query.words

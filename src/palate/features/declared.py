@@ -62,6 +62,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("again_day", "again", "2^(−days)", -0.5, "again", "had in the last day"),
     Feature("again_month", "again", "2^(−days/30)", 1.0, "again", "had in the last month"),
     Feature("again_gap", "again", "log hours", 0.0, "again", "time since this user had it; 0 if never"),
+    Feature("again_due", "again", "density", 0.0, "again", "whether it is time to have it again, by its usual gaps"),
+    Feature("again_late", "again", "deviations", 0.0, "", "how far the gap lies above the usual one; 0 if never"),
     Feature("query_words", "query", "BM25", 1.0, "query", "words of the query"),
     Feature("query_meaning", "query", "cosine", 8.0, "query", "meaning of the query"),
     Feature("user_count", "person", "log count", 0.0, "", "how much is known of the user"),

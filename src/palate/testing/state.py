@@ -103,10 +103,12 @@ def facts(state: State) -> dict[str, Any]:
         "histories": {name: entries for name, entries in histories.items() if entries},
         "seen": seen,
         "pairs": pairs,
+        "gaps": {name: state.item("gaps")[row].tolist() for row, name in enumerate(items)},
         "catalogue": catalogue,
         "fields": {items[row]: values for row, values in state.item_fields.items()},
         "user fields": {users[row]: values for row, values in state.user_fields.items()},
         "totals": state.totals[:4].tolist(),
+        "gap totals": state.totals[11:14].tolist(),
         "buckets": state.bucket_totals.tolist(),
         "numbers": (state.events, state.impressions, state.clamped, state.clock_ts),
     }
