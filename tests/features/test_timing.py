@@ -103,6 +103,7 @@ def test_a_session_speaks_for_what_goes_with_it_while_it_lasts() -> None:
     for n in range(30):
         for name, at in (("tea", 0.0), ("cake", minute), ("screws", 10.0), ("nails", 10 + minute)):
             times[f"p{n}", name] = [n / 100 + at]
+        times[f"p{n}", f"between-{n}"] = [5.0]
     times["u", "screws"] = [float(day) for day in range(20, 30)]
     times["u", "tea"] = [40.0]
     times["u", "milk"] = [40 + minute]
