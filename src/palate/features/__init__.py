@@ -4,12 +4,14 @@ from palate.features.compute import Computer, ItemSide, Query
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
 from palate.features.reach import Reach
+from palate.features.segments import NO_SEGMENTS, Segments
 from palate.profile import Subject
 
 __all__ = [
     "FEATURES",
     "NAMES",
     "NO_EASE",
+    "NO_SEGMENTS",
     "PRIOR",
     "Computer",
     "Feature",
@@ -17,6 +19,7 @@ __all__ = [
     "Neighbours",
     "Query",
     "Reach",
+    "Segments",
     "Subject",
     "column",
 ]

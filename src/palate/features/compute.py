@@ -18,6 +18,7 @@ from palate.types import F32, F64, I32, I64, FieldValue
 HOUR_MS = 3_600_000.0
 _POPULARITY = column("pop_all")
 _NEXT_1 = column("next_1")
+_SEGMENT = column("pop_segment")
 _SESSION = column("near_session")
 _CONTENT = column("taste_long")
 _TAGS = column("tags_long")
@@ -145,15 +146,19 @@ class Computer:
         strengths: F64,
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
+        segment: F32 | None = None,
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. Cost: O(m).
+        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. segment: (m,) of ``Segments.lift``.
+        Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
             live = self.state.silences.arrays(now)
             self._popularity(x, rows, now, live)
+            if segment is not None:
+                x[:, _SEGMENT] = segment
             columns.compressed(strengths, x[:, _NEXT_1 : _NEXT_1 + CHANNELS])
             if subject.session and now - int(subject.ts[0]) > columns.HALF_HOUR_MS:  # it has ended
                 x[:, _SESSION] = 0.0

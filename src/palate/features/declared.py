@@ -36,6 +36,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("idle", "popularity", "log days", 0.0, "", "time since anybody's last interaction"),
     Feature("click_rate", "popularity", "log ratio", 0.0, "", "interactions per impression; 0 without any"),
     Feature("daypart", "popularity", "log lift", 0.1, "", "share of interactions in this part of the week"),
+    Feature(
+        "pop_segment", "popularity", "log lift", 0.2, "", "popularity among people of the same segments over all's"
+    ),
     Feature("next_1", "item_to_item", "asinh(1000 p)", 0.30, "because_of", "how often it followed the last item"),
     Feature("next_5", "item_to_item", "asinh(1000 p)", 0.20, "because_of", "how often it followed the last five"),
     Feature("next_cos", "item_to_item", "asinh(1000 c)", 0.15, "because_of", "the same, over both items' counts"),
