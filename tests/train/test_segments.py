@@ -126,6 +126,6 @@ def test_a_newcomer_with_fields_is_told_what_people_like_them_choose() -> None:
         top = {name: {int(one[1:]) for one in ids(engine.recommend(user=name, k=5))} for name in COUNTRIES}
         assert len(top["NO"] & {0, 2, 4, 6, 8}) >= 4
         assert len(top["PT"] & {11, 13, 15, 17, 19}) >= 4
-        scored = engine.line.run(RecommendRequest(user="NO"), engine.clock(), engine.model)
+        scored = engine.line.run(RecommendRequest(user="NO"), engine.clock(), engine._model)
         assert "segment" in scored.candidates.retrievers
         assert scored.x[:, column("pop_segment")].max() > 0.3
