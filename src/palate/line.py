@@ -20,6 +20,7 @@ from palate.features import (
     NO_SEGMENTS,
     PRIOR,
     Computer,
+    Crowd,
     ItemSide,
     Neighbours,
     Query,
@@ -104,6 +105,7 @@ class Line:
         self.settings = settings
         self.computer = Computer(state)
         self.reach = Reach(state)
+        self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
     def run(self, request: RecommendRequest, now: int, model: Model) -> Scored:
@@ -115,6 +117,7 @@ class Line:
         row = -1 if name is None else self.state.users.get(name)
         subject = self.computer.subject(row, side)
         places = model.segments.of(self.state.user_fields.get(row))
+        self.crowd.follow(subject)
         seen = self.seen_mode(request)
         clock.ran("subject", {"history": len(subject.items)})
 
@@ -129,10 +132,10 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            segment = model.segments.best(places)
-            candidates, counts, removed = self.sourcing.retrieved(
-                request, subject, self.reach, now, query, seen, segment
-            )
+            named = {"segment": model.segments.best(places)}
+            voted = self.crowd.rows
+            named["people"] = voted, self.crowd.of(voted).astype(np.float32)
+            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen, named)
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -145,7 +148,9 @@ class Line:
         else:
             strengths = self.reach.of(rows)
         lift = model.segments.lift(places, rows)
-        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, lift)
+        x = self.computer.matrix(
+            subject, rows, side, now, strengths, relevance, request.context, lift, self.crowd.of(rows)
+        )
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, overload
 
 import msgspec
@@ -107,15 +107,14 @@ class Sourcing:
         now: int,
         query: tuple[list[str], F32] | None,
         seen: str,
-        segment: tuple[I32, F32] | None = None,
+        named: Mapping[str, tuple[I32, F32]] | None = None,
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reach: where the subject's history leads to; segment: items and how popular they are among people like the
-        subject. Returns the candidates, how many each retriever named, and how many each rule took from the catalogue.
-        Items that the user had before come from retrievers of their own (``again``), so that they never crowd out new
-        ones. Cost: nothing an item of the catalogue but the scan of vectors and, where a filter is given, one pass over
-        its mask.
+        reach: where the subject's history leads to; named: other lists of distinct rows, with scores. Returns the
+        candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
+        had before come from retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing
+        an item of the catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
         """
         sizes = self.settings.retrieve
         shown, *counts = self.catalogue.shown()
@@ -126,8 +125,9 @@ class Sourcing:
                 lists = self._for_query(query, allowed)
             else:
                 lists = self._for_subject(subject, reach, now, seen, allowed)
-                if segment is not None and len(segment[0]):
-                    lists["segment"] = _best_of(*segment, sizes.popular // 2, allowed)
+                for label, (reached, scores) in (named or {}).items():
+                    if len(reached):
+                        lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
             wanted = request.k or 10
             if query is None and len(rows) < wanted:

@@ -1,6 +1,7 @@
 """Every ranking feature, declared once, computed by the same code when serving, training and evaluating."""
 
 from palate.features.compute import Computer, ItemSide, Query
+from palate.features.crowd import Crowd
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
 from palate.features.reach import Reach
@@ -14,6 +15,7 @@ __all__ = [
     "NO_SEGMENTS",
     "PRIOR",
     "Computer",
+    "Crowd",
     "Feature",
     "ItemSide",
     "Neighbours",

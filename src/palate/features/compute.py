@@ -24,6 +24,7 @@ _CONTENT = column("taste_long")
 _TAGS = column("tags_long")
 _AGAIN = column("again_count")
 _QUERY = column("query_words")
+_VOTES = column("user_knn")
 _PERSON = column("user_count")
 _CACHE = 2048
 
@@ -147,11 +148,12 @@ class Computer:
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
         segment: F32 | None = None,
+        votes: F64 | None = None,
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. segment: (m,) of ``Segments.lift``.
-        Cost: O(m).
+        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. segment: (m,) of ``Segments.lift``;
+        votes: (m,) of ``Crowd.of``. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
@@ -175,6 +177,8 @@ class Computer:
                     float(subject.seen_total), subject.gaps, subject.gaps_sum, self.state.item_columns["gaps"],
                     self.state.totals, x[:, _AGAIN : _AGAIN + 7],
                 )  # fmt: skip
+            if votes is not None:
+                x[:, _VOTES] = np.log1p(votes)
             if query is not None:
                 x[:, _QUERY] = query.words
                 x[:, _QUERY + 1] = query.meaning

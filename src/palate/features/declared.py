@@ -12,7 +12,7 @@ import numpy as np
 
 from palate.types import F64
 
-Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context"]
+Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context", "people"]
 
 
 class Feature(NamedTuple):
@@ -69,6 +69,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("again_late", "again", "deviations", 0.0, "", "how far the gap lies above the usual one; 0 if never"),
     Feature("query_words", "query", "BM25", 1.0, "query", "words of the query"),
     Feature("query_meaning", "query", "cosine", 8.0, "query", "meaning of the query"),
+    Feature("user_knn", "people", "log votes", 0.0, "", "what people with the same last items did next"),
     Feature("user_count", "person", "log count", 0.0, "", "how much is known of the user"),
     Feature("user_repeats", "person", "share", 0.0, "", "share of the user's interactions that repeat"),
     Feature("user_idle", "person", "log hours", 0.0, "", "time since the user's last interaction"),

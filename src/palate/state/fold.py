@@ -29,6 +29,8 @@ MAX_WINDOW = 64
 LAG_UNIT = 1000
 BUCKETS = 8
 DAY_MS = 86_400_000.0
+CROWD = 24
+"""People remembered of an item."""
 
 
 @kernel
@@ -222,6 +224,24 @@ def _changed_gaps(
 
 
 @kernel
+def remember(crowd: I64, user: int, ts: int) -> None:
+    """Among the ``CROWD`` who had an item last, (CROWD,) words of a time in seconds and the user's row + 1, 0 for none.
+
+    Everybody stands there once, at their latest time; so the same people do, in whatever order their events came.
+    """
+    who = user + 1
+    word = (max(0, min(ts // 1000, (1 << 31) - 1)) << 32) | who
+    oldest = 0
+    for place in range(len(crowd)):
+        if crowd[place] & ((1 << 32) - 1) == who:
+            crowd[place] = max(crowd[place], word)
+            return
+        if crowd[place] < crowd[oldest]:
+            oldest = place
+    crowd[oldest] = max(crowd[oldest], word)
+
+
+@kernel
 def fold(
     # the batch: (6, n) users, items, times, live times, tie keys, types; (n,)
     batch: I64, values: F32, begin: int,
@@ -231,8 +251,8 @@ def fold(
     window: int, history: int, seen_limit: int, pair_limit: int, half_lives: F64,
     # users
     u_count: I64, u_last: I64, u_rsum: F64, u_rn: I64,
-    # items; decayed (n, 3) at decayed_ts (n,), buckets (n, 8), gaps (n, 3)
-    i_count: I64, i_first: I64, i_last: I64, decayed: F64, decayed_ts: I64, buckets: I32, gaps: I64,
+    # items; decayed (n, 3) at decayed_ts (n,), buckets (n, 8), gaps (n, 3), crowd (n, CROWD)
+    i_count: I64, i_first: I64, i_last: I64, decayed: F64, decayed_ts: I64, buckets: I32, gaps: I64, crowd: I64,
     # totals (8 + 8,) float64: see State.TOTALS; bucket totals (8,)
     totals: F64, bucket_totals: I64,
     # what has left the histories, by user and item
@@ -298,6 +318,7 @@ def fold(
             totals[6] = max(totals[6], lived)
             b = bucket_of(t)
             buckets[i, b] += 1
+            remember(crowd[i], u, t)
             bucket_totals[b] += 1
 
         full, oldest = h_size[u] >= history, int(h_start[u])
