@@ -14,7 +14,21 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
-from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Reach, Subject, column
+from palate.features import (
+    NAMES,
+    NO_EASE,
+    NO_SEGMENTS,
+    PRIOR,
+    Computer,
+    Crowd,
+    ItemSide,
+    Neighbours,
+    Query,
+    Reach,
+    Segments,
+    Subject,
+    column,
+)
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -30,7 +44,7 @@ _LARGEST = 1e18
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and EASE neighbours.
+    """What ranks: a scorer over the declared features (plus ``context.*`` columns), fitted neighbours and segments.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
@@ -42,6 +56,7 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
+    segments: Segments = NO_SEGMENTS
 
 
 def prior_model() -> Model:
@@ -90,6 +105,7 @@ class Line:
         self.settings = settings
         self.computer = Computer(state)
         self.reach = Reach(state)
+        self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
     def run(self, request: RecommendRequest, now: int, model: Model) -> Scored:
@@ -98,7 +114,10 @@ class Line:
         clock = _Clock(stages)
         side = self.catalogue.side()
         name = subject_of(request.user, request.session)
-        subject = self.computer.subject(-1 if name is None else self.state.users.get(name), side)
+        row = -1 if name is None else self.state.users.get(name)
+        subject = self.computer.subject(row, side)
+        places = model.segments.of(self.state.user_fields.get(row))
+        self.crowd.follow(subject)
         seen = self.seen_mode(request)
         clock.ran("subject", {"history": len(subject.items)})
 
@@ -113,7 +132,10 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen)
+            named = {"segment": model.segments.best(places)}
+            voted = self.crowd.rows
+            named["people"] = voted, self.crowd.of(voted).astype(np.float32)
+            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen, named)
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -125,7 +147,10 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context)
+        lift = model.segments.lift(places, rows)
+        x = self.computer.matrix(
+            subject, rows, side, now, strengths, relevance, request.context, lift, self.crowd.of(rows)
+        )
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})

@@ -1,22 +1,27 @@
 """Every ranking feature, declared once, computed by the same code when serving, training and evaluating."""
 
 from palate.features.compute import Computer, ItemSide, Query
+from palate.features.crowd import Crowd
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
 from palate.features.reach import Reach
+from palate.features.segments import NO_SEGMENTS, Segments
 from palate.profile import Subject
 
 __all__ = [
     "FEATURES",
     "NAMES",
     "NO_EASE",
+    "NO_SEGMENTS",
     "PRIOR",
     "Computer",
+    "Crowd",
     "Feature",
     "ItemSide",
     "Neighbours",
     "Query",
     "Reach",
+    "Segments",
     "Subject",
     "column",
 ]
