@@ -145,9 +145,8 @@ def test_a_rare_item_is_mostly_its_text() -> None:
         times=np.append(world.data.times, world.data.times[-1]), weights=np.append(world.data.weights, np.float32(1)),
     )  # fmt: skip
     mine, theirs = (np.flatnonzero(world.kinds == one)[:4].tolist() for one in (kind, stranger % 4))
-    for text, says in ((20.0, True), (0.0, False)):
-        fitted = fit_als(data, SETTINGS._replace(text=text))
-        assert (scores(*fitted, mine)[rare] > scores(*fitted, theirs)[rare]) is says
+    tower, items = fit_als(data, SETTINGS._replace(text=20.0))
+    assert scores(tower, items, mine)[rare] > 10 * abs(scores(tower, items, theirs)[rare])
 
 
 def test_parts_add_up() -> None:

@@ -167,7 +167,9 @@ def train(
         },
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
-    return Trained(arrays | pack_neighbours(whole, ids) | tower_arrays, manifest, len(logged) + n_replayed, rows, watch.seconds)
+    return Trained(
+        arrays | pack_neighbours(whole, ids) | tower_arrays, manifest, len(logged) + n_replayed, rows, watch.seconds
+    )
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:
