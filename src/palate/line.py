@@ -23,6 +23,7 @@ from palate.features import (
     Crowd,
     ItemSide,
     Neighbours,
+    Placed,
     Query,
     Reach,
     Segments,
@@ -44,7 +45,7 @@ _LARGEST = 1e18
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """What ranks: a scorer over the declared features (plus ``context.*`` columns), fitted neighbours and segments.
+    """What ranks: a scorer over the declared features (plus ``context.*`` columns), fitted neighbours, segments, towers.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
@@ -57,6 +58,7 @@ class Model:
     queries: bool = False
     note: str = ""
     segments: Segments = NO_SEGMENTS
+    towers: tuple[Placed, ...] = ()
 
 
 def prior_model() -> Model:
@@ -119,6 +121,8 @@ class Line:
         places = model.segments.of(self.state.user_fields.get(row))
         self.crowd.follow(subject)
         seen = self.seen_mode(request)
+        for placed in model.towers:
+            placed.follow(self.catalogue.vectors, self.state.n_items)
         clock.ran("subject", {"history": len(subject.items)})
 
         query = self._query(request, clock)
@@ -135,7 +139,9 @@ class Line:
             named = {"segment": model.segments.best(places)}
             voted = self.crowd.rows
             named["people"] = voted, self.crowd.of(voted).astype(np.float32)
-            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen, named)
+            candidates, counts, removed = self.sourcing.retrieved(
+                request, subject, self.reach, now, query, seen, named, model.towers
+            )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -149,7 +155,7 @@ class Line:
             strengths = self.reach.of(rows)
         lift = model.segments.lift(places, rows)
         x = self.computer.matrix(
-            subject, rows, side, now, strengths, relevance, request.context, lift, self.crowd.of(rows)
+            subject, rows, side, now, strengths, relevance, request.context, lift, self.crowd.of(rows), model.towers
         )
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
@@ -246,3 +252,5 @@ def warm_up(model: Model) -> None:
     for rows in (1, 100, 300):  # trees are scored in three ways: few rows, a ranking's, many
         model.scorer.score(x[:rows])
     model.scorer.contributions(x[:1])
+    for placed in model.towers:
+        placed.warm()

@@ -28,6 +28,7 @@ from palate.train import artefact
 from palate.train.manifest import Artefact
 from palate.train.neighbours import bind_neighbours
 from palate.train.segments import bind_segments
+from palate.train.towers.pack import bind_towers
 from palate.types import ModelInfo, TrainReport
 
 _LOADED = 3
@@ -94,6 +95,9 @@ class ModelShelf:
             tuple(extra.get("context", ())),
             bool(extra.get("queries", False)),
             segments=bind_segments(found.arrays, extra.get("segments", ()), self.catalogue.state.items),
+            towers=bind_towers(
+                found.arrays, extra.get("towers", {}), self.catalogue.state.items, self.catalogue.vectors
+            ),
         )
 
     def version(self, version: str, serving: Model) -> Model:

@@ -4,6 +4,7 @@ from palate.features.compute import Computer, ItemSide, Query
 from palate.features.crowd import Crowd
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
+from palate.features.placed import Placed
 from palate.features.reach import Reach
 from palate.features.segments import NO_SEGMENTS, Segments
 from palate.profile import Subject
@@ -19,6 +20,7 @@ __all__ = [
     "Feature",
     "ItemSide",
     "Neighbours",
+    "Placed",
     "Query",
     "Reach",
     "Segments",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from palate.features import columns, neighbours, speakers
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
+from palate.features.placed import Placed
 from palate.profile import Subject, subject_of_row
 from palate.state import State
 from palate.state.fold import bucket_of
@@ -149,11 +151,12 @@ class Computer:
         context: dict[str, FieldValue] | None = None,
         segment: F32 | None = None,
         votes: F64 | None = None,
+        towers: Sequence[Placed] = (),
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
         strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. segment: (m,) of ``Segments.lift``;
-        votes: (m,) of ``Crowd.of``. Cost: O(m).
+        votes: (m,) of ``Crowd.of``; towers: of the model, having followed the catalogue. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
@@ -179,6 +182,8 @@ class Computer:
                 )  # fmt: skip
             if votes is not None:
                 x[:, _VOTES] = np.log1p(votes)
+            for placed in towers:
+                placed.fill(subject, rows, now, x[:, column(placed.column)])
             if query is not None:
                 x[:, _QUERY] = query.words
                 x[:, _QUERY + 1] = query.meaning

@@ -33,6 +33,8 @@ from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.replay import choose_window, feature_key, replay
 from palate.train.segments import bind_segments, fit_segments, pack_segments
+from palate.train.towers.fit import fit_towers, interactions, until
+from palate.train.towers.pack import pack_towers, place_all
 from palate.types import I32, FieldValue, Interaction
 
 MINIMUM = 50
@@ -117,9 +119,16 @@ def train(
     )
     packed, told = pack_segments(groups)
     arrays = pack_neighbours(early, ids) | packed
-    segments = bind_segments(arrays, told, state.items)
-    model = Model("replay", prior_model().scorer, bind_neighbours(arrays, state.items), (), True, segments=segments)
     watch.lap("ease")
+    data = interactions(history, item_codes, ids, catalogue, settings)
+    towers = fit_towers(until(data, window.begin), settings, progress)
+    met = np.bincount(item_codes[: window.begin], minlength=len(ids)) > 0
+    model = Model(
+        "replay", prior_model().scorer, bind_neighbours(arrays, state.items), (), True,
+        segments=bind_segments(arrays, told, state.items),
+        towers=place_all(towers, ids, met, state.items, catalogue.vectors),
+    )  # fmt: skip
+    watch.lap("towers")
 
     logged = _labelled(list(live), history)
     context = context_fields(logged)
@@ -145,6 +154,8 @@ def train(
     whole = fit_neighbours(history.users, item_codes, len(ids), settings.train)
     packed, told = pack_segments(fit_segments(history.users, item_codes, len(ids), fields, settings.train.ease_items))
     watch.lap("ease_all")
+    tower_arrays, built = pack_towers(fit_towers(data, settings, progress), ids, np.ones(len(ids), np.bool_))
+    watch.lap("towers_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
     manifest = Manifest(
@@ -164,13 +175,15 @@ def train(
             "interactions": len(history.interactions),
             "decisions": {"live": len(logged), "replay": n_replayed, "validation": len(valid) + valid.missed},
             "importance": _importance(fitted.scorer, valid),
+            "towers": built,
             "seconds": watch.seconds,
         },
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
     return Trained(
-        arrays | packed | pack_neighbours(whole, ids), manifest, len(logged) + n_replayed, rows, watch.seconds
-    )
+        arrays | packed | pack_neighbours(whole, ids) | tower_arrays,
+        manifest, len(logged) + n_replayed, rows, watch.seconds,
+    )  # fmt: skip
 
 
 def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
