@@ -17,7 +17,7 @@ from palate.content.text import tokens
 from palate.features import (
     NAMES,
     NO_EASE,
-    NO_SEGMENTS,
+    NO_LIFTS,
     PRIOR,
     Computer,
     Crowd,
@@ -26,7 +26,8 @@ from palate.features import (
     Placed,
     Query,
     Reach,
-    Segments,
+    SegmentLifts,
+    Signals,
     Subject,
     column,
 )
@@ -45,7 +46,7 @@ _LARGEST = 1e18
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """What ranks: a scorer over the declared features (plus ``context.*`` columns), fitted neighbours, segments, towers.
+    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and what else was learnt.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
@@ -57,7 +58,7 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
-    segments: Segments = NO_SEGMENTS
+    lifts: SegmentLifts = NO_LIFTS
     towers: tuple[Placed, ...] = ()
 
 
@@ -118,8 +119,8 @@ class Line:
         name = subject_of(request.user, request.session)
         row = -1 if name is None else self.state.users.get(name)
         subject = self.computer.subject(row, side)
-        places = model.segments.of(self.state.user_fields.get(row))
         self.crowd.follow(subject)
+        signals = Signals(model.lifts, model.lifts.of(self.state.user_fields.get(row)), self.crowd, model.towers)
         seen = self.seen_mode(request)
         for placed in model.towers:
             placed.follow(self.catalogue.vectors, self.state.n_items)
@@ -136,11 +137,8 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            named = {"segment": model.segments.best(places)}
-            voted = self.crowd.rows
-            named["people"] = voted, self.crowd.of(voted).astype(np.float32)
             candidates, counts, removed = self.sourcing.retrieved(
-                request, subject, self.reach, now, query, seen, named, model.towers
+                request, subject, self.reach, now, query, seen, signals
             )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
@@ -153,10 +151,7 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        lift = model.segments.lift(places, rows)
-        x = self.computer.matrix(
-            subject, rows, side, now, strengths, relevance, request.context, lift, self.crowd.of(rows), model.towers
-        )
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})

@@ -94,7 +94,7 @@ class ModelShelf:
             bind_neighbours(found.arrays, self.catalogue.state.items),
             tuple(extra.get("context", ())),
             bool(extra.get("queries", False)),
-            segments=bind_segments(found.arrays, extra.get("segments", ()), self.catalogue.state.items),
+            lifts=bind_segments(found.arrays, extra.get("segments", ()), self.catalogue.state.items),
             towers=bind_towers(
                 found.arrays, extra.get("towers", {}), self.catalogue.state.items, self.catalogue.vectors
             ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast, overload
 
 import msgspec
@@ -11,7 +11,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import Placed, Reach, Subject
+from palate.features import Placed, Reach, Signals, Subject
 from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
@@ -107,13 +107,11 @@ class Sourcing:
         now: int,
         query: tuple[list[str], F32] | None,
         seen: str,
-        named: Mapping[str, tuple[I32, F32]] | None = None,
-        towers: Sequence[Placed] = (),
+        signals: Signals | None = None,
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reach: where the subject's history leads to; named: other lists of distinct rows, with scores. Returns the
-        candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
+        reach: where the subject's history leads to; signals: of this person. Returns the candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
         had before come from retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing
         an item of the catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
         """
@@ -125,8 +123,8 @@ class Sourcing:
             if query is not None:
                 lists = self._for_query(query, allowed)
             else:
-                lists = self._for_subject(subject, reach, now, seen, allowed, towers)
-                for label, (reached, scores) in (named or {}).items():
+                lists = self._for_subject(subject, reach, now, seen, allowed, signals.towers if signals else ())
+                for label, (reached, scores) in signals.scored().items() if signals else ():
                     if len(reached):
                         lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)

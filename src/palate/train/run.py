@@ -125,7 +125,7 @@ def train(
     met = np.bincount(item_codes[: window.begin], minlength=len(ids)) > 0
     model = Model(
         "replay", prior_model().scorer, bind_neighbours(arrays, state.items), (), True,
-        segments=bind_segments(arrays, told, state.items),
+        lifts=bind_segments(arrays, told, state.items),
         towers=place_all(towers, ids, met, state.items, catalogue.vectors),
     )  # fmt: skip
     watch.lap("towers")
