@@ -27,7 +27,7 @@ from palate.score import load_scorer
 from palate.train import artefact
 from palate.train.manifest import Artefact
 from palate.train.neighbours import bind_neighbours
-from palate.types import ModelInfo, TrainReport
+from palate.types import Margin, ModelInfo, TrainReport
 
 _LOADED = 3
 _PATIENCE = 5.0
@@ -138,6 +138,7 @@ class ModelShelf:
                     log_position=manifest.log_position,
                     encoder=manifest.encoder,
                     events=manifest.events,
+                    **_judgement(manifest.extra),
                 )
             )
         return sorted(found, key=lambda info: info.version, reverse=True)
@@ -183,6 +184,7 @@ class ModelShelf:
             decisions=trained.decisions,
             rows=trained.rows,
             seconds=trained.seconds,
+            **_judgement(manifest.extra),
         )
 
     def train_apart(self, parts: Parts, settings: Settings) -> str:
@@ -234,3 +236,12 @@ class ModelShelf:
     def _check_open(self) -> None:
         if self._stopped:
             raise Unavailable("Palate is closing: the training was stopped. Train again once the directory is open.")
+
+
+def _judgement(extra: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says of how its winner was chosen; nothing where it is older than that."""
+    try:
+        margins = msgspec.convert(extra.get("margins", {}), dict[str, Margin])
+    except msgspec.ValidationError:
+        margins = {}
+    return {"name": str(extra.get("winner", "")), "single": str(extra.get("single", "")), "margins": margins}

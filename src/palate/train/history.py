@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -62,39 +63,55 @@ def read_history(
     slack = int(settings.state.future_seconds * 1000)
     content: list[Stamped] = []
     events: list[Stamped] = []
-    keys: list[tuple[int, int]] = []
+    keys: list[I64] = []
     erased: dict[str, tuple[int, int]] = {}
     total, done, seq = store.seq, 0, 0
     for whole in store.read():
         records = [one for one in whole if one.seq not in skipped] if skipped else whole
-        ties: list[int] = tie_keys([record.id for record in records]).tolist()
-        for tie, (ts, received, event) in zip(ties, stamped(records), strict=True):
-            when = received if ts > received + slack else ts
+        ties = tie_keys([record.id for record in records])
+        sent = np.array([record.timestamp for record in records], np.int64)
+        arrived = np.array([record.received for record in records], np.int64)
+        when = np.where(sent > arrived + slack, arrived, sent)
+        told = np.zeros(len(records), np.bool_)
+        for place, (clamped, one) in enumerate(zip(when.tolist(), stamped(records), strict=True)):
+            event = one[2]
             if isinstance(event, Interaction | Impression):
-                keys.append((when, tie))
-                events.append((when, received, event))
+                told[place] = True
+                events.append(one if clamped == one[0] else (clamped, one[1], event))
             else:
-                content.append((ts, received, event))
+                content.append(one)
                 if isinstance(event, User) and event.deleted:
-                    stamp = (when, tie)
+                    stamp = (clamped, int(ties[place]))
                     erased[event.user] = max(stamp, erased.get(event.user, stamp))
+        keys.append(np.stack([when[told], ties[told]]))
         done += len(whole)
         seq = whole[-1].seq
         if progress is not None:
             progress("read", done, total)
-    order = sorted(range(len(events)), key=keys.__getitem__)
-    events = [events[place] for place in order if not (erased and _is_erased(events[place][2], keys[place], erased))]
-    chosen: list[int] = []
+    if keys:
+        stamps = np.concatenate(keys, axis=1)
+        order = np.lexsort(stamps[::-1])
+        if erased:
+            kept = [
+                not _is_erased(events[n][2], (int(stamps[0, n]), int(stamps[1, n])), erased) for n in order.tolist()
+            ]
+            order = order[np.array(kept, np.bool_)]
+        events = [events[place] for place in order.tolist()]
+    return History(content, events, *_chosen(events, settings), seq)
+
+
+def _chosen(events: list[Stamped], settings: Settings) -> tuple[I64, I32, list[str]]:
+    """Places of interactions that aren't negative, codes of who, and names of with what."""
+    worth = functools.cache(lambda kind: settings.weight(kind) >= 0)
+    found = [
+        (place, event)
+        for place, (_, _, event) in enumerate(events)
+        if isinstance(event, Interaction) and worth(event.type)
+    ]
     codes: dict[str, int] = {}
-    users: list[int] = []
-    items: list[str] = []
-    for place, (_, _, event) in enumerate(events):
-        if isinstance(event, Interaction) and settings.weight(event.type) >= 0:
-            chosen.append(place)
-            name = subject_of(event.user, event.session) or ""
-            users.append(codes.setdefault(name, len(codes)))
-            items.append(event.item)
-    return History(content, events, np.array(chosen, np.int64), np.array(users, np.int32), items, seq)
+    names = [event.user if event.user is not None else subject_of(None, event.session) or "" for _, event in found]
+    users = np.fromiter((codes.setdefault(name, len(codes)) for name in names), np.int32, len(names))
+    return np.array([place for place, _ in found], np.int64), users, [event.item for _, event in found]
 
 
 def _is_erased(event: Event, key: tuple[int, int], erased: dict[str, tuple[int, int]]) -> bool:
