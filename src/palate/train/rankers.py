@@ -22,7 +22,7 @@ from palate.errors import MissingExtra
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.score.tree_kernels import LEFT
-from palate.score.trees import Forest, TreeScorer
+from palate.score.trees import INFINITE, Forest, TreeScorer
 from palate.train.examples import Examples
 from palate.train.learners import L2, standardised, x_scale
 from palate.types import F32, F64, I64
@@ -179,7 +179,8 @@ def forest_of(model: Any, names: tuple[str, ...]) -> TreeScorer:
         trees.append(
             {
                 "feature": np.where(leaf, -1, tree.feature),
-                "threshold": np.where(leaf, 0.0, tree.threshold),
+                # Infinite where what is missing is told from everything else.
+                "threshold": np.where(leaf, 0.0, np.clip(tree.threshold, -INFINITE, INFINITE)),
                 "rule": np.where(leaf, 0, np.asarray(tree.missing_go_to_left) * LEFT),
                 "left": np.asarray(tree.children_left),
                 "right": np.asarray(tree.children_right),
@@ -208,7 +209,7 @@ def boosted_of(model: Any, names: tuple[str, ...], rows: int) -> TreeScorer:
         trees.append(
             {
                 "feature": np.where(leaf, -1, nodes["feature_idx"]),
-                "threshold": np.where(leaf, 0.0, nodes["num_threshold"]),
+                "threshold": np.where(leaf, 0.0, np.clip(nodes["num_threshold"], -INFINITE, INFINITE)),
                 "rule": np.where(leaf, 0, nodes["missing_go_to_left"] * LEFT),
                 "left": np.where(leaf, -1, nodes["left"].astype(np.int64)),
                 "right": np.where(leaf, -1, nodes["right"].astype(np.int64)),
