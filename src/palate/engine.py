@@ -272,7 +272,9 @@ class Engine:
     def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
-        tier: ``full`` or ``cheap`` (``train.tiers``), by default ``train.tier``'s. Requests go on. Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
+        tier: ``full`` or ``cheap`` (``train.tiers``), by default ``train.tier``'s. Requests go on.
+
+        Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
         """
         self._check_writable()
         self._training.check_idle()

@@ -154,7 +154,9 @@ def test_the_same_seed_gives_the_same_model() -> None:
 
 def test_a_missing_package_is_a_sentence_that_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(MissingExtra, match=r"train\.ranker = 'forest' needs the package 'scikit-learn'.*palate\[tune\]"):
+    with pytest.raises(
+        MissingExtra, match=r"train\.ranker = 'forest' needs the package 'scikit-learn'.*palate\[tune\]"
+    ):
         fit_ranker("forest", world(30), NAMES, SETTINGS, no_bias())
 
 

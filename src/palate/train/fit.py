@@ -77,15 +77,20 @@ def compare(
     names: tuple[str, ...],
     settings: TrainSettings,
     step: Callable[[], None] | None = None,
+    known: Compared | None = None,
 ) -> Compared:
-    """Fit every candidate on ``train`` and judge it on ``valid``. step: called after each part of the work."""
+    """Fit every candidate on ``train`` and judge it on ``valid``. step: called after each part of the work.
+
+    known: of the same examples, whose linear model, single feature and examination are taken as they are.
+    """
     took = step or _nothing
     prior: Scorer = LinearScorer(names, np.concatenate([PRIOR, np.zeros(len(names) - len(NAMES))]))
     found = Compared({"prior": prior}, {}, {}, "", 0, no_bias())
     if len(valid) >= _ENOUGH:
-        found.scorers["single"], found.single = best_single(valid, names)
+        single = (known.scorers["single"], known.single) if known else best_single(valid, names)
+        found.scorers["single"], found.single = single
     if len(train) >= _ENOUGH:
-        found.examination = examination(train)
+        found.examination = known.examination if known else examination(train)
         wanted = settings.ranker
         offset = _offset(train, found.examination)
         enough = len(train) >= 100 and len(valid) >= _ENOUGH
@@ -95,10 +100,11 @@ def compare(
         else:
             linear = None
             if wanted in ("auto", "linear", "blend"):
-                linear = found.scorers["linear"] = fit_linear(train, names, offset)
+                linear = _known_line(known) or fit_linear(train, names, offset)
+                found.scorers["linear"] = linear
             took()
             if wanted != "linear" and enough:
-                thin = _thinned(valid, settings)
+                thin = thinned(valid, settings.candidates, settings.seed)
                 trees, found.trees = fit_trees(train, thin, names, settings, settings.trees, offset)
                 found.scorers["trees"] = trees
                 for share in SHARES if linear is not None else ():
@@ -149,7 +155,7 @@ def fit(
 
 def _refitted(best: str, both: Examples, names: tuple[str, ...], settings: TrainSettings, found: Compared) -> Scorer:
     """The winner anew, on everything."""
-    thin = _thinned(both, settings)
+    thin = thinned(both, settings.candidates, settings.seed)
     if best in BACK_ENDS:
         return fit_ranker(best, thin, names, settings, found.examination)
     offset = _offset(thin, found.examination)
@@ -177,6 +183,11 @@ def margins(found: Compared, missed: int, seed: int) -> dict[str, Margin]:
     }
 
 
+def _known_line(known: Compared | None) -> LinearScorer | None:
+    found = known.scorers.get("linear") if known else None
+    return found if isinstance(found, LinearScorer) else None
+
+
 def _offset(examples: Examples, examined: F64) -> F64 | None:
     """What the learners take of positions; None where no position is told apart."""
     return examples.offsets(examined) if len(examined) > 1 else None
@@ -190,15 +201,15 @@ def _nothing() -> None:
     """A step that nobody watches."""
 
 
-def _thinned(examples: Examples, settings: TrainSettings) -> Examples:
-    """Groups cut to about ``train.candidates`` rows, drawn evenly, the chosen ones kept."""
+def thinned(examples: Examples, candidates: int, seed: int) -> Examples:
+    """Groups cut to about so many ``candidates``, drawn evenly, the chosen ones kept."""
     out = Examples()
-    rng = np.random.default_rng(settings.seed)
+    rng = np.random.default_rng(seed)
     for n, (x, chosen) in enumerate(zip(examples.x, examples.chosen, strict=True)):
-        if len(x) <= settings.candidates:
+        if len(x) <= candidates:
             keep: I64 = np.arange(len(x))
         else:
-            keep = np.union1d(rng.permutation(len(x))[: settings.candidates], chosen)
+            keep = np.union1d(rng.permutation(len(x))[:candidates], chosen)
         rows: F32 = x[keep]
         placed = examples.placed(n)
         out.x.append(rows)

@@ -36,20 +36,28 @@ class Window:
     sampled: I64
 
 
-def choose_window(history: History, settings: Settings) -> Window:
-    """The last ``window_share`` of the interactions; its last ``valid_share`` validates; decisions drawn evenly."""
+def choose_window(history: History, settings: Settings, valid: int | None = None) -> Window:
+    """The last ``window_share`` of the interactions; its last ``valid_share`` validates; decisions drawn evenly.
+
+    valid: where validation begins, whatever the window; its decisions then are the same for every window.
+    """
     train = settings.train
     n = len(history.interactions)
     begin = int(n * (1 - train.window_share))
-    valid = int(n - (n - begin) * train.valid_share)
     rng = np.random.default_rng(train.seed)
+    of_late = rng
+    if valid is None:
+        valid = int(n - (n - begin) * train.valid_share)
+    else:
+        of_late = np.random.default_rng([train.seed, 1])
     inside = np.arange(begin, n)
     if len(inside) > train.decisions:
         share = max(train.valid_share, min(0.5, 1200 / train.decisions))
         late, early = inside[inside >= valid], inside[inside < valid]
         n_late = min(len(late), int(train.decisions * share))
         n_early = min(len(early), train.decisions - n_late)
-        inside = np.sort(np.concatenate([rng.choice(early, n_early, False), rng.choice(late, n_late, False)]))
+        drawn = rng.choice(early, n_early, False)
+        inside = np.sort(np.concatenate([drawn, of_late.choice(late, n_late, False)]))
     return Window(begin, valid, inside)
 
 
