@@ -161,7 +161,7 @@ def test_a_missing_package_is_a_sentence_that_names_the_extra(monkeypatch: pytes
 
 
 def test_an_unknown_ranker_is_an_error_of_the_settings() -> None:
-    with pytest.raises(ConfigError, match="train.ranker"):
+    with pytest.raises(ConfigError, match=r"train\.ranker"):
         load(overrides={"train": {"ranker": "oracle"}})
     assert Settings().train.ranker == "auto"
 

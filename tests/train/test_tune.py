@@ -38,7 +38,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def search(path: Path, journal: Path | None = None, **options: Any) -> Tuned:
-    settings = palate.Settings(**{"language": msgspec.convert(HASHING, type(Settings().language))})
+    settings = palate.Settings(language=msgspec.convert(HASHING, type(Settings().language)))
     settings = msgspec.structs.replace(settings, train=msgspec.convert(TRAIN, type(Settings().train)))
     from palate.language import make_encoder
     from palate.language.cache import VectorCache
@@ -154,9 +154,12 @@ def test_the_space_holds_what_is_there() -> None:
 
 
 def test_too_little_to_judge_by_is_a_sentence() -> None:
-    with filled(make_world(people=5, interactions=60), train=TRAIN) as engine:
-        with pytest.raises(InvalidInput, match="validation decisions to tune by, and at least 40 are needed"):
-            tune(engine.parts.store, engine.settings, engine.parts.cache)
+    sentence = "validation decisions to tune by, and at least 40 are needed"
+    with (
+        filled(make_world(people=5, interactions=60), train=TRAIN) as engine,
+        pytest.raises(InvalidInput, match=sentence),
+    ):
+        tune(engine.parts.store, engine.settings, engine.parts.cache)
 
 
 def test_without_optuna_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:

@@ -55,6 +55,18 @@ HELP: dict[str, str] = {
     "Serve this model from the next request on.": "从下一个请求起使用这个模型。",
     "A version, as `palate models list` shows it.": "版本，如 `palate models list` 所示。",
     "Serve the model that was active before.": "改回之前启用的模型。",
+    # tune
+    "Search for training settings that rank better on the validation window; nothing changes without --write.": (
+        "在验证窗口上搜索排序更好的训练设置；不加 --write 就什么也不改。"
+    ),
+    "One half of that window chooses, the other says what was gained. Stopped at any moment, the next run goes on.": (
+        "窗口的一半用来选择，另一半说明增益。随时可以中断，下次运行会接着做。"
+    ),
+    "How many in all, those of an earlier run counted.": "一共多少次试验，包括上次运行的。",
+    "After which no further trial begins.": "超过这些分钟后不再开始新的试验。",
+    "Also settings for which the history is replayed again: slower.": "也搜索需要重新重放历史的设置：更慢。",
+    "Of the trials.": "试验的随机种子。",
+    "Put what was found into palate.toml.": "把找到的设置写入 palate.toml。",
     # serve
     "Serve a directory over HTTP, with the dashboard at /; a new directory is made where there is none.": (
         "通过 HTTP 提供一个目录，仪表盘在 /；目录不存在时会新建。"

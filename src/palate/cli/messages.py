@@ -50,6 +50,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Model {version} ({kind}) trained on {decisions:,} decisions in {seconds:.1f} s; {state}.",
         "模型 {version}（{kind}）训练完成，共 {decisions:,} 个决策，用时 {seconds:.1f} 秒；{state}。",
     ),
+    "stage.tune": ("trials", "试验"),
+    "tune.done": ("{trials:,} trials in {seconds:.1f} s.", "{trials:,} 次试验，用时 {seconds:.1f} 秒。"),
+    "tune.resumed": ("Went on after {resumed:,} trials of an earlier run.", "接着上次的 {resumed:,} 次试验继续。"),
+    "tune.before": ("NDCG@10 as it is, half that chooses", "现有设置的 NDCG@10（用于选择的一半）"),
+    "tune.after": ("NDCG@10 of the best trial, same half", "最佳试验的 NDCG@10（同一半）"),
+    "tune.gain": ("gain on the other half", "在另一半上的增益"),
+    "tune.nothing": (
+        "Nothing is better than what is there: palate.toml stays as it is.",
+        "没有比现有设置更好的：palate.toml 保持不变。",
+    ),
+    "tune.written": ("Written; palate train uses it.", "已写入；palate train 将使用它。"),
+    "tune.unwritten": (
+        "Not written: add --write to put it into palate.toml.",
+        "尚未写入：加上 --write 即写入 palate.toml。",
+    ),
     "training": (
         "The service at {url} trains in the background; palate models list shows the model when it is there.",
         "{url} 处的服务正在后台训练；完成后可用 palate models list 查看。",

@@ -83,7 +83,7 @@ def train(
     made = table("", say("col.metrics"), ("", "right"), (say("col.margin"), "right"))
     for name, value in report.metrics.items():
         own = name.removeprefix("ndcg@10.")
-        row(made, name, number(value), _interval(report.margins[own]) if own in report.margins else "")
+        row(made, name, number(value), interval(report.margins[own]) if own in report.margins else "")
     out.show(made)
     if report.single:
         out.say("single", feature=_feature(report.single))
@@ -100,7 +100,8 @@ def _feature(single: str) -> str:
     return f"{word('feature', single.removeprefix('-'))} {'↓' if single.startswith('-') else '↑'}"
 
 
-def _interval(margin: Margin) -> str:
+def interval(margin: Margin) -> str:
+    """A margin with its interval, signs shown."""
     return f"{margin.value:+.4f} [{margin.low:+.4f}, {margin.high:+.4f}]"
 
 
@@ -169,7 +170,7 @@ def _table(models: list[ModelInfo]) -> Table:
     for model in models:
         own = {name: value for name, value in model.metrics.items() if "." not in name} or model.metrics
         metrics = "  ".join(f"{name} {number(value)}" for name, value in own.items())
-        over = f"{_interval(model.margins['single'])} {_feature(model.single)}" if "single" in model.margins else ""
+        over = f"{interval(model.margins['single'])} {_feature(model.single)}" if "single" in model.margins else ""
         active = "●" if model.active else ""
         row(made, active, model.version, word("kind", model.kind), moment(model.created), metrics, over)
     return made

@@ -75,8 +75,9 @@ def examination(examples: Examples) -> F64:
         return value, gradient
 
     optimise: Any = scipy.optimize
-    start: F64 = np.zeros(f + len(free))
-    found: Any = optimise.minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    found: Any = optimise.minimize(
+        loss, np.zeros(f + len(free), np.float64), jac=True, method="L-BFGS-B", options={"maxiter": 200}
+    )
     logs = np.zeros(count)
     logs[free] = np.asarray(found.x, np.float64)[f:]
     return np.exp(np.clip(logs, -12.0, 12.0))

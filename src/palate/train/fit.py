@@ -107,8 +107,9 @@ def compare(
                 thin = thinned(valid, settings.candidates, settings.seed)
                 trees, found.trees = fit_trees(train, thin, names, settings, settings.trees, offset)
                 found.scorers["trees"] = trees
-                for share in SHARES if linear is not None else ():
-                    found.scorers[f"blend_{share:g}"] = BlendScorer(linear, trees, share)
+                if linear is not None:
+                    for share in SHARES:
+                        found.scorers[f"blend_{share:g}"] = BlendScorer(linear, trees, share)
     took()
     found.gains = {name: gains(scorer, valid) for name, scorer in found.scorers.items()}
     count = len(valid) + valid.missed

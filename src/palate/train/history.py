@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -92,9 +91,8 @@ def read_history(
         stamps = np.concatenate(keys, axis=1)
         order = np.lexsort(stamps[::-1])
         if erased:
-            kept = [
-                not _is_erased(events[n][2], (int(stamps[0, n]), int(stamps[1, n])), erased) for n in order.tolist()
-            ]
+            places: list[int] = order.tolist()
+            kept = [not _is_erased(events[n][2], (int(stamps[0, n]), int(stamps[1, n])), erased) for n in places]
             order = order[np.array(kept, np.bool_)]
         events = [events[place] for place in order.tolist()]
     return History(content, events, *_chosen(events, settings), seq)
@@ -102,11 +100,12 @@ def read_history(
 
 def _chosen(events: list[Stamped], settings: Settings) -> tuple[I64, I32, list[str]]:
     """Places of interactions that aren't negative, codes of who, and names of with what."""
-    worth = functools.cache(lambda kind: settings.weight(kind) >= 0)
+    kinds = {event.type for _, _, event in events if isinstance(event, Interaction)}
+    worth = {kind for kind in kinds if settings.weight(kind) >= 0}
     found = [
         (place, event)
         for place, (_, _, event) in enumerate(events)
-        if isinstance(event, Interaction) and worth(event.type)
+        if isinstance(event, Interaction) and event.type in worth
     ]
     codes: dict[str, int] = {}
     names = [event.user if event.user is not None else subject_of(None, event.session) or "" for _, event in found]

@@ -18,7 +18,7 @@ from palate.kernels import kernel
 from palate.score.linear import LinearScorer
 from palate.score.trees import TreeScorer
 from palate.train.examples import Examples
-from palate.types import F32, F64, I64
+from palate.types import F32, F64
 
 L2 = 1e-3
 
@@ -127,8 +127,8 @@ def best_single(examples: Examples, names: tuple[str, ...]) -> tuple[LinearScore
 @kernel
 def _column_gains(x: F32, first: int, gains: F64) -> None:
     """Add the NDCG@10 of row ``first`` by each column to gains[0], and by its negative to gains[1]."""
-    more: I64 = np.zeros(x.shape[1], np.int64)
-    same: I64 = np.zeros(x.shape[1], np.int64)
+    more = np.zeros(x.shape[1], np.int64)
+    same = np.zeros(x.shape[1], np.int64)
     for row in range(x.shape[0]):
         for c in range(x.shape[1]):
             more[c] += x[row, c] > x[first, c]

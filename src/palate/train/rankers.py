@@ -92,7 +92,7 @@ def _boosting(examples: Examples, names: tuple[str, ...], settings: TrainSetting
         min_samples_leaf=max(5, min(200, len(x) // 1000)),
         l2_regularization=5.0,
         max_features=0.5,
-        early_stopping=False,
+        early_stopping=False,  # pyright: ignore[reportArgumentType]
         random_state=settings.seed,
     )
     return boosted_of(model.fit(x, labels, weight), names, len(x))
@@ -135,8 +135,9 @@ def _svm(examples: Examples, names: tuple[str, ...], settings: TrainSettings, ex
             weights.append(np.full(len(drawn), weight))
     pairs, weight = np.concatenate(rows).astype(np.float64), np.concatenate(weights)
     sign = np.where(np.arange(len(pairs)) % 2, -1, 1)  # both classes, or there would be nothing to tell apart
+    _primal: Any = False
     model: Any = LinearSVC(
-        C=0.5 / (L2 * len(pairs)), fit_intercept=False, dual=False, random_state=settings.seed, max_iter=2000
+        C=0.5 / (L2 * len(pairs)), fit_intercept=False, dual=_primal, random_state=settings.seed, max_iter=2000
     )
     _quietly(lambda: model.fit(pairs * sign[:, None], sign, weight))
     return LinearScorer(names, model.coef_[0], mean.astype(np.float64), scale.astype(np.float64))

@@ -83,7 +83,8 @@ class Replayed:
 
     def decision(self, unshown: bool = True) -> Decision:
         """What is logged of it; with the candidates that weren't shown where they are wanted."""
-        ids = [self.names[place] for place in (self.places if unshown else self.places[:SHOWN]).tolist()]
+        places: list[int] = (self.places if unshown else self.places[:SHOWN]).tolist()
+        ids = [self.names[place] for place in places]
         top = min(SHOWN, len(ids))
         shown = Shown(
             ids[:top],

@@ -126,8 +126,8 @@ class Tuner:
         # Candidates are thinned here once, as far as any trial needs them, and further in each.
         whole = _with(settings, {"train.candidates": self.settings.train.candidates})
         window = choose_window(self._history, whole, self._valid)
-        made = prepare(self._history, whole, self._cache, self._live, None, progress, window=window), {}
-        self._replayed[key] = made
+        prepared = prepare(self._history, whole, self._cache, self._live, None, progress, window=window)
+        made = self._replayed[key] = prepared, dict[int, Compared]()
         while len(self._replayed) > _HELD:
             self._replayed.popitem(last=False)
         return made
@@ -155,7 +155,7 @@ def tune(
     Errors: ``MissingExtra`` without Optuna; ``InvalidInput`` where there is too little to judge by.
     """
     try:
-        import optuna  # noqa: F401
+        import optuna  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
         raise MissingExtra("optuna", "tune", "Tuning") from None
     begun = clock()
@@ -225,13 +225,14 @@ def space(settings: Settings, replays: bool) -> dict[str, Any]:
         shares = sorted({0.1, 0.2, 0.4, train.window_share})
         lives = sorted({*_HALF_LIVES, tuple(settings.state.half_lives)})
         found["train.window_share"] = CategoricalDistribution(shares)
-        found["state.half_lives"] = CategoricalDistribution([_key(list(one)) for one in lives])
+        found["state.half_lives"] = CategoricalDistribution([_key(one) for one in lives])
     return found
 
 
 def _key(value: Any) -> Any:
     """A list as Optuna's categories can hold it."""
-    return " ".join(map(repr, value)) if isinstance(value, list | tuple) else value
+    several = isinstance(value, list | tuple)
+    return " ".join(map(repr, value)) if several else value  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _unkey(value: Any) -> Any:
@@ -242,7 +243,7 @@ def _unkey(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    return list(value) if isinstance(value, tuple) else value  # pyright: ignore
 
 
 def _get(settings: Settings, name: str) -> Any:
@@ -253,8 +254,8 @@ def _get(settings: Settings, name: str) -> Any:
 def _with(settings: Settings, params: dict[str, Any]) -> Settings:
     for name, value in params.items():
         section, _, key = name.partition(".")
-        kind = type(_get(settings, name))
-        part = msgspec.structs.replace(getattr(settings, section), **{key: kind(value)})
+        fitting: Any = tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
+        part = msgspec.structs.replace(getattr(settings, section), **{key: fitting})
         settings = msgspec.structs.replace(settings, **{section: part})
     return settings
 
