@@ -42,7 +42,9 @@ TROUBLE: dict[str, str] = {
     "stop it.": "{url} 处的服务占用该目录，并按其设置训练；请去掉 --tier、设置 train.tier，或先停止服务。",
     "--tier {name} is unknown: use full or cheap.": "--tier {name} 不认识：请用 full 或 cheap。",
     "There are {found} validation decisions to tune by, and at least {least} are needed: ingest more events, or raise "
-    "train.window_share.": "可用来调参的验证决策有 {found} 个，至少需要 {least} 个：请导入更多事件，或调高 train.window_share。",
+    "train.window_share.": (
+        "可用来调参的验证决策有 {found} 个，至少需要 {least} 个：请导入更多事件，或调高 train.window_share。"
+    ),
     "There are no interactions to tune by: ingest events first.": "没有可用来调参的交互：请先导入事件。",
     "palate.toml is written in a way that can't be changed by itself; set by hand: {settings}.": (
         "palate.toml 的写法无法自动修改；请手动设置：{settings}。"
