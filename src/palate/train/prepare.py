@@ -96,7 +96,7 @@ def prepare(
     early = fit_ease(history.users[: chosen.begin], codes[: chosen.begin], len(ids), settings.train.ease_items)
     model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
     lap("ease")
-    logged = _labelled(live, history)
+    logged = labelled(live, history)
     found = Prepared(chosen, codes, ids, context_fields(logged), logged)
     # A live decision of the validation window must not teach what that window then asks.
     judged = history.events[int(history.interactions[chosen.valid])][0] if chosen.valid < n else 1 << 62
@@ -133,7 +133,7 @@ def _replay_log(directory: Path | None, settings: Settings) -> DecisionLog | Non
     return DecisionLog(directory, settings.decisions)
 
 
-def _labelled(live: list[Decision], history: History) -> list[Decision]:
+def labelled(live: list[Decision], history: History) -> list[Decision]:
     """Live decisions of this feature list that something came of: an interaction that names the ranking, or one by the
     same person with a shown item within the hour after."""
     by_ranking: dict[str, list[str]] = {}
