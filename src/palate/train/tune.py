@@ -187,7 +187,7 @@ def tune(
             value, held = (same.value, same.held) if same else _scored(tuner, params)
             journal.add(Trial(params, value, held))
             say("tune", len(done), trials)
-        say("tune", trials, trials)
+        say("tune", len(done), len(done))
         return _found(tuner, done, resumed, stopped, round(clock() - begun, 1))
 
 
