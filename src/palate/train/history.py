@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import gc
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -58,6 +61,23 @@ def read_history(
 
     dead: positions of events that can't be folded (``State.dead``), which are left out here too.
     """
+    with _paused_collector():
+        return _read(store, settings, progress, dead)
+
+
+@contextlib.contextmanager
+def _paused_collector() -> Generator[None]:
+    """Nothing that is read here becomes garbage, and walking all of it again and again takes as long as reading it."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _read(store: Store, settings: Settings, progress: Progress | None, dead: Iterable[int]) -> History:
     skipped = frozenset(dead)
     slack = int(settings.state.future_seconds * 1000)
     content: list[Stamped] = []
@@ -102,15 +122,14 @@ def _chosen(events: list[Stamped], settings: Settings) -> tuple[I64, I32, list[s
     """Places of interactions that aren't negative, codes of who, and names of with what."""
     kinds = {event.type for _, _, event in events if isinstance(event, Interaction)}
     worth = {kind for kind in kinds if settings.weight(kind) >= 0}
-    found = [
-        (place, event)
-        for place, (_, _, event) in enumerate(events)
-        if isinstance(event, Interaction) and event.type in worth
+    places = [
+        place for place, (_, _, event) in enumerate(events) if isinstance(event, Interaction) and event.type in worth
     ]
+    found = [cast(Interaction, events[place][2]) for place in places]
     codes: dict[str, int] = {}
-    names = [event.user if event.user is not None else subject_of(None, event.session) or "" for _, event in found]
+    names = [event.user if event.user is not None else subject_of(None, event.session) or "" for event in found]
     users = np.fromiter((codes.setdefault(name, len(codes)) for name in names), np.int32, len(names))
-    return np.array([place for place, _ in found], np.int64), users, [event.item for _, event in found]
+    return np.array(places, np.int64), users, [event.item for event in found]
 
 
 def _is_erased(event: Event, key: tuple[int, int], erased: dict[str, tuple[int, int]]) -> bool:
