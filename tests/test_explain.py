@@ -41,9 +41,9 @@ def force(engine: Engine, kind: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         gains = fitting.gains
 
-        def prefer(scorer: Any, examples: Any) -> Any:
+        def prefer(scorer: Any, examples: Any, kept: Any) -> Any:
             is_it = scorer.kind == kind and (kind != "linear" or scorer.mean.any())
-            return gains(scorer, examples) + (1.0 if is_it else 0.0)
+            return gains(scorer, examples, kept) + (1.0 if is_it else 0.0)
 
         patch.setattr(fitting, "gains", prefer)
         report = engine.train()

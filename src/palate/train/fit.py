@@ -111,7 +111,8 @@ def compare(
                     for share in SHARES:
                         found.scorers[f"blend_{share:g}"] = BlendScorer(linear, trees, share)
     took()
-    found.gains = {name: gains(scorer, valid) for name, scorer in found.scorers.items()}
+    kept: dict[int, F64] = {}
+    found.gains = {name: gains(scorer, valid, kept) for name, scorer in found.scorers.items()}
     count = len(valid) + valid.missed
     found.metrics = {name: float(gain.sum()) / count if count else 0.0 for name, gain in found.gains.items()}
     took()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.score import Scorer
+from palate.score.blend import BlendScorer
 from palate.train.examples import Examples, gains_at_10
 from palate.types import F64, Margin
 
@@ -18,13 +19,24 @@ def judge(scorer: Scorer, examples: Examples) -> float:
     return float(gains(scorer, examples).sum()) / count if count else 0.0
 
 
-def gains(scorer: Scorer, examples: Examples) -> F64:
-    """(g,) NDCG@10 of every group's first choice, those missed left out."""
-    scores = [
-        scorer.score(np.concatenate(examples.x[start : start + _GROUPS]))
-        for start in range(0, len(examples.x), _GROUPS)
-    ]
-    return gains_at_10(np.concatenate(scores) if scores else np.zeros(0), examples)
+def gains(scorer: Scorer, examples: Examples, kept: dict[int, F64] | None = None) -> F64:
+    """(g,) NDCG@10 of every group's first choice, those missed left out. kept: as in ``scores``."""
+    return gains_at_10(scores(scorer, examples, {} if kept is None else kept), examples)
+
+
+def scores(scorer: Scorer, examples: Examples, kept: dict[int, F64]) -> F64:
+    """(n,) scores of all rows, group after group. kept: by ``id`` of scorers, so that a blend's parts score once."""
+    if id(scorer) not in kept:
+        if isinstance(scorer, BlendScorer):
+            linear, trees = scores(scorer.linear, examples, kept), scores(scorer.trees, examples, kept)
+            kept[id(scorer)] = scorer.share * linear + trees
+        else:
+            parts = [
+                scorer.score(np.concatenate(examples.x[start : start + _GROUPS]))
+                for start in range(0, len(examples.x), _GROUPS)
+            ]
+            kept[id(scorer)] = np.concatenate(parts) if parts else np.zeros(0)
+    return kept[id(scorer)]
 
 
 def margin(first: F64, second: F64, missed: int = 0, seed: int = 1) -> Margin:
