@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -254,7 +254,7 @@ def _get(settings: Settings, name: str) -> Any:
 def _with(settings: Settings, params: dict[str, Any]) -> Settings:
     for name, value in params.items():
         section, _, key = name.partition(".")
-        fitting: Any = tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType]
+        fitting: Any = tuple(cast("list[float]", value)) if isinstance(value, list) else value
         part = msgspec.structs.replace(getattr(settings, section), **{key: fitting})
         settings = msgspec.structs.replace(settings, **{section: part})
     return settings
