@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import palate
 from palate.config import TrainSettings
 from palate.features import NAMES, column
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
+from palate.testing.world import make_world
+from palate.train import artefact
 from palate.train.examination import ENOUGH, examination, no_bias
 from palate.train.examples import Examples
 from palate.train.fit import compare, fit, fit_linear, fit_trees
 from palate.train.rankers import fit_ranker
 from palate.types import F64
+from tests.engines import HASHING, SMALL, did
 
 SETTINGS = TrainSettings(trees=60, leaves=7)
 LOOKED: F64 = np.array([1.0, 0.6, 0.4, 0.3, 0.22, 0.17, 0.13, 0.1])
@@ -135,3 +140,25 @@ def test_the_report_says_what_was_believed() -> None:
     assert len(found.examination) == 9
     assert isinstance(found.scorers["linear"], LinearScorer)
     assert (np.diff(found.examination[1:5]) < 0).all()
+
+
+def test_an_engine_learns_from_its_own_lists_how_far_people_look(tmp_path: Path) -> None:
+    """From answers and clicks that name them to the manifest: people who click by place alone, mostly at the top."""
+    rng = np.random.default_rng(4)
+    world = make_world(people=20, interactions=600)
+    options: dict[str, Any] = {"language": HASHING, "train": SMALL, "policy": {"recommend": "plackett_luce"}}
+    with palate.open(tmp_path / "e.palate", **options) as engine:
+        engine.ingest(world.events)
+        for number in range(240):
+            person = f"p{number % 20}"
+            ranking = engine.recommend(person, 5, seen="keep")
+            place = int(rng.choice(5, p=[0.5, 0.25, 0.13, 0.08, 0.04]))
+            click = did(900_000 + number, person, ranking.items[place].id, ranking=ranking.ranking)
+            engine.ingest([click])
+        report = engine.train()
+    found = artefact.load(tmp_path / "e.palate" / "models" / report.version).manifest.extra["examination"]
+    assert len(found) == 6
+    assert found[1] == 1.0
+    assert 0.25 < found[2] < 0.9
+    assert found[5] < found[3] < found[1]
+    assert found[0] < 0.2, "what wasn't shown couldn't be clicked"

@@ -20,6 +20,7 @@ from palate.errors import InvalidInput, MissingExtra
 from palate.store import open_store
 from palate.testing.world import make_world
 from palate.train.journal import FILE, Journal, Trial, fingerprint
+from palate.train.tiers import CHEAP, planned
 from palate.train.tune import Tuned, space, tune
 from tests.engines import HASHING, filled
 
@@ -151,6 +152,8 @@ def test_the_space_holds_what_is_there() -> None:
     assert found["train.leaves"].high == 200
     assert found["train.trees"].low == 3
     assert (found["train.candidates"].low, found["train.candidates"].high) == (15, 15)
+    cheap = msgspec.structs.replace(Settings(), train=msgspec.structs.replace(Settings().train, tier="cheap"))
+    assert space(planned(cheap), replays=False)["train.trees"].high == CHEAP["trees"]
 
 
 def test_too_little_to_judge_by_is_a_sentence() -> None:

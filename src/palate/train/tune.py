@@ -33,7 +33,7 @@ from palate.train.journal import Journal, Trial, fingerprint
 from palate.train.judge import gains, margin
 from palate.train.prepare import Prepared, prepare
 from palate.train.replay import choose_window
-from palate.train.tiers import planned
+from palate.train.tiers import CHEAP, planned
 from palate.types import F64, Margin
 
 MINIMUM = 40
@@ -211,14 +211,15 @@ def halves(valid: Examples) -> tuple[Examples, Examples]:
 
 
 def space(settings: Settings, replays: bool) -> dict[str, Any]:
-    """Optuna's distributions by full name of the setting; each holds what is there."""
+    """Optuna's distributions by full name of the setting; each holds what is there, and nothing that the tier forbids."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     train = settings.train
+    trees = CHEAP["trees"] if train.tier == "cheap" else max(600, train.trees)
     found: dict[str, Any] = {
         "train.learning_rate": FloatDistribution(min(0.01, train.learning_rate), max(0.3, train.learning_rate), True),
         "train.leaves": IntDistribution(min(4, train.leaves), max(63, train.leaves), True),
-        "train.trees": IntDistribution(min(50, train.trees), max(600, train.trees), True),
+        "train.trees": IntDistribution(min(50, train.trees), trees, True),
         "train.candidates": IntDistribution(min(20, train.candidates), train.candidates),
     }
     if replays:
