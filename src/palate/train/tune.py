@@ -211,7 +211,7 @@ def halves(valid: Examples) -> tuple[Examples, Examples]:
 
 
 def space(settings: Settings, replays: bool) -> dict[str, Any]:
-    """Optuna's distributions by full name of the setting; each holds what is there, and nothing that the tier forbids."""
+    """Optuna's distributions by full name of the setting; each holds what is there, and stays within the tier."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     train = settings.train
