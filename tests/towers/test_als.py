@@ -10,7 +10,7 @@ import pytest
 
 from palate.errors import CorruptArtefact
 from palate.testing.tower import DAY, NOW, TowerContract
-from palate.towers import Tower
+from palate.towers import Reading, Tower
 from palate.towers.als import AlsTower
 from palate.towers.load import load_tower
 from palate.train.towers import Interactions
@@ -59,31 +59,25 @@ def fitted(unmet: int = 0) -> tuple[AlsTower, F32]:
     return fit_als(planted(unmet=unmet).data, SETTINGS)
 
 
-class TestAlsContract(TowerContract):
-    def fitted(self) -> tuple[Tower, F32]:
-        return fit_als(planted().data, SETTINGS._replace(half_life=5.0)) if not hasattr(self, "_kept") else self._kept
-
-    @pytest.fixture(autouse=True)
-    def _fit_once(self) -> None:
-        self._kept = _faded()
-
-
 @functools.cache
-def _faded() -> tuple[Tower, F32]:
+def faded() -> tuple[AlsTower, F32]:
     return fit_als(planted().data, SETTINGS._replace(half_life=5.0))
 
 
-def scores(tower: Tower, items: F32, history: list[int]) -> F64:
-    reading = TestAlsContract.reading
-    return (items @ tower.read(reading(_Held(tower, items), history))[0]).astype(np.float64)  # type: ignore[arg-type]
-
-
-class _Held:
-    def __init__(self, tower: Tower, items: F32) -> None:
-        self._both = tower, items
-
+class TestAlsContract(TowerContract):
     def fitted(self) -> tuple[Tower, F32]:
-        return self._both
+        return faded()
+
+
+def reading(items: F32, history: list[int], weights: list[float] | None = None) -> Reading:
+    """``history``, oldest first."""
+    rows = np.array(history[::-1], np.int32)
+    worth = np.array((weights or [1.0] * len(rows))[::-1])
+    return Reading(rows, items[rows], worth, NOW - np.arange(len(rows), dtype=np.int64) * DAY, NOW)
+
+
+def scores(tower: Tower, items: F32, history: list[int]) -> F64:
+    return (items @ tower.read(reading(items, history))[0]).astype(np.float64)
 
 
 def test_a_planted_world_is_recovered() -> None:
@@ -150,27 +144,22 @@ def test_a_rare_item_is_mostly_its_text() -> None:
 
 
 def test_parts_add_up() -> None:
-    tower, items = _faded()
-    assert isinstance(tower, AlsTower)
-    contract = TestAlsContract()
-    contract._kept = _faded()
+    tower, items = faded()
     for weights in (None, [1.0, 2.0, -2.0, 0.3]):
-        reading = contract.reading([4, 8, 8, 30], weights=weights)
-        person = tower.read(reading)[0]
+        history = reading(items, [4, 8, 8, 30], weights)
+        person = tower.read(history)[0]
         for row in (4, 12, 33):
-            parts = tower.parts(reading, items[row])
+            parts = tower.parts(history, items[row])
             assert parts.sum() == pytest.approx(float(person @ items[row]), abs=1e-5)
             assert weights is None or parts[1] == 0
 
 
 def test_dislikes_push_away() -> None:
-    tower, items = _faded()
-    contract = TestAlsContract()
-    contract._kept = _faded()
-    liked = tower.read(contract.reading([0, 4, 8]))[0]
-    mixed = tower.read(contract.reading([0, 4, 8], weights=[1.0, 1.0, -2.0]))[0]
+    tower, items = faded()
+    liked = tower.read(reading(items, [0, 4, 8]))[0]
+    mixed = tower.read(reading(items, [0, 4, 8], [1.0, 1.0, -2.0]))[0]
     assert mixed @ items[8] < liked @ items[8]
-    assert not tower.read(contract.reading([0], weights=[-2.0]))[0].any()
+    assert not tower.read(reading(items, [0], [-2.0]))[0].any()
 
 
 def test_a_map_without_texts_says_nothing() -> None:

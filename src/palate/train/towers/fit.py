@@ -29,7 +29,7 @@ def interactions(
     times, weights = np.empty(n, np.int64), np.ones(n, np.float32)
     values = np.full(n, np.nan)
     for at, position in enumerate(history.interactions.tolist()):
-        ts, _, event = history.events[position]
+        ts, _, event = history.events[int(position)]
         assert isinstance(event, Interaction)
         times[at], weights[at] = ts, settings.weight(event.type)
         if event.type == "rating" and event.value is not None:
