@@ -15,9 +15,10 @@ from palate.towers.als import AlsTower
 from palate.towers.load import load_tower
 from palate.train.towers import Interactions
 from palate.train.towers.als import AlsSettings, factorise, fit_als, fit_map, tower_of
+from palate.train.towers.choose import UNOBSERVED, choose_als
 from palate.types import F32, F64, I32
 
-SETTINGS = AlsSettings(dim=8, rounds=12, half_life=0.0)
+SETTINGS = AlsSettings(dim=8, rounds=12, fading=0.0)
 
 
 @dataclass
@@ -61,7 +62,7 @@ def fitted(unmet: int = 0) -> tuple[AlsTower, F32]:
 
 @functools.cache
 def faded() -> tuple[AlsTower, F32]:
-    return fit_als(planted().data, SETTINGS._replace(half_life=5.0))
+    return fit_als(planted().data, SETTINGS._replace(fading=0.5))
 
 
 class TestAlsContract(TowerContract):
@@ -93,12 +94,12 @@ def test_a_planted_world_is_recovered() -> None:
 
 def test_the_fold_in_is_the_closed_form() -> None:
     """(a VᵀV + λI + Σ c v vᵀ) u = Σ c v, with the factors as they were trained and not as they are served."""
-    settings = SETTINGS._replace(half_life=3.0)
+    settings = SETTINGS._replace(fading=1.5)
     found = factorise(planted().data, settings, 1)
     tower, items = tower_of(found, settings)
     history = [3, 17, 9, 3, 40]
     v = found.items.astype(np.float64)
-    c = 0.5 ** (np.arange(5) / 3.0)
+    c = (1.0 + np.arange(5)) ** -1.5
     mine = v[history[::-1]]
     gram = settings.unobserved * v.T @ v + found.penalty * np.eye(8) + (mine * c[:, None]).T @ mine
     person = np.linalg.solve(gram, (mine * c[:, None]).sum(axis=0))
@@ -181,3 +182,34 @@ def test_damaged_artefacts_are_named() -> None:
         load_tower("als", {}, tower.meta())
     with pytest.raises(CorruptArtefact, match="lack their map"):
         load_tower("als", tower.arrays(), {"kind": "als"})
+
+
+@functools.cache
+def followed() -> Interactions:
+    """People who have one kind for a while, then another: only the last few items say what comes next."""
+    rng = np.random.default_rng(9)
+    users, items = [], []
+    for turn in range(40):
+        for person in range(60):
+            kind = (person + turn // 2) % 4
+            users.append(person)
+            items.append(int(rng.integers(15)) * 4 + kind)
+    n = len(users)
+    return planted().data._replace(
+        users=np.array(users, np.int32), items=np.array(items, np.int32), weights=np.ones(n, np.float32),
+        times=NOW - 90 * DAY + np.arange(n, dtype=np.int64) * 60_000,
+    )  # fmt: skip
+
+
+def test_settings_are_chosen_by_what_came_next() -> None:
+    """Where only the last few items tell, what was before them fades fast; where tastes stay, slowly."""
+    quick, slow = choose_als(followed(), 1), choose_als(planted().data, 1)
+    assert quick.fading > slow.fading
+    assert choose_als(followed(), 1) == quick
+    assert quick.unobserved in UNOBSERVED
+
+
+def test_with_little_to_judge_by_the_settings_stay() -> None:
+    data = followed()
+    few = data._replace(users=data.users[:40], items=data.items[:40], times=data.times[:40], weights=data.weights[:40])
+    assert choose_als(few, 1) == AlsSettings()

@@ -29,7 +29,7 @@ from palate.train.history import History, Progress, read_history
 from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.replay import choose_window, feature_key, replay
-from palate.train.towers.fit import fit_towers, interactions, until
+from palate.train.towers.fit import Choices, fit_towers, interactions, until
 from palate.train.towers.pack import pack_towers, place_all
 from palate.types import I32, Interaction
 
@@ -111,7 +111,8 @@ def train(
     n = len(history.interactions)
     watch.lap("ease")
     data = interactions(history, item_codes, ids, catalogue, settings)
-    towers = fit_towers(until(data, window.begin), settings, progress)
+    choices = Choices()
+    towers = fit_towers(until(data, window.begin), settings, choices, progress)
     met = np.bincount(item_codes[: window.begin], minlength=len(ids)) > 0
     model = Model(
         "replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True,
@@ -142,7 +143,7 @@ def train(
     watch.lap("fit")
     whole = fit_ease(history.users, item_codes, len(ids), settings.train.ease_items)
     watch.lap("ease_all")
-    tower_arrays, told = pack_towers(fit_towers(data, settings, progress), ids, np.ones(len(ids), np.bool_))
+    tower_arrays, told = pack_towers(fit_towers(data, settings, choices, progress), ids, np.ones(len(ids), np.bool_))
     watch.lap("towers_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}

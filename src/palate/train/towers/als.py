@@ -22,15 +22,15 @@ from palate.types import F32, F64, I32, I64
 
 class AlsSettings(NamedTuple):
     """dim: factors. rounds: of users and items. unobserved: weight a of a pair that never was. penalty: λ. exponent:
-    of how λ grows with a row's confidence. half_life: entries, of a history that is folded in (0: none). fade: days, of
-    what is learnt from (0: none). text: interactions that the text of an item counts for."""
+    of how λ grows with a row's confidence. fading: of a history that is folded in. fade: half-life of what is learnt
+    from, days (0: none). text: interactions that the text of an item counts for."""
 
     dim: int = 64
     rounds: int = 10
     unobserved: float = 0.1
     penalty: float = 0.01
     exponent: float = 0.5
-    half_life: float = 20.0
+    fading: float = 2.0
     fade: float = 0.0
     text: float = 2.0
 
@@ -223,5 +223,5 @@ def tower_of(found: Factors, settings: AlsSettings) -> tuple[AlsTower, F32]:
     lower = np.linalg.cholesky(gram)
     vectors = np.linalg.solve(lower, items.T).T
     text_map = np.linalg.solve(lower, found.text_map.astype(np.float64).T).T
-    tower = AlsTower(text_map.astype(np.float32), settings.half_life, 1.0)
+    tower = AlsTower(text_map.astype(np.float32), settings.fading)
     return tower, np.ascontiguousarray(vectors, np.float32)
