@@ -151,8 +151,7 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never). towers: those that
-    are fitted.
+    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
 
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.

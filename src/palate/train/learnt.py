@@ -21,7 +21,7 @@ from palate.train.history import History, Progress
 from palate.train.linar import fit_linar
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.segments import bind_segments, fit_segments, pack_segments
-from palate.train.towers.fit import fit_towers, interactions, until
+from palate.train.towers.fit import Choices, fit_towers, interactions, until
 from palate.train.towers.pack import bind_towers, pack_towers
 from palate.types import I32, FieldValue, Interaction
 
@@ -43,6 +43,7 @@ class Learner:
         self.settings = settings
         self.data = interactions(history, items, ids, catalogue, settings)
         self.fields = _user_fields(history, catalogue)
+        self.choices = Choices()
 
     def learn(self, stop: int, progress: Progress | None = None) -> Learnt:
         """From the first ``stop`` interactions. Cost: O(ease_items³), and the towers'."""
@@ -51,7 +52,8 @@ class Learner:
         neighbours = fit_neighbours(users, items, n, train)
         segments, told = pack_segments(fit_segments(users, items, n, self.fields, train.ease_items))
         met = np.bincount(items, minlength=n) > 0
-        towers, built = pack_towers(fit_towers(until(self.data, stop), self.settings, progress), self.ids, met)
+        fitted = fit_towers(until(self.data, stop), self.settings, self.choices, progress)
+        towers, built = pack_towers(fitted, self.ids, met)
         return Learnt(
             pack_neighbours(neighbours, self.ids) | segments | towers, {"segments": told, "towers": built}
         )  # fmt: skip
