@@ -111,9 +111,10 @@ class Sourcing:
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reach: where the subject's history leads to; signals: of this person. Returns the candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
-        had before come from retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing
-        an item of the catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
+        reach: where the subject's history leads to; signals: of this person. Returns the candidates, how many each
+        retriever named, and how many each rule took from the catalogue. Items that the user had before come from
+        retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing an item of the
+        catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
         """
         sizes = self.settings.retrieve
         shown, *counts = self.catalogue.shown()
