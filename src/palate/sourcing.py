@@ -11,7 +11,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import Reach, Subject
+from palate.features import Placed, Reach, Subject
 from palate.features.neighbours import EASE_LAST, EASE_RECENT, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
@@ -98,6 +98,7 @@ class Sourcing:
         now: int,
         query: tuple[list[str], F32] | None,
         seen: str,
+        towers: Sequence[Placed] = (),
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
@@ -114,7 +115,7 @@ class Sourcing:
             if query is not None:
                 lists = self._for_query(query, allowed)
             else:
-                lists = self._for_subject(subject, reach, now, seen, allowed)
+                lists = self._for_subject(subject, reach, now, seen, allowed, towers)
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
             wanted = request.k or 10
             if query is None and len(rows) < wanted:
@@ -135,7 +136,9 @@ class Sourcing:
             lists["vector"] = self.catalogue.vectors.search(meaning[None], k, allowed)[0][0]
         return lists
 
-    def _for_subject(self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools) -> dict[str, I32]:
+    def _for_subject(
+        self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools, towers: Sequence[Placed]
+    ) -> dict[str, I32]:
         """What is popular, what the history leads to, and what is like it, each new and, where it fits, had before."""
         sizes = self.settings.retrieve
         lists: dict[str, I32] = {}
@@ -159,6 +162,8 @@ class Sourcing:
                     lists[f"{label}_again"] = old[place]
             if again is not None:
                 lists["again"] = again
+            for placed in towers:
+                lists[placed.column] = placed.nearest(subject, now, sizes.towers, allowed)
             if len(subject.tastes):
                 # The long-term taste, or the interests that make it up, and what the last events say.
                 probes = subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]

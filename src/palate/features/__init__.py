@@ -3,6 +3,7 @@
 from palate.features.compute import Computer, ItemSide, Query
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
+from palate.features.placed import Placed
 from palate.features.reach import Reach
 from palate.profile import Subject
 
@@ -15,6 +16,7 @@ __all__ = [
     "Feature",
     "ItemSide",
     "Neighbours",
+    "Placed",
     "Query",
     "Reach",
     "Subject",

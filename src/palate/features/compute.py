@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from palate.features import columns, neighbours, speakers
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
+from palate.features.placed import Placed
 from palate.profile import Subject, subject_of_row
 from palate.state import State
 from palate.state.fold import bucket_of
@@ -144,10 +146,12 @@ class Computer:
         strengths: F64,
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
+        towers: Sequence[Placed] = (),
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 10) of these rows, from ``strengths_of`` or ``Reach.of``. Cost: O(m).
+        strengths: (m, 10) of these rows, from ``strengths_of`` or ``Reach.of``. towers: of the model, having
+        followed the catalogue. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
@@ -166,6 +170,8 @@ class Computer:
                     rows, *live, subject.seen, subject.seen_at, subject.seen_count, subject.seen_last,
                     float(subject.seen_total), x[:, _AGAIN : _AGAIN + 5],
                 )  # fmt: skip
+            for placed in towers:
+                placed.fill(subject, rows, now, x[:, column(placed.column)])
             if query is not None:
                 x[:, _QUERY] = query.words
                 x[:, _QUERY + 1] = query.meaning

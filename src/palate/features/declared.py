@@ -12,7 +12,7 @@ import numpy as np
 
 from palate.types import F64
 
-Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context"]
+Group = Literal["popularity", "item_to_item", "content", "tags", "again", "towers", "query", "person", "context"]
 
 
 class Feature(NamedTuple):
@@ -58,6 +58,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("again_day", "again", "2^(−days)", -0.5, "again", "had in the last day"),
     Feature("again_month", "again", "2^(−days/30)", 1.0, "again", "had in the last month"),
     Feature("again_gap", "again", "log hours", 0.0, "again", "time since this user had it; 0 if never"),
+    Feature("factors", "towers", "asinh(1000 p)", 0.0, "people", "matrix factorisation over the history (Hu 2008)"),
+    Feature("hybrid", "towers", "product", 0.0, "people", "factors of ids and of what items are like"),
+    Feature("sequence", "towers", "product", 0.0, "people", "what comes after such a sequence"),
     Feature("query_words", "query", "BM25", 1.0, "query", "words of the query"),
     Feature("query_meaning", "query", "cosine", 8.0, "query", "meaning of the query"),
     Feature("user_count", "person", "log count", 0.0, "", "how much is known of the user"),

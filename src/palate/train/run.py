@@ -29,6 +29,8 @@ from palate.train.history import History, Progress, read_history
 from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.replay import choose_window, feature_key, replay
+from palate.train.towers.fit import fit_towers, interactions, until
+from palate.train.towers.pack import pack_towers, place_all
 from palate.types import I32, Interaction
 
 MINIMUM = 50
@@ -107,8 +109,15 @@ def train(
     watch.lap("fold")
     early = fit_ease(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train.ease_items)
     n = len(history.interactions)
-    model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
     watch.lap("ease")
+    data = interactions(history, item_codes, ids, catalogue, settings)
+    towers = fit_towers(until(data, window.begin), settings, progress)
+    met = np.bincount(item_codes[: window.begin], minlength=len(ids)) > 0
+    model = Model(
+        "replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True,
+        towers=place_all(towers, ids, met, state.items, catalogue.vectors),
+    )  # fmt: skip
+    watch.lap("towers")
 
     logged = _labelled(list(live), history)
     context = context_fields(logged)
@@ -133,6 +142,8 @@ def train(
     watch.lap("fit")
     whole = fit_ease(history.users, item_codes, len(ids), settings.train.ease_items)
     watch.lap("ease_all")
+    tower_arrays, told = pack_towers(fit_towers(data, settings, progress), ids, np.ones(len(ids), np.bool_))
+    watch.lap("towers_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
     manifest = Manifest(
@@ -151,11 +162,14 @@ def train(
             "interactions": len(history.interactions),
             "decisions": {"live": len(logged), "replay": n_replayed, "validation": len(valid) + valid.missed},
             "importance": _importance(fitted.scorer, valid),
+            "towers": told,
             "seconds": watch.seconds,
         },
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
-    return Trained(arrays | pack_neighbours(whole, ids), manifest, len(logged) + n_replayed, rows, watch.seconds)
+    return Trained(
+        arrays | pack_neighbours(whole, ids) | tower_arrays, manifest, len(logged) + n_replayed, rows, watch.seconds
+    )
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:
