@@ -90,7 +90,7 @@ class HybridTower:
         return person, None
 
     def parts(self, history: Reading, target: F32) -> F64:
-        """(h,) what each entry gives to the product of the person with ``target`` (dim,); with its bias they sum to it."""
+        """(h,) what each entry gives to the product of the person with ``target`` (dim,); its bias is the rest."""
         said = history.vectors[:, self._begin : self._begin + self._factors] @ target[: self._factors]
         return self._shares(history) * said.astype(np.float64)
 

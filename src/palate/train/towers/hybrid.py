@@ -1,4 +1,4 @@
-"""A hybrid factorisation by BPR (Rendle 2009) or WARP (Weston 2011) over ids, tags and texts, LightFM's job (Kula 2015).
+"""A hybrid factorisation by BPR (Rendle 2009) or WARP (Weston 2011) over ids, tags and texts (Kula 2015: LightFM).
 
 People are what they had before each event, as ``HybridTower`` reads them, so that everybody is folded in. Some of the
 steps leave the ids of items out (DropoutNet, Volkovs 2017): the text learns to stand for an item that nobody met.
@@ -7,7 +7,7 @@ steps leave the ids of items out (DropoutNet, Volkovs 2017): the text learns to 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,9 @@ from palate.towers import Tower
 from palate.towers.hybrid import HybridTower
 from palate.train.history import Progress
 from palate.train.towers import Interactions
-from palate.train.towers.hybrid_kernels import BPR
+from palate.train.towers.hybrid_kernels import BPR, WARP
 from palate.train.towers.hybrid_model import Choice, Features, Learner, Log, describe
-from palate.types import F32, F64, I64
+from palate.types import F32, F64
 
 STEPS_A_SECOND = 50_000
 """Events learnt from in a second of one core, measured with 64 factors and some thousand items."""
@@ -32,7 +32,7 @@ class HybridSettings(NamedTuple):
     """
 
     decays: Sequence[float] = (0.3, 0.5, 0.8, 0.95)
-    recencies: Sequence[float] = (4.0, 0.0, 8.0)
+    recencies: Sequence[float] = (4.0, 0.0, 8.0, 16.0)
     ties: Sequence[bool] = (True, False)
     losses: Sequence[str] = ("warp", "bpr")
     drops: Sequence[float] = (0.3, 0.6)
@@ -110,7 +110,7 @@ def choose(
     trial = max(1, min(settings.trial, int(limit / 2 / (count + 4)), int(settings.passes * stop)))
 
     def judge(learner: Learner, steps: int) -> float:
-        value = float(_ndcg(learner.ranks(whole, cast(I64, places), allowed)).mean())
+        value = float(_ndcg(learner.ranks(whole, places, allowed)).mean())
         tried.append((learner.choice, steps, value))
         return value
 
@@ -148,8 +148,6 @@ def _axes(settings: HybridSettings) -> list[tuple[str, Sequence[object]]]:
 
 
 def _loss(name: str) -> int:
-    from palate.train.towers.hybrid_kernels import WARP
-
     return {"bpr": BPR, "warp": WARP}[name]
 
 

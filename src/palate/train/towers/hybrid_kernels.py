@@ -34,7 +34,7 @@ def chance(state: U64) -> Any:
 
 
 @kernel
-def latest(items: I32, weights: F32, start: int, stop: int, decay: float, stamp: I64, rows: I32, shares: F32) -> int:
+def latest(items: I32, weights: F32, start: Any, stop: Any, decay: float, stamp: I64, rows: I32, shares: F32) -> int:
     """Distinct items of places ``stop − 1`` down to ``start``, newest first, as a tower reads them; how many.
 
     shares: decay^age · weight, scaled to sum 1. stamp (n,): a workspace of −1, and left so.
@@ -58,7 +58,7 @@ def latest(items: I32, weights: F32, start: int, stop: int, decay: float, stamp:
 
 
 @kernel
-def _had(sorted_items: I32, start: int, stop: int, item: int) -> bool:
+def _had(sorted_items: I32, start: Any, stop: Any, item: Any) -> bool:
     """Whether ``item`` is in the ascending ``sorted_items[start:stop]``."""
     low, high = start, stop
     while low < high:

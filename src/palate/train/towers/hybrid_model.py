@@ -73,7 +73,7 @@ class Features(NamedTuple):
 def describe(data: Interactions) -> Features:
     """PCA of the texts, half whitened, with a mean square length of 1, and the tags. Cost: O(n t p).
 
-    Half: standard deviations become their square roots, so that the components of noise in a small catalogue stay small.
+    Half: standard deviations become their square roots, so that noise in a small catalogue stays small.
     """
     indptr = np.zeros(data.n_items + 1, np.int64)
     given = data.tags >= 0
@@ -168,10 +168,10 @@ class Learner:
 
     def run(self, steps: int) -> float:
         """Learn from so many events, drawn by how new they are; the mean loss."""
-        log, m, done, loss = self._log, len(self._log), 0, 0.0
+        m, done, loss = len(self._log), 0, 0.0
         while done < steps and m:
             count = min(steps - done, _CHUNK)
-            at = (np.arange(count) + self._rng.random(count)) / count * self._reach[-1]
+            at: F64 = (np.arange(count) + self._rng.random(count)) / count * float(self._reach[-1])
             places = np.minimum(np.searchsorted(self._reach, at), m - 1)
             self._rng.shuffle(places)
             for begin in range(0, count, self._size):
@@ -209,7 +209,8 @@ class Learner:
         f = self._features
         if not len(full):
             return np.zeros((f.axes.shape[0], full.shape[1]), np.float32), np.zeros(full.shape[1], np.float32)
-        return f.axes @ full[:-1], f.offset @ full[:-1] + full[-1]
+        offset: F32 = np.asarray(f.offset @ full[:-1] + full[-1], np.float32)
+        return np.asarray(f.axes @ full[:-1], np.float32), offset
 
     def ranks(self, log: Log, places: I64, allowed: Bools) -> F64:
         """(b,) mid-ranks of the events at ``places`` of ``log`` among ``allowed`` items that are new to the person."""
