@@ -15,7 +15,7 @@ KINDS, EACH, NEW, WIDTH = 4, 15, 3, 16
 ITEMS = KINDS * EACH
 QUICK = HybridSettings(
     decays=(0.8,), recencies=(0.0,), ties=(True,), losses=("warp",), drops=(0.3,), factors=(16,), trial=2_000,
-    most=20_000, judged=200,
+    most=20_000, judged=200, units=(False,),
 )  # fmt: skip
 
 
@@ -44,5 +44,5 @@ def world(seed: int = 3, events: int = 3_000, people: int = 60) -> Interactions:
 
 
 @functools.cache
-def learnt(loss: str = "warp", tied: bool = True, seed: int = 1) -> tuple[Tower, F32]:
-    return fit_hybrid(world(), QUICK._replace(losses=(loss,), ties=(tied,)), seed)
+def learnt(loss: str = "warp", tied: bool = True, unit: bool = False) -> tuple[Tower, F32]:
+    return fit_hybrid(world(), QUICK._replace(losses=(loss,), ties=(tied,), units=(unit,)), 1)

@@ -6,7 +6,7 @@ import pytest
 from palate.errors import CorruptArtefact
 from palate.testing.tower import NOW, TowerContract
 from palate.towers import Reading, Tower
-from palate.towers.hybrid import LATEST, HybridTower
+from palate.towers.hybrid import LATEST, HybridTower, unit_parts
 from palate.types import F32
 from tests.towers.hybrid_world import learnt
 
@@ -19,6 +19,20 @@ class TestTied(TowerContract):
 class TestTwoVectors(TowerContract):
     def fitted(self) -> tuple[Tower, F32]:
         return learnt("bpr", False)
+
+
+class TestOfLengthOne(TowerContract):
+    def fitted(self) -> tuple[Tower, F32]:
+        return learnt("warp", False, True)
+
+
+def test_parts_of_length_one_leave_the_bias() -> None:
+    for tied in (True, False):
+        _, items = learnt("warp", tied, True)
+        for begin in range(0, items.shape[1] - 1, 16):
+            np.testing.assert_allclose(np.linalg.norm(items[:, begin : begin + 16], axis=1), 1.0, rtol=1e-5)
+    made = unit_parts(np.array([[3.0, 4.0, 0.0, 0.0, 7.0]], np.float32), 2)
+    np.testing.assert_allclose(made, [[0.6, 0.8, 0.0, 0.0, 7.0]])
 
 
 def tower(tied: bool = False, decay: float = 0.5) -> HybridTower:
@@ -70,7 +84,7 @@ def test_parts_and_the_bias_sum_to_the_score() -> None:
     np.testing.assert_allclose(parts.sum() + items[7, -1], person @ items[7], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("damage", ["map", "offset", "factors", "decay", "tied"])
+@pytest.mark.parametrize("damage", ["map", "offset", "factors", "decay", "tied", "unit"])
 def test_what_contradicts_itself_is_corrupt(damage: str) -> None:
     arrays, meta = dict(tower().arrays()), dict(tower().meta())
     if damage == "map":
@@ -78,6 +92,6 @@ def test_what_contradicts_itself_is_corrupt(damage: str) -> None:
     elif damage == "offset":
         del arrays["offset"]
     else:
-        meta[damage] = {"factors": 3, "decay": 0.0, "tied": 1}[damage]
+        meta[damage] = {"factors": 3, "decay": 0.0, "tied": 1, "unit": None}[damage]
     with pytest.raises(CorruptArtefact):
         HybridTower.load(arrays, meta)

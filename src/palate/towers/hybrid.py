@@ -57,16 +57,28 @@ def shares_of(items: I32, vectors: F32, weights: F64, decay: float, begin: int, 
             out[at] /= total
 
 
+def unit_parts(vectors: F32, factors: int) -> F32:
+    """(n, dim) vectors whose parts of ``factors`` components have length 1, or 0 as before; the bias stays."""
+    made = np.array(vectors, np.float32)
+    for begin in range(0, made.shape[1] - 1, factors):
+        part = made[:, begin : begin + factors]
+        length = np.sqrt(np.einsum("ij,ij->i", part, part))
+        part /= np.where(length > 0, length, np.float32(1.0))[:, None]
+    return made
+
+
 class HybridTower:
     """See the module. text_map (t, dim), offset (dim,): what a text says of an item's vector; factors: k;
-    tied: whether what an item offers and what having it says are one vector; decay: of one item more, in (0, 1]."""
+    tied: whether what an item offers and what having it says are one vector; decay: of one item more, in (0, 1];
+    unit: whether the parts have length 1, so that a rare item stands as good a chance as one often met."""
 
     kind = "hybrid"
 
-    def __init__(self, text_map: F32, offset: F32, factors: int, tied: bool, decay: float) -> None:
+    def __init__(self, text_map: F32, offset: F32, factors: int, tied: bool, decay: float, unit: bool = False) -> None:
         self._map = np.ascontiguousarray(text_map, np.float32)
         self._offset = np.ascontiguousarray(offset, np.float32)
         self._factors, self._tied, self._decay = int(factors), bool(tied), float(decay)
+        self._unit = bool(unit)
         self._begin = 0 if tied else self._factors
 
     @property
@@ -76,6 +88,8 @@ class HybridTower:
     def place(self, text: F32) -> F32:
         """The vectors that texts alone speak for; zeros for an item without text."""
         placed = np.asarray(text @ self._map + self._offset, np.float32)
+        if self._unit:
+            placed = unit_parts(placed, self._factors)
         placed[~text.any(axis=1)] = 0.0
         return placed
 
@@ -104,18 +118,20 @@ class HybridTower:
         return {"text_map": self._map, "offset": self._offset}
 
     def meta(self) -> dict[str, Any]:
-        return {"kind": self.kind, "factors": self._factors, "tied": self._tied, "decay": self._decay}
+        return {
+            "kind": self.kind, "factors": self._factors, "tied": self._tied, "decay": self._decay, "unit": self._unit,
+        }  # fmt: skip
 
     @classmethod
     def load(cls, arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, Any]) -> HybridTower:
         """The tower that ``arrays`` and ``meta`` came from. Errors: ``CorruptArtefact``."""
         text_map, offset = arrays.get("text_map"), arrays.get("offset")
-        factors, tied, decay = meta.get("factors"), meta.get("tied"), meta.get("decay")
+        factors, tied, decay, unit = (meta.get(name) for name in ("factors", "tied", "decay", "unit"))
         if (
             text_map is None or offset is None or text_map.ndim != 2 or text_map.dtype != np.float32
             or offset.dtype != np.float32 or not isinstance(factors, int) or not isinstance(tied, bool) or factors < 1
-            or not isinstance(decay, int | float) or not 0 < decay <= 1
+            or not isinstance(decay, int | float) or not 0 < decay <= 1 or not isinstance(unit, bool)
             or offset.shape != ((1 if tied else 2) * factors + 1,) or text_map.shape[1] != len(offset)
         ):  # fmt: skip
             raise CorruptArtefact("The arrays of the hybrid tower contradict its settings; train the model again.")
-        return cls(text_map, offset, factors, tied, float(decay))
+        return cls(text_map, offset, factors, tied, float(decay), unit)

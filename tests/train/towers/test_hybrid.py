@@ -9,7 +9,10 @@ from palate.train.towers.hybrid_model import describe
 from palate.types import F32, F64
 from tests.towers.hybrid_world import ITEMS, KINDS, NEW, QUICK, learnt, unmet, world
 
-COMBINATIONS = [("warp", True), ("warp", False), ("bpr", True), ("bpr", False)]
+COMBINATIONS = [
+    ("warp", True, False), ("warp", False, False), ("bpr", True, False), ("bpr", False, False), ("warp", True, True),
+    ("bpr", False, True),
+]  # fmt: skip
 
 
 def scores(tower: Tower, items: F32, history: list[int]) -> F64:
@@ -29,15 +32,15 @@ def own_share(tower: Tower, items: F32) -> float:
     return float(np.mean(found))
 
 
-@pytest.mark.parametrize(("loss", "tied"), COMBINATIONS)
-def test_people_get_what_their_kind_wants(loss: str, tied: bool) -> None:
+@pytest.mark.parametrize(("loss", "tied", "unit"), COMBINATIONS)
+def test_people_get_what_their_kind_wants(loss: str, tied: bool, unit: bool) -> None:
     # At random, and by popularity, a quarter would be of their kind.
-    assert own_share(*learnt(loss, tied)) > 0.85
+    assert own_share(*learnt(loss, tied, unit)) > 0.85
 
 
-@pytest.mark.parametrize(("loss", "tied"), COMBINATIONS)
-def test_an_item_never_met_ranks_through_its_text(loss: str, tied: bool) -> None:
-    tower, items = learnt(loss, tied)
+@pytest.mark.parametrize(("loss", "tied", "unit"), COMBINATIONS)
+def test_an_item_never_met_ranks_through_its_text(loss: str, tied: bool, unit: bool) -> None:
+    tower, items = learnt(loss, tied, unit)
     new = unmet()
     np.testing.assert_allclose(items[new], tower.place(world().text[new]), rtol=1e-3, atol=1e-4)
     for kind in range(KINDS):
@@ -62,17 +65,17 @@ def test_the_same_seed_gives_the_same_bits() -> None:
 def test_the_best_on_validation_is_chosen() -> None:
     settings = HybridSettings(decays=(0.8, 0.3), losses=("warp", "bpr"), factors=(8,), trial=1_000, judged=200)
     found = choose(world(), describe(world()), settings, 1, 100_000, lambda stage, done, total: None)
-    tried = [value for choice, steps, value in found.tried if steps == 1_000]
-    mine = [value for choice, steps, value in found.tried if choice == found.choice and steps == 1_000]
-    assert mine[0] == max(tried)
-    assert len({choice for choice, _, _ in found.tried}) == 1 + 1 + 3 + 1 + 1 + 1
+    tried = [value for choice, steps, _, value in found.tried if steps == 1_000]
+    mine = [value for choice, steps, _, value in found.tried if choice == found.choice and steps == 1_000]
+    assert max(mine) == max(tried)
+    assert len({choice for choice, *_ in found.tried}) == 1 + 1 + 3 + 1 + 1 + 1
     assert found.steps <= settings.passes * len(world().users)
 
 
 def test_seconds_bound_the_events_learnt_from() -> None:
     found = choose(world(), describe(world()), HybridSettings(), 1, 2_000, lambda stage, done, total: None)
-    curve = max(steps for choice, steps, _ in found.tried if choice == found.choice)
-    trials = len({choice for choice, _, _ in found.tried}) * min(steps for _, steps, _ in found.tried)
+    curve = max(steps for choice, steps, *_ in found.tried if choice == found.choice)
+    trials = len({choice for choice, *_ in found.tried}) * min(steps for _, steps, *_ in found.tried)
     assert found.steps + trials + curve <= 2_000 * 1.1
 
 

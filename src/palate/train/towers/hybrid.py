@@ -16,12 +16,14 @@ from palate.towers.hybrid import HybridTower
 from palate.train.history import Progress
 from palate.train.towers import Interactions
 from palate.train.towers.hybrid_kernels import BPR, WARP
-from palate.train.towers.hybrid_model import Choice, Features, Learner, Log, describe
+from palate.train.towers.hybrid_model import Choice, Features, Learner, Log, Manner, describe
 from palate.types import F32, F64
 
 STEPS_A_SECOND = 50_000
 """Events learnt from in a second of one core, measured with 64 factors and some thousand items."""
 SECONDS = 30.0
+_CELLS = 20_000_000
+"""Scores that one judgement may cost."""
 
 
 class HybridSettings(NamedTuple):
@@ -29,6 +31,8 @@ class HybridSettings(NamedTuple):
 
     trial: events that each trial learns from; most: events that the last learning learns from at most; passes: the
     same, as a multiple of the log. valid: the newest share of the log, which chooses; judged: events of it, at most.
+    units: whether vectors are read at length 1, with one of ``biases`` as the weight of the bias; all decays are tried
+    for reading, too.
     """
 
     decays: Sequence[float] = (0.3, 0.5, 0.8, 0.95)
@@ -42,14 +46,17 @@ class HybridSettings(NamedTuple):
     passes: float = 20.0
     valid: float = 0.1
     judged: int = 1_000
+    units: Sequence[bool] = (False, True)
+    biases: Sequence[float] = (0.0, 0.01, 0.03, 0.1, 0.3)
 
 
 class Found(NamedTuple):
-    """The choice, how many events to learn from, and NDCG@10 on the validation part of all that was tried."""
+    """What to learn by, from how many events, how to read it, and NDCG@10 on the validation part of all trials."""
 
     choice: Choice
     steps: int
-    tried: list[tuple[Choice, int, float]]
+    manner: Manner
+    tried: list[tuple[Choice, int, Manner, float]]
 
 
 def fit_hybrid(
@@ -76,9 +83,9 @@ def fit_hybrid(
         say("hybrid: learning", part, parts)
         learner.run(found.steps * (part + 1) // parts - found.steps * part // parts)
     say("hybrid: learning", parts, parts)
-    choice, (text_map, offset) = found.choice, learner.placing()
-    tower = HybridTower(text_map, offset, choice.factors, choice.tied, choice.decay)
-    return tower, np.ascontiguousarray(learner.vectors(), np.float32)
+    choice, manner = found.choice, found.manner
+    tower = HybridTower(*learner.placing(manner), choice.factors, choice.tied, manner.decay, manner.unit)
+    return tower, np.ascontiguousarray(learner.vectors(manner), np.float32)
 
 
 def choose(
@@ -100,22 +107,23 @@ def choose(
     window = window[whole.fresh[whole.place_of[window]]]
     rng = np.random.default_rng(seed)
     judged = np.sort(rng.permutation(window)[: settings.judged])
-    tried: list[tuple[Choice, int, float]] = []
+    tried: list[tuple[Choice, int, Manner, float]] = []
     if len(judged) < 20 or not stop:
-        return Found(first, most, tried)
+        return Found(first, most, Manner(first.decay, settings.units[-1], 0.0 if settings.units[-1] else 1.0), tried)
+    judged = judged[:: max(1, min(len(judged) * data.n_items // _CELLS, len(judged) // 200))]
     log, places = Log(data, stop), whole.place_of[judged]
     allowed = np.bincount(data.items, minlength=data.n_items) > 0
     axes = _axes(settings)
     count = 1 + sum(len(values) - 1 for _, values in axes)
     trial = max(1, min(settings.trial, int(limit / 2 / (count + 4)), int(settings.passes * stop)))
 
-    def judge(learner: Learner, steps: int) -> float:
-        value = float(_ndcg(learner.ranks(whole, places, allowed)).mean())
-        tried.append((learner.choice, steps, value))
-        return value
+    def judge(learner: Learner, steps: int, manners: list[Manner]) -> tuple[Manner, float]:
+        values = [float(_ndcg(learner.ranks(whole, places, allowed, manner)).mean()) for manner in manners]
+        tried.extend((learner.choice, steps, *pair) for pair in zip(manners, values, strict=True))
+        at = int(np.argmax(values))
+        return manners[at], values[at]
 
-    best, best_value = first, -1.0
-    done = 0
+    best, best_value, done = first, -1.0, 0
     for at, (name, values) in enumerate(axes):
         for value in values:
             choice = best._replace(**{name: value})
@@ -125,19 +133,29 @@ def choose(
             learner = Learner(features, log, choice, seed)
             learner.run(trial)
             done += 1
-            if (score := judge(learner, trial)) > best_value:
+            manners = [Manner(choice.decay, unit, 0.0 if unit else 1.0) for unit in settings.units]
+            score = judge(learner, trial, manners)[1]
+            if score > best_value:
                 best, best_value = choice, score
-    # How long: the curve of the best, as long as it rises.
+    # How long, and how it is read: the curve of the best, as long as it rises.
     learner = Learner(features, log, best, seed)
-    steps, best_steps, best_value = 0, trial, -1.0
+    manners = [
+        Manner(decay, unit, bias)
+        for decay in sorted({best.decay, *settings.decays})
+        for unit in settings.units
+        for bias in (settings.biases if unit else (1.0,))
+    ]
+    steps, best_steps, best_value, best_manner = 0, trial, -1.0, manners[0]
     while steps < min(4 * trial, most):
         learner.run(trial)
         steps += trial
-        if (score := judge(learner, steps)) > best_value:
-            best_steps, best_value = steps, score
+        # Reading is settled at the ends; between them the best way so far will do.
+        manner, score = judge(learner, steps, manners if steps in (trial, 4 * trial) else [best_manner])
+        if score > best_value:
+            best_steps, best_value, best_manner = steps, score, manner
     say("hybrid: choosing", count, count)
     # Still rising at the end: as long as it may.
-    return Found(best, most if best_steps == steps else int(min(most, best_steps * n / stop)), tried)
+    return Found(best, most if best_steps == steps else int(min(most, best_steps * n / stop)), best_manner, tried)
 
 
 def _axes(settings: HybridSettings) -> list[tuple[str, Sequence[object]]]:

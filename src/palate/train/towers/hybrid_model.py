@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from palate.towers.hybrid import unit_parts
 from palate.train.towers import Interactions
 from palate.train.towers.hybrid_kernels import WARP, adagrad, block, gather, ranks, read_people, scatter
 from palate.types import F32, F64, I32, I64, Bools
@@ -29,6 +30,14 @@ class Choice(NamedTuple):
     recency: float = 4.0
     drop: float = 0.3
     rate: float = 0.1
+
+
+class Manner(NamedTuple):
+    """How what was learnt is read: decay of a history; unit: parts of length 1; bias: what biases are multiplied by."""
+
+    decay: float
+    unit: bool = False
+    bias: float = 1.0
 
 
 class Log:
@@ -192,8 +201,13 @@ class Learner:
             said.learn(c.rate)
         return float(loss)
 
-    def vectors(self) -> F32:
+    def vectors(self, manner: Manner) -> F32:
         """(n, dim) item vectors as ``HybridTower`` has them; of items that weren't met, what their texts say."""
+        made = self._vectors()
+        made[:, -1] *= np.float32(manner.bias)
+        return unit_parts(made, self.choice.factors) if manner.unit else made
+
+    def _vectors(self) -> F32:
         known = np.zeros((len(self._stamp), 1), np.bool_)
         known[self.met] = True
         out = np.where(known, self._out.whole, self._out.told)
@@ -202,26 +216,27 @@ class Learner:
         said = np.where(known, self._in.whole, self._in.told)
         return np.concatenate([out[:, :-1], said, out[:, -1:]], axis=1)
 
-    def placing(self) -> tuple[F32, F32]:
+    def placing(self, manner: Manner) -> tuple[F32, F32]:
         """The tower's ``text_map`` and ``offset``."""
         out = self._out.text_map
         full = out if self.choice.tied else np.concatenate([out[:, :-1], self._in.text_map, out[:, -1:]], axis=1)
+        full = np.concatenate([full[:, :-1], full[:, -1:] * np.float32(manner.bias)], axis=1)
         f = self._features
         if not len(full):
             return np.zeros((f.axes.shape[0], full.shape[1]), np.float32), np.zeros(full.shape[1], np.float32)
-        offset: F32 = np.asarray(f.offset @ full[:-1] + full[-1], np.float32)
-        return np.asarray(f.axes @ full[:-1], np.float32), offset
+        moved: Any = f.offset @ full[:-1]
+        return np.asarray(f.axes @ full[:-1], np.float32), cast(F32, np.asarray(moved + full[-1], np.float32))
 
-    def ranks(self, log: Log, places: I64, allowed: Bools) -> F64:
+    def ranks(self, log: Log, places: I64, allowed: Bools, manner: Manner) -> F64:
         """(b,) mid-ranks of the events at ``places`` of ``log`` among ``allowed`` items that are new to the person."""
-        c, vectors = self.choice, self.vectors()
+        c, vectors = self.choice, self.vectors(manner)
         said = np.ascontiguousarray(vectors[:, : c.factors] if c.tied else vectors[:, c.factors : -1])
         offered, bias = np.ascontiguousarray(vectors[:, : c.factors]), vectors[:, -1]
         found: F64 = np.empty(len(places), np.float64)
         for begin in range(0, len(places), 256):
             part = places[begin : begin + 256]
             people = np.zeros((len(part), c.factors), np.float32)
-            read_people(part, log.items, log.weights, log.starts, said, c.decay, self._stamp, people)
+            read_people(part, log.items, log.weights, log.starts, said, manner.decay, self._stamp, people)
             ranks(
                 people @ offered.T + bias, log.items[part], log.owner[part], part, log.had, log.had_first,
                 log.had_start, allowed, found[begin : begin + 256],
