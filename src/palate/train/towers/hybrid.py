@@ -35,7 +35,7 @@ class HybridSettings(NamedTuple):
     for reading, too.
     """
 
-    decays: Sequence[float] = (0.3, 0.5, 0.8, 0.95)
+    decays: Sequence[float] = (0.3, 0.15, 0.5, 0.8, 0.95)
     recencies: Sequence[float] = (4.0, 0.0, 8.0, 16.0)
     ties: Sequence[bool] = (True, False)
     losses: Sequence[str] = ("warp", "bpr")

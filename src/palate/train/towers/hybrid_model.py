@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 
@@ -224,8 +224,8 @@ class Learner:
         f = self._features
         if not len(full):
             return np.zeros((f.axes.shape[0], full.shape[1]), np.float32), np.zeros(full.shape[1], np.float32)
-        moved: Any = f.offset @ full[:-1]
-        return np.asarray(f.axes @ full[:-1], np.float32), cast(F32, np.asarray(moved + full[-1], np.float32))
+        offset: F32 = (f.offset[None, :] @ full[:-1])[0] + full[-1]
+        return f.axes @ full[:-1], offset
 
     def ranks(self, log: Log, places: I64, allowed: Bools, manner: Manner) -> F64:
         """(b,) mid-ranks of the events at ``places`` of ``log`` among ``allowed`` items that are new to the person."""
