@@ -224,7 +224,8 @@ class Learner:
         f = self._features
         if not len(full):
             return np.zeros((f.axes.shape[0], full.shape[1]), np.float32), np.zeros(full.shape[1], np.float32)
-        offset: F32 = (f.offset[None, :] @ full[:-1])[0] + full[-1]
+        offset = np.zeros(full.shape[1], np.float32)
+        np.add(f.offset @ full[:-1], full[-1], out=offset)
         return f.axes @ full[:-1], offset
 
     def ranks(self, log: Log, places: I64, allowed: Bools, manner: Manner) -> F64:
