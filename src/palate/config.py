@@ -149,7 +149,8 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to be fitted."""
+    """auto_events: retrain in the background after that many new interactions (0: never). towers: those that
+    are fitted."""
 
     decisions: int = 7000
     candidates: int = 120
