@@ -15,7 +15,7 @@ KINDS, EACH, NEW, WIDTH = 4, 15, 3, 16
 ITEMS = KINDS * EACH
 QUICK = HybridSettings(
     decays=(0.8,), recencies=(0.0,), ties=(True,), losses=("warp",), drops=(0.3,), factors=(16,), trial=2_000,
-    most=20_000, judged=200, units=(False,),
+    most=20_000, judged=200, units=(False,), plain=(1.0,),
 )  # fmt: skip
 
 

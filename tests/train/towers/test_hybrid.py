@@ -68,7 +68,7 @@ def test_the_best_on_validation_is_chosen() -> None:
     tried = [value for choice, steps, _, value in found.tried if steps == 1_000]
     mine = [value for choice, steps, _, value in found.tried if choice == found.choice and steps == 1_000]
     assert max(mine) == max(tried)
-    assert len({choice for choice, *_ in found.tried}) == 1 + 1 + 3 + 1 + 1 + 1
+    assert len({choice for choice, *_ in found.tried}) == 1 + 1 + 4 + 1 + 1 + 1
     assert found.steps <= settings.passes * len(world().users)
 
 

@@ -31,12 +31,12 @@ class HybridSettings(NamedTuple):
 
     trial: events that each trial learns from; most: events that the last learning learns from at most; passes: the
     same, as a multiple of the log. valid: the newest share of the log, which chooses; judged: events of it, at most.
-    units: whether vectors are read at length 1, with one of ``biases`` as the weight of the bias; all decays are tried
-    for reading, too.
+    units: whether vectors are read at length 1, then with one of ``biases`` as the weight of the bias, else with one of
+    ``plain``; all decays are tried for reading, too.
     """
 
     decays: Sequence[float] = (0.3, 0.15, 0.5, 0.8, 0.95)
-    recencies: Sequence[float] = (4.0, 0.0, 8.0, 16.0)
+    recencies: Sequence[float] = (4.0, 0.0, 8.0, 16.0, 32.0)
     ties: Sequence[bool] = (True, False)
     losses: Sequence[str] = ("warp", "bpr")
     drops: Sequence[float] = (0.3, 0.6)
@@ -47,7 +47,8 @@ class HybridSettings(NamedTuple):
     valid: float = 0.1
     judged: int = 1_000
     units: Sequence[bool] = (False, True)
-    biases: Sequence[float] = (0.0, 0.01, 0.03, 0.1, 0.3)
+    biases: Sequence[float] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+    plain: Sequence[float] = (1.0, 1.5, 2.5)
 
 
 class Found(NamedTuple):
@@ -143,7 +144,7 @@ def choose(
         Manner(decay, unit, bias)
         for decay in sorted({best.decay, *settings.decays})
         for unit in settings.units
-        for bias in (settings.biases if unit else (1.0,))
+        for bias in (settings.biases if unit else settings.plain)
     ]
     steps, best_steps, best_value, best_manner = 0, trial, -1.0, manners[0]
     while steps < min(4 * trial, most):

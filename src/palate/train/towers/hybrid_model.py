@@ -222,9 +222,9 @@ class Learner:
         full = out if self.choice.tied else np.concatenate([out[:, :-1], self._in.text_map, out[:, -1:]], axis=1)
         full = np.concatenate([full[:, :-1], full[:, -1:] * np.float32(manner.bias)], axis=1)
         f = self._features
+        offset: F32 = np.zeros(int(full.shape[1]), np.float32)
         if not len(full):
-            return np.zeros((f.axes.shape[0], full.shape[1]), np.float32), np.zeros(full.shape[1], np.float32)
-        offset = np.zeros(full.shape[1], np.float32)
+            return np.zeros((f.axes.shape[0], len(offset)), np.float32), offset
         np.add(f.offset @ full[:-1], full[-1], out=offset)
         return f.axes @ full[:-1], offset
 
