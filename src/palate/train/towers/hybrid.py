@@ -22,7 +22,7 @@ from palate.types import F32, F64
 STEPS_A_SECOND = 50_000
 """Events learnt from in a second of one core, measured with 64 factors and some thousand items."""
 SECONDS = 30.0
-_CELLS = 20_000_000
+_CELLS = 12_000_000
 """Scores that one judgement may cost."""
 
 
@@ -141,22 +141,23 @@ def choose(
     # How long, and how it is read: the curve of the best, as long as it rises.
     learner = Learner(features, log, best, seed)
     manners = [
-        Manner(decay, unit, bias)
+        Manner(decay, unit, 0.0 if unit else 1.0)
         for decay in sorted({best.decay, *settings.decays})
         for unit in settings.units
-        for bias in (settings.biases if unit else settings.plain)
     ]
-    steps, best_steps, best_value, best_manner = 0, trial, -1.0, manners[0]
+    steps, best_steps, best_value = 0, trial, -1.0
     while steps < min(4 * trial, most):
         learner.run(trial)
         steps += trial
-        # Reading is settled at the ends; between them the best way so far will do.
-        manner, score = judge(learner, steps, manners if steps in (trial, 4 * trial) else [best_manner])
+        manner, score = judge(learner, steps, manners)
+        manners = [manner]
         if score > best_value:
-            best_steps, best_value, best_manner = steps, score, manner
+            best_steps, best_value = steps, score
+    biases = settings.biases if manners[0].unit else settings.plain
+    manner, _ = judge(learner, steps, [manners[0]._replace(bias=bias) for bias in biases])
     say("hybrid: choosing", count, count)
     # Still rising at the end: as long as it may.
-    return Found(best, most if best_steps == steps else int(min(most, best_steps * n / stop)), best_manner, tried)
+    return Found(best, most if best_steps == steps else int(min(most, best_steps * n / stop)), manner, tried)
 
 
 def _axes(settings: HybridSettings) -> list[tuple[str, Sequence[object]]]:
