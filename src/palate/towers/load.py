@@ -10,10 +10,11 @@ import numpy as np
 from palate.errors import CorruptArtefact
 from palate.towers import Tower
 from palate.towers.als import AlsTower
+from palate.towers.hybrid import HybridTower
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
-_LOADERS: dict[str, Callable[[Arrays, Mapping[str, Any]], Tower]] = {"als": AlsTower.load}
+_LOADERS: dict[str, Callable[[Arrays, Mapping[str, Any]], Tower]] = {"als": AlsTower.load, "hybrid": HybridTower.load}
 
 
 def load_tower(kind: str, arrays: Arrays, meta: Mapping[str, Any]) -> Tower:
