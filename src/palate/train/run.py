@@ -24,7 +24,7 @@ from palate.store import Store
 from palate.store.decision import Decision
 from palate.store.decisions import DecisionLog
 from palate.store.lock import DirectoryLock
-from palate.train.ease import fit_ease
+from palate.train.ease import HALF_LIFE, fit_ease
 from palate.train.examples import Examples, context_fields
 from palate.train.fit import fit
 from palate.train.history import History, Progress, read_history
@@ -175,8 +175,8 @@ def train(
 
 def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
     """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
-    follows = fit_linar(users, items, n_items, settings.ease_items)
-    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
+    together = fit_ease(users, items, n_items, settings.ease_items, half_life=HALF_LIFE)
+    return Neighbours(*together[:3], *fit_linar(users, items, n_items, settings.ease_items, half_life=HALF_LIFE))
 
 
 def _user_fields(history: History, state: State) -> list[dict[str, FieldValue]]:
