@@ -18,8 +18,8 @@ from palate.features import Neighbours
 from palate.types import F32, I32, I64
 
 NEIGHBOURS = 100
-HALF_LIFE = 0.25
-"""In training, of what an interaction counts: this share of the log, in interactions."""
+HALF_LIFE = 0.5
+"""In training, of what an interaction counts, as a share of the log."""
 
 
 def fit_ease(
@@ -28,8 +28,8 @@ def fit_ease(
     """EASE over the ``limit`` most frequent of ``n_items`` items; each keeps its ``NEIGHBOURS`` largest |weights|.
 
     users, items: (n,) codes of interactions; their order matters only with a half_life, a share of n: then it is that
-    of time, and of several by the same user the newest counts. strength: λ. Cost: O(limit³), about 10 s for 6,000 on two
-    cores and 8·limit² bytes; nothing for fewer than two items.
+    of time, and of several by the same user the newest counts. strength: λ. Cost: O(limit³), about 10 s for 6,000 on
+    two cores and 8·limit² bytes; nothing for fewer than two items.
     """
     counts = np.bincount(items, minlength=n_items)
     kept = np.sort(np.argsort(-counts, kind="stable")[: min(limit, n_items)])

@@ -28,6 +28,8 @@ DECAY = 0.9
 """δ."""
 DISCOUNT = 0.25
 """α."""
+HALF_LIFE = 0.25
+"""In training, of what a row counts, as a share of the log."""
 
 
 def fit_linar(

@@ -24,11 +24,10 @@ from palate.store import Store
 from palate.store.decision import Decision
 from palate.store.decisions import DecisionLog
 from palate.store.lock import DirectoryLock
-from palate.train.ease import HALF_LIFE, fit_ease
+from palate.train import ease, linar
 from palate.train.examples import Examples, context_fields
 from palate.train.fit import fit
 from palate.train.history import History, Progress, read_history
-from palate.train.linar import fit_linar
 from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.replay import choose_window, feature_key, replay
@@ -175,8 +174,10 @@ def train(
 
 def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
     """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
-    together = fit_ease(users, items, n_items, settings.ease_items, half_life=HALF_LIFE)
-    return Neighbours(*together[:3], *fit_linar(users, items, n_items, settings.ease_items, half_life=HALF_LIFE))
+    limit = settings.ease_items
+    together = ease.fit_ease(users, items, n_items, limit, half_life=ease.HALF_LIFE)
+    follows = linar.fit_linar(users, items, n_items, limit, half_life=linar.HALF_LIFE)
+    return Neighbours(*together[:3], *follows)
 
 
 def _user_fields(history: History, state: State) -> list[dict[str, FieldValue]]:
