@@ -17,15 +17,17 @@ from palate.content.text import tokens
 from palate.features import (
     NAMES,
     NO_EASE,
-    NO_SEGMENTS,
+    NO_LIFTS,
     PRIOR,
     Computer,
     Crowd,
     ItemSide,
     Neighbours,
+    Placed,
     Query,
     Reach,
-    Segments,
+    SegmentLifts,
+    Signals,
     Subject,
     column,
 )
@@ -44,7 +46,7 @@ _LARGEST = 1e18
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """What ranks: a scorer over the declared features (plus ``context.*`` columns), fitted neighbours and segments.
+    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and what else was learnt.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
@@ -56,7 +58,8 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
-    segments: Segments = NO_SEGMENTS
+    lifts: SegmentLifts = NO_LIFTS
+    towers: tuple[Placed, ...] = ()
 
 
 def prior_model() -> Model:
@@ -116,9 +119,11 @@ class Line:
         name = subject_of(request.user, request.session)
         row = -1 if name is None else self.state.users.get(name)
         subject = self.computer.subject(row, side)
-        places = model.segments.of(self.state.user_fields.get(row))
         self.crowd.follow(subject)
+        signals = Signals(model.lifts, model.lifts.of(self.state.user_fields.get(row)), self.crowd, model.towers)
         seen = self.seen_mode(request)
+        for placed in model.towers:
+            placed.follow(self.catalogue.vectors, self.state.n_items)
         clock.ran("subject", {"history": len(subject.items)})
 
         query = self._query(request, clock)
@@ -132,10 +137,9 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            named = {"segment": model.segments.best(places)}
-            voted = self.crowd.rows
-            named["people"] = voted, self.crowd.of(voted).astype(np.float32)
-            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen, named)
+            candidates, counts, removed = self.sourcing.retrieved(
+                request, subject, self.reach, now, query, seen, signals
+            )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -147,10 +151,7 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        lift = model.segments.lift(places, rows)
-        x = self.computer.matrix(
-            subject, rows, side, now, strengths, relevance, request.context, lift, self.crowd.of(rows)
-        )
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
@@ -246,3 +247,5 @@ def warm_up(model: Model) -> None:
     for rows in (1, 100, 300):  # trees are scored in three ways: few rows, a ranking's, many
         model.scorer.score(x[:rows])
     model.scorer.contributions(x[:1])
+    for placed in model.towers:
+        placed.warm()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast, overload
 
 import msgspec
@@ -11,7 +11,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import Reach, Subject
+from palate.features import Placed, Reach, Signals, Subject
 from palate.features.neighbours import (
     EASE_LAST,
     EASE_RECENT,
@@ -117,14 +117,14 @@ class Sourcing:
         now: int,
         query: tuple[list[str], F32] | None,
         seen: str,
-        named: Mapping[str, tuple[I32, F32]] | None = None,
+        signals: Signals | None = None,
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reach: where the subject's history leads to; named: other lists of distinct rows, with scores. Returns the
-        candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
-        had before come from retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing
-        an item of the catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
+        reach: where the subject's history leads to; signals: of this person. Returns the candidates, how many each
+        retriever named, and how many each rule took from the catalogue. Items that the user had before come from
+        retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing an item of the
+        catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
         """
         sizes = self.settings.retrieve
         shown, *counts = self.catalogue.shown()
@@ -134,8 +134,8 @@ class Sourcing:
             if query is not None:
                 lists = self._for_query(query, allowed)
             else:
-                lists = self._for_subject(subject, reach, now, seen, allowed)
-                for label, (reached, scores) in (named or {}).items():
+                lists = self._for_subject(subject, reach, now, seen, allowed, signals.towers if signals else ())
+                for label, (reached, scores) in signals.scored().items() if signals else ():
                     if len(reached):
                         lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
@@ -158,7 +158,9 @@ class Sourcing:
             lists["vector"] = self.catalogue.vectors.search(meaning[None], k, allowed)[0][0]
         return lists
 
-    def _for_subject(self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools) -> dict[str, I32]:
+    def _for_subject(
+        self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools, towers: Sequence[Placed]
+    ) -> dict[str, I32]:
         """What is popular, what the history leads to, and what is like it, each new and, where it fits, had before."""
         sizes = self.settings.retrieve
         lists: dict[str, I32] = {}
@@ -182,6 +184,8 @@ class Sourcing:
                     lists[f"{label}_again"] = old[place]
             if again is not None:
                 lists["again"] = again
+            for placed in towers:
+                lists[placed.column] = placed.nearest(subject, now, sizes.towers, allowed)
             if len(subject.tastes):
                 # The long-term taste, or the interests that make it up, and what the last events say.
                 probes = subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]

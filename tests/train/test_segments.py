@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from palate.errors import CorruptArtefact
-from palate.features import NO_SEGMENTS, Segments, column
+from palate.features import NO_LIFTS, SegmentLifts, column
 from palate.state.state import Names
 from palate.train.segments import KAPPA, bind_segments, fit_segments, pack_segments
 from palate.types import I32, Event, FieldValue, RecommendRequest, User
@@ -42,13 +42,13 @@ def choices(fields: list[dict[str, FieldValue]], each: int, rng: np.random.Gener
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Segments:
+def fitted() -> SegmentLifts:
     rng = np.random.default_rng(2)
     fields = people(400, rng)
     return fit_segments(*choices(fields, 4, rng), 20, fields, 100)
 
 
-def test_fields_that_tell_something_are_chosen_by_information(fitted: Segments) -> None:
+def test_fields_that_tell_something_are_chosen_by_information(fitted: SegmentLifts) -> None:
     assert [field.name for field in fitted.fields] == ["country", "age"]
     assert sorted(fitted.fields[0].texts) == ["NO", "PT"]
     assert len(fitted.fields[1].edges) == 4
@@ -63,7 +63,7 @@ def test_nothing_is_learnt_from_chance() -> None:
     assert len(chosen) < 3
 
 
-def test_a_lift_is_that_of_its_definition(fitted: Segments) -> None:
+def test_a_lift_is_that_of_its_definition(fitted: SegmentLifts) -> None:
     rng = np.random.default_rng(2)
     fields = people(400, rng)
     users, items = choices(fields, 4, rng)
@@ -78,7 +78,7 @@ def test_a_lift_is_that_of_its_definition(fitted: Segments) -> None:
         assert found[0] == pytest.approx(wanted, rel=1e-5)
 
 
-def test_who_is_of_no_segment_gets_no_lift(fitted: Segments) -> None:
+def test_who_is_of_no_segment_gets_no_lift(fitted: SegmentLifts) -> None:
     for fields in (None, {}, {"country": "JP"}, {"age": float("nan")}, {"country": ["NO"]}, {"eyes": "blue"}):
         assert fitted.of(fields) == []
     assert fitted.lift([], np.arange(3, dtype=np.int32)) is None
@@ -90,7 +90,7 @@ def test_who_is_of_no_segment_gets_no_lift(fitted: Segments) -> None:
     assert lift[2] == 0
 
 
-def test_they_travel_by_id_through_an_artefact(fitted: Segments) -> None:
+def test_they_travel_by_id_through_an_artefact(fitted: SegmentLifts) -> None:
     names = [f"i{n}" for n in range(20)]
     packed, told = pack_segments(fitted)
     arrays: dict[str, Any] = packed | {"ease.ids": np.frombuffer("\0".join(names).encode(), np.uint8)}
@@ -102,7 +102,7 @@ def test_they_travel_by_id_through_an_artefact(fitted: Segments) -> None:
     assert other is not None
     np.testing.assert_array_equal(other[:20], one[::-1])
     assert other[20] == 0
-    assert bind_segments({}, (), Names([])) is NO_SEGMENTS
+    assert bind_segments({}, (), Names([])) is NO_LIFTS
     for spoil in ({"segments.lifts": packed["segments.lifts"][1:]}, {"segments.items": packed["segments.items"] + 1}):
         with pytest.raises(CorruptArtefact):
             bind_segments(arrays | spoil, told, Names(names))

@@ -3,25 +3,29 @@
 from palate.features.compute import Computer, ItemSide, Query
 from palate.features.crowd import Crowd
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
+from palate.features.lifts import NO_LIFTS, SegmentLifts
 from palate.features.neighbours import NO_EASE, Neighbours
+from palate.features.placed import Placed
 from palate.features.reach import Reach
-from palate.features.segments import NO_SEGMENTS, Segments
+from palate.features.signals import Signals
 from palate.profile import Subject
 
 __all__ = [
     "FEATURES",
     "NAMES",
     "NO_EASE",
-    "NO_SEGMENTS",
+    "NO_LIFTS",
     "PRIOR",
     "Computer",
     "Crowd",
     "Feature",
     "ItemSide",
     "Neighbours",
+    "Placed",
     "Query",
     "Reach",
-    "Segments",
+    "SegmentLifts",
+    "Signals",
     "Subject",
     "column",
 ]

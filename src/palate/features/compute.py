@@ -10,6 +10,7 @@ import numpy as np
 from palate.features import columns, neighbours, speakers
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
+from palate.features.signals import Signals
 from palate.profile import Subject, subject_of_row
 from palate.state import State
 from palate.state.fold import bucket_of
@@ -18,13 +19,11 @@ from palate.types import F32, F64, I32, I64, FieldValue
 HOUR_MS = 3_600_000.0
 _POPULARITY = column("pop_all")
 _NEXT_1 = column("next_1")
-_SEGMENT = column("pop_segment")
 _SESSION = column("near_session")
 _CONTENT = column("taste_long")
 _TAGS = column("tags_long")
 _AGAIN = column("again_count")
 _QUERY = column("query_words")
-_VOTES = column("user_knn")
 _PERSON = column("user_count")
 _CACHE = 2048
 
@@ -147,20 +146,16 @@ class Computer:
         strengths: F64,
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
-        segment: F32 | None = None,
-        votes: F64 | None = None,
+        signals: Signals | None = None,
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 13) of these rows, from ``strengths_of`` or ``Reach.of``. segment: (m,) of ``Segments.lift``;
-        votes: (m,) of ``Crowd.of``. Cost: O(m).
+        strengths: (m, 13) of these rows, from ``strengths_of`` or ``Reach.of``. signals: of this person. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
             live = self.state.silences.arrays(now)
             self._popularity(x, rows, now, live)
-            if segment is not None:
-                x[:, _SEGMENT] = segment
             columns.compressed(strengths, x[:, _NEXT_1 : _NEXT_1 + CHANNELS])
             if subject.session and now - int(subject.ts[0]) > columns.HALF_HOUR_MS:  # it has ended
                 x[:, _SESSION] = 0.0
@@ -177,8 +172,8 @@ class Computer:
                     float(subject.seen_total), subject.gaps, subject.gaps_sum, self.state.item_columns["gaps"],
                     self.state.totals, x[:, _AGAIN : _AGAIN + 7],
                 )  # fmt: skip
-            if votes is not None:
-                x[:, _VOTES] = np.log1p(votes)
+            if signals is not None:
+                signals.fill(subject, rows, now, x)
             if query is not None:
                 x[:, _QUERY] = query.words
                 x[:, _QUERY + 1] = query.meaning

@@ -12,7 +12,9 @@ import numpy as np
 
 from palate.types import F64
 
-Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context", "people"]
+Group = Literal[
+    "popularity", "item_to_item", "content", "tags", "again", "towers", "query", "person", "context", "people"
+]
 
 
 class Feature(NamedTuple):
@@ -68,6 +70,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("again_gap", "again", "log hours", 0.0, "again", "time since this user had it; 0 if never"),
     Feature("again_due", "again", "density", 0.0, "again", "whether it is time to have it again, by its usual gaps"),
     Feature("again_late", "again", "deviations", 0.0, "", "how far the gap lies above the usual one; 0 if never"),
+    Feature("factors", "towers", "asinh(1000 p)", 0.0, "people", "matrix factorisation over the history (Hu 2008)"),
+    Feature("hybrid", "towers", "product", 0.0, "people", "factors of ids and of what items are like"),
+    Feature("sequence", "towers", "product", 0.0, "people", "what comes after such a sequence"),
     Feature("query_words", "query", "BM25", 1.0, "query", "words of the query"),
     Feature("query_meaning", "query", "cosine", 8.0, "query", "meaning of the query"),
     Feature("user_knn", "people", "log votes", 0.0, "", "what people with the same last items did next"),

@@ -15,11 +15,13 @@ import scipy.linalg
 import scipy.sparse
 
 from palate.features import Neighbours
+from palate.kernels import kernel
 from palate.types import F32, I32, I64
 
 NEIGHBOURS = 100
 HALF_LIFE = 0.5
 """In training, of what an interaction counts, as a share of the log."""
+_TILE = 64
 
 
 def fit_ease(
@@ -50,8 +52,8 @@ def fit_ease(
     gram[np.diag_indices_from(gram)] += strength
     lapack: Any = scipy.linalg.lapack
     factor = lapack.spotrf(gram, lower=0, overwrite_a=True)[0]
-    upper: F32 = np.triu(lapack.spotri(factor, lower=0, overwrite_c=True)[0])
-    inverse: F32 = upper + np.triu(upper, 1).T
+    inverse: F32 = lapack.spotri(factor, lower=0, overwrite_c=True)[0].T  # LAPACK's order of memory, by rows
+    _mirror(inverse)
     diagonal: F32 = np.diag(inverse).copy()
 
     def row(h: int) -> F32:
@@ -67,6 +69,17 @@ def weights_of(n: int, half_life: float) -> F32:
     if half_life <= 0:
         return np.ones(n, np.float32)
     return (0.5 ** ((n - 1 - np.arange(n)) / (half_life * n))).astype(np.float32)
+
+
+@kernel
+def _mirror(square: F32) -> None:
+    """Put what lies below the diagonal above it as well, tile by tile, so that neither side is read across memory."""
+    n = len(square)
+    for top in range(0, n, _TILE):
+        for left in range(top, n, _TILE):
+            for row in range(top, min(top + _TILE, n)):
+                for column in range(max(left, row + 1), min(left + _TILE, n)):
+                    square[row, column] = square[column, row]
 
 
 def prune(row: Callable[[int], F32], kept: I64, n_items: int) -> tuple[I64, I32, F32]:

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse
 
 from palate.errors import CorruptArtefact
-from palate.features.segments import NO_SEGMENTS, SegmentField, Segments
+from palate.features.lifts import NO_LIFTS, SegmentField, SegmentLifts
 from palate.state.state import Names
 from palate.types import F64, I32, I64, FieldValue
 
@@ -35,7 +35,7 @@ _ASKED = 200
 
 def fit_segments(
     users: I32, items: I32, n_items: int, fields: Sequence[Mapping[str, FieldValue]], limit: int, seed: int = 1
-) -> Segments:
+) -> SegmentLifts:
     """Segments over the ``limit`` most frequent of ``n_items`` items; rows are the codes ``items`` uses.
 
     users, items: (n,) codes of interactions; fields: those of each user code. Cost: O(n) a field.
@@ -45,7 +45,7 @@ def fit_segments(
     kept = kept[counts[kept] > 0]
     names = _names(fields)
     if len(kept) < 2 or not names:
-        return NO_SEGMENTS
+        return NO_LIFTS
     code = np.full(n_items, -1, np.int64)
     code[kept] = np.arange(len(kept))
     inside = code[items] >= 0
@@ -75,8 +75,8 @@ def fit_segments(
         chosen.append(SegmentField(field.name, sum(map(len, lifts)), field.texts, field.edges))
         lifts.append(np.log((table + KAPPA) / (table.sum(axis=1, keepdims=True) * share + KAPPA)))
     if not chosen:
-        return NO_SEGMENTS
-    return Segments(
+        return NO_LIFTS
+    return SegmentLifts(
         tuple(chosen),
         np.concatenate(lifts).astype(np.float32),
         np.log(share + 1e-9).astype(np.float32),
@@ -136,7 +136,7 @@ def _information(table: F64) -> float:
 # ------------------------------------------------------------------------------- artefacts
 
 
-def pack_segments(segments: Segments) -> tuple[dict[str, np.ndarray[Any, Any]], list[dict[str, Any]]]:
+def pack_segments(segments: SegmentLifts) -> tuple[dict[str, np.ndarray[Any, Any]], list[dict[str, Any]]]:
     """Arrays of an artefact, and what its manifest says of the fields. Items are places among ``ease.ids``."""
     if not segments.fields:
         return {}, []
@@ -153,10 +153,10 @@ def pack_segments(segments: Segments) -> tuple[dict[str, np.ndarray[Any, Any]], 
 
 def bind_segments(
     arrays: Mapping[str, np.ndarray[Any, Any]], fields: Sequence[Mapping[str, Any]], names: Names
-) -> Segments:
+) -> SegmentLifts:
     """The same segments over the rows of ``names``. Errors: ``CorruptArtefact`` where arrays and fields disagree."""
     if not fields:
-        return NO_SEGMENTS
+        return NO_LIFTS
     try:
         lifts, popular, items = (arrays[f"segments.{name}"] for name in ("lifts", "popular", "items"))
         blob = arrays["ease.ids"].tobytes()
@@ -180,7 +180,7 @@ def bind_segments(
     known = np.flatnonzero(rows >= 0)
     column_of = np.full(len(names), -1, np.int32)
     column_of[rows[known]] = np.arange(len(known))
-    return Segments(
+    return SegmentLifts(
         told, np.ascontiguousarray(lifts[:, known], np.float32), popular[known].astype(np.float32),
         rows[known].astype(np.int32), column_of,
     )  # fmt: skip

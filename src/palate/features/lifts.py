@@ -38,7 +38,7 @@ class SegmentField:
 
 
 @dataclass(slots=True, frozen=True)
-class Segments:
+class SegmentLifts:
     """lifts: (s, c) log lift of each item that has one in each segment; popular: (c,) log share of everybody's;
     items: (c,) catalogue rows; column_of: (n,) place of each row's item among these, −1 for none.
     """
@@ -72,6 +72,6 @@ class Segments:
         return self.items, self.popular + self.lifts[places].sum(axis=0)
 
 
-NO_SEGMENTS = Segments(
+NO_LIFTS = SegmentLifts(
     (), np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(0, np.int32)
 )
