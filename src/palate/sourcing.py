@@ -12,7 +12,17 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.features import Placed, Reach, Signals, Subject
-from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.features.neighbours import (
+    EASE_LAST,
+    EASE_RECENT,
+    LINAR,
+    LINAR_LAST,
+    NEAR_20,
+    NEAR_ALL,
+    NEAR_LAST,
+    NEXT_5,
+    NEXT_COS,
+)
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
@@ -24,7 +34,7 @@ from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, Ran
 
 _LED_TO = ("next", "near", "near_last", "ease", "linar")
 _COLUMNS = np.array(
-    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, -1)], np.int64
+    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, LINAR_LAST)], np.int64
 )
 """The lists of what the history leads to, and the strengths whose sum orders each."""
 _MASKS = 64
