@@ -14,7 +14,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
-from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Reach, Subject, column
+from palate.features import NAMES, NO_EASE, NO_GROUPS, PRIOR, Computer, Groups, ItemSide, Neighbours, Query, Reach, Subject, column
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -34,6 +34,7 @@ class Model:
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
+    groups, gains: for people nearly unknown, see ``features.company.Company.learn``.
     """
 
     version: str
@@ -42,6 +43,8 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
+    groups: Groups = NO_GROUPS
+    gains: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def prior_model() -> Model:
@@ -89,6 +92,8 @@ class Line:
         self.catalogue = catalogue
         self.settings = settings
         self.computer = Computer(state)
+        self.computer.company.tag_names = catalogue.tags.ids
+        self.computer.company.meaning = catalogue.cache.query
         self.reach = Reach(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
@@ -99,6 +104,8 @@ class Line:
         side = self.catalogue.side()
         name = subject_of(request.user, request.session)
         subject = self.computer.subject(-1 if name is None else self.state.users.get(name), side)
+        self.computer.company.learn(model.groups, model.gains)
+        hints = self.computer.hints(subject, side, now)
         seen = self.seen_mode(request)
         clock.ran("subject", {"history": len(subject.items)})
 
@@ -113,7 +120,9 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen)
+            candidates, counts, removed = self.sourcing.retrieved(
+                request, subject, self.reach, now, query, seen, hints
+            )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -125,7 +134,7 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context)
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, hints)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
@@ -149,6 +158,9 @@ class Line:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
         if request.query and request.query.strip():
             self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+        if request.user is not None:
+            for wish in self.computer.company.asking(self.state.users.get(request.user)):
+                self.catalogue.cache.query(wish.split(":", 1)[-1])
 
     def seen_mode(self, request: RecommendRequest) -> str:
         """drop or keep. ``auto`` keeps what a caller chose (rank), else follows setting, scene, the log's habits."""

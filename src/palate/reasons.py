@@ -22,6 +22,8 @@ _WORDS = {
         ("trending", "Popular right now."),
         ("new", "New in the catalogue."),
         ("query", "Matches your words."),
+        ("friends", "Had by people whom you follow."),
+        ("asked", "What you asked for."),
     )
 }
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}

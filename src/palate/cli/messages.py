@@ -122,6 +122,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason.taste": ("your taste", "符合口味"),
     "reason.tag": ("your taste: {tags}", "符合口味：{tags}"),
     "reason.query": ("matches the query", "匹配查询"),
+    "reason.friends": ("had by people followed", "关注的人有过"),
+    "reason.asked": ("asked for", "主动要求"),
     "reason.exploration": ("exploration", "探索"),
     "reason.ranked": ("many small reasons", "综合得分"),
     "reason.unscored": ("could not be scored", "无法打分"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from palate.types import F64
 
-Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context"]
+Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context", "company"]
 
 
 class Feature(NamedTuple):
@@ -66,6 +66,12 @@ FEATURES: tuple[Feature, ...] = (
     Feature("session_length", "person", "log count", 0.0, "", "interactions in the last half hour"),
     Feature("hour", "context", "hour of day", 0.0, "", "UTC, or context.hour"),
     Feature("weekday", "context", "0 Monday", 0.0, "", "UTC, or context.weekday"),
+    Feature("friends_had", "company", "log count", 0.5, "friends", "had by people whom the user follows, by recency"),
+    Feature("friends_share", "company", "share", 0.5, "", "the same, over how many these are"),
+    Feature("asked_tags", "company", "count", 1.0, "asked", "its tags that the user asked for, fading with history"),
+    Feature("asked_taste", "company", "cosine", 2.0, "asked", "text against the nearest wish, fading with history"),
+    Feature("alike_tags", "company", "share", 1.0, "", "its tags among people like a new user, over everybody's"),
+    Feature("alike_taste", "company", "cosine", 2.0, "", "text against their taste, less everybody's"),
 )
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)
