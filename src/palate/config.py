@@ -146,7 +146,8 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never)."""
+    """auto_events: retrain in the background after that many new interactions (0: never). people: what predicts what
+    people didn't say of themselves; all but ``trees`` want scikit-learn."""
 
     decisions: int = 7000
     candidates: int = 120
@@ -157,6 +158,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     learning_rate: float = 0.05
     auto_events: int = 0
     ease_items: int = 6000
+    people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -249,6 +251,7 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("scene",): get_args(Scene),
     ("durability",): ("durable", "fast"),
     ("seen",): ("auto", "drop", "keep"),
+    ("train", "people"): ("trees", "forest", "svm", "logistic", "off"),
 }
 
 

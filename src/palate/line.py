@@ -14,7 +14,20 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
-from palate.features import NAMES, NO_EASE, NO_GROUPS, PRIOR, Computer, Groups, ItemSide, Neighbours, Query, Reach, Subject, column
+from palate.features import (
+    NAMES,
+    NO_EASE,
+    NO_GROUPS,
+    PRIOR,
+    Computer,
+    Groups,
+    ItemSide,
+    Neighbours,
+    Query,
+    Reach,
+    Subject,
+    column,
+)
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -34,7 +47,8 @@ class Model:
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
-    groups, gains: for people nearly unknown, see ``features.company.Company.learn``.
+    groups, gains: for people nearly unknown, see ``features.company.Company.learn``. people: a
+    ``people.attributes.People``, or None; ranks nothing.
     """
 
     version: str
@@ -45,6 +59,7 @@ class Model:
     note: str = ""
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
+    people: object = None
 
 
 def prior_model() -> Model:
@@ -120,9 +135,7 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            candidates, counts, removed = self.sourcing.retrieved(
-                request, subject, self.reach, now, query, seen, hints
-            )
+            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen, hints)
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 

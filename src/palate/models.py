@@ -27,6 +27,7 @@ from palate.score import load_scorer
 from palate.train import artefact
 from palate.train.manifest import Artefact
 from palate.train.neighbours import bind_neighbours
+from palate.train.people import load_people
 from palate.types import ModelInfo, TrainReport
 
 _LOADED = 3
@@ -85,6 +86,7 @@ class ModelShelf:
                 f"The model {manifest.version} was trained on other features than this version of Palate computes: "
                 "install the version that trained it, or train again."
             )
+        people, groups, gains = load_people(found.arrays, extra.get("people", {}))
         self.trained_on = max(self.trained_on, int(manifest.extra.get("interactions", 0)))
         return Model(
             manifest.version,
@@ -92,6 +94,9 @@ class ModelShelf:
             bind_neighbours(found.arrays, self.catalogue.state.items),
             tuple(extra.get("context", ())),
             bool(extra.get("queries", False)),
+            groups=groups,
+            gains=gains,
+            people=people,
         )
 
     def version(self, version: str, serving: Model) -> Model:

@@ -78,7 +78,7 @@ def _had(
     friends: I64, start: I64, size: I32, keys: I32, words: I64, wide_start: I64, wide_kinds: I32, signs: I32,
     until: int, ends: I64, skipped: I64, mark: I32, by: I32, rows: I32, worth: F64,
 ) -> int:  # fmt: skip
-    """What ``friends`` had, each item once a friend, Σ 2^(−age / HALF_LIFE). mark: (n_items,) zeros; place + 1 after."""
+    """What ``friends`` had, each item once a friend: Σ 2^(−age / HALF_LIFE). mark: (n,) zeros; place + 1 after."""
     n = 0
     for one in range(len(friends)):
         user = friends[one]
@@ -171,9 +171,7 @@ class Company:
         found = self.state.user_fields.get(user)
         return _texts(found.get(LIKES))[-ASKED:] if found else []
 
-    def of(
-        self, subject: Subject, vectors: F32, text_of: I32, tags: I32, n_tags: int, now: int
-    ) -> Hints | None:
+    def of(self, subject: Subject, vectors: F32, text_of: I32, tags: I32, n_tags: int, now: int) -> Hints | None:
         """Hints of a subject at ``now`` (ms), None where there are none, which is found at once for most people.
 
         Cost: ≤ 30 µs with 50 people followed, 5 µs with wishes; 300 µs now and then

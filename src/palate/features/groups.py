@@ -7,11 +7,12 @@ well enough, and is given what its people choose more than others, at a reduced 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from palate.errors import CorruptArtefact
 from palate.profile import Subject
 from palate.types import F32, F64, I32, I64
 
@@ -38,6 +39,29 @@ class Groups(NamedTuple):
     spread: float
     noise: float
     tag_names: tuple[str, ...]
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Everything numeric, for the artefact; nothing where there are no groups."""
+        names = ("centres", "tags", "texts", "prior", "axes", "mean")
+        out: dict[str, np.ndarray[Any, Any]] = {name: np.asarray(getattr(self, name)) for name in names}
+        return out | {"spread": np.array([self.spread, self.noise])} if len(self.centres) else {}
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, np.ndarray[Any, Any]], tag_names: Sequence[str]) -> Groups:
+        """The inverse of ``arrays``. Errors: ``CorruptArtefact`` where they don't fit together."""
+        if not arrays:
+            return NO_GROUPS
+        try:
+            centres, tags, texts = arrays["centres"], arrays["tags"], arrays["texts"]
+            prior, axes, mean = arrays["prior"], arrays["axes"], arrays["mean"]
+            g, t, d = len(centres), tags.shape[1], texts.shape[1]
+            shapes = centres.shape[1] == len(axes) and len(tags) == len(texts) == len(prior) == g
+            if not (shapes and axes.shape[1] == len(mean) == t + d and t == len(tag_names)):
+                raise CorruptArtefact("The groups of tastes don't fit together: train again.")
+            spread, noise = arrays["spread"].tolist()
+            return cls(centres, tags, texts, prior, axes, mean, spread, noise, tuple(tag_names))
+        except (KeyError, IndexError, ValueError) as error:
+            raise CorruptArtefact(f"The groups of tastes can't be read ({error}): train again.") from None
 
     def bind(self, names: Sequence[str]) -> Bound:
         """For a catalogue whose tag codes are called ``names``."""

@@ -28,6 +28,7 @@ from palate.train.fit import fit
 from palate.train.history import History, Progress, read_history
 from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
+from palate.train.people import fit_people, people_arrays, people_meta
 from palate.train.replay import choose_window, feature_key, replay
 from palate.types import I32, Interaction
 
@@ -107,7 +108,11 @@ def train(
     watch.lap("fold")
     early = fit_ease(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train.ease_items)
     n = len(history.interactions)
-    model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
+    known = fit_people(state, catalogue, settings.train.people, settings.train.seed, state.clock_ts, attributes=False)
+    model = Model(
+        "replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True,
+        groups=known.groups, gains=known.gains,
+    )  # fmt: skip
     watch.lap("ease")
 
     logged = _labelled(list(live), history)
@@ -131,6 +136,8 @@ def train(
     watch.lap("replay")
     fitted = fit(fresh, valid, context, settings.train, progress, late)
     watch.lap("fit")
+    people = fit_people(state, catalogue, settings.train.people, settings.train.seed, state.clock_ts)
+    watch.lap("people")
     whole = fit_ease(history.users, item_codes, len(ids), settings.train.ease_items)
     watch.lap("ease_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
@@ -151,10 +158,12 @@ def train(
             "interactions": len(history.interactions),
             "decisions": {"live": len(logged), "replay": n_replayed, "validation": len(valid) + valid.missed},
             "importance": _importance(fitted.scorer, valid),
+            "people": people_meta(people),
             "seconds": watch.seconds,
         },
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
+    arrays |= people_arrays(people)
     return Trained(arrays | pack_neighbours(whole, ids), manifest, len(logged) + n_replayed, rows, watch.seconds)
 
 
