@@ -81,14 +81,15 @@ def _had(
     """What ``friends`` had, each item once a friend: Σ 2^(−age / HALF_LIFE). mark: (n,) zeros; place + 1 after."""
     n = 0
     for one in range(len(friends)):
-        user = friends[one]
-        first, counted = start[user], 0
+        user = int(friends[one])
+        first, wide = int(start[user]), int(wide_start[user])
+        left = int(NEWEST)
         for at in range(first + size[user] - 1, first - 1, -1):
-            if counted == NEWEST:
+            if left == 0:
                 break
-            if signs[kind_at(words, at, first, wide_kinds, wide_start[user])] <= 0:
+            if signs[kind_at(words, at, first, wide_kinds, wide)] <= 0:
                 continue
-            counted += 1
+            left -= 1
             row = keys[at]
             place = mark[row] - 1
             if place < 0:

@@ -8,7 +8,7 @@ day is. The trend compares a tag's share at the short with that at the long half
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ RISING = 1.5
 """Ratio of the short-term to the long-term share from which a tag rises; below its inverse it falls."""
 EVIDENCE = 3
 """Entries that a trend needs."""
+
+
+Trend = Literal["rising", "falling", "steady"]
 
 
 class Interests(NamedTuple):
@@ -34,7 +37,7 @@ class Interests(NamedTuple):
     since: I64
     last: I64
 
-    def trend(self, place: int) -> str:
+    def trend(self, place: int) -> Trend:
         """``rising``, ``falling`` or ``steady``; also steady with fewer than ``EVIDENCE`` entries."""
         if self.evidence[place] < EVIDENCE:
             return "steady"
@@ -72,6 +75,6 @@ def _shares(of: I64, weights: F64, days: F64, half_life: F64 | float, n: int) ->
     """(n,) decayed weight of each tag over their sum. Ages count from the newest, which leaves shares as they are and
     keeps those of somebody long away from vanishing."""
     age = days - (days.min() if len(days) else 0.0)
-    total = np.bincount(of, weights * np.exp2(-age / half_life), n)
+    total = np.bincount(of, weights * np.exp2(-age / half_life), n).astype(np.float64)
     whole = total.sum()
     return total / whole if whole > 0 else total

@@ -43,7 +43,7 @@ def fit_groups(catalogue: Catalogue, people: list[Subject], least: int, rng: np.
         if len(rows):
             texts[n] = side.vectors[rows].mean(axis=0)
         first.append(_single(one, side, codes, texts[n]))
-    whole = np.concatenate([shares, texts], axis=1)
+    whole: F64 = np.concatenate([shares, texts], axis=1).astype(np.float64)
     found = pca(whole, _AXES)
     if not len(found.axes):
         return NO_GROUPS, np.zeros(0, np.int64)
@@ -61,9 +61,11 @@ def fit_groups(catalogue: Catalogue, people: list[Subject], least: int, rng: np.
     text = np.array([texts[of == g].mean(axis=0) - mean_texts for g in range(len(good))])
     spread = float(((points[kept] - centres[of[kept]]) ** 2).mean())
     noise = max(1e-9, float(((found(np.array(first)) - points) ** 2).mean()))
+    chosen: list[int] = codes.tolist()
+    names = tuple(catalogue.tags.ids[code] for code in chosen)
     groups = Groups(
         centres, tags.astype(np.float32), text.astype(np.float32), sizes[good] / sizes[good].sum(), found.axes,
-        found.mean, max(spread, 1e-9), noise, tuple(catalogue.tags.ids[code] for code in codes.tolist()),
+        found.mean, max(spread, 1e-9), noise, names,
     )  # fmt: skip
     return groups, of
 
