@@ -167,6 +167,11 @@ class Company:
         if groups is not self._groups:
             self._groups, self._bound, self.gains = groups, None, gains
 
+    @property
+    def groups(self) -> Groups:
+        """Those of the model that ranked last."""
+        return self._groups
+
     def asking(self, user: int) -> list[str]:
         """The wishes of a user row, whose texts are to be encoded before ``of``. Needs no lock."""
         found = self.state.user_fields.get(user)

@@ -15,7 +15,7 @@ import numpy as np
 from palate.types import F64, I32, I64
 
 RISING = 1.5
-"""Ratio of the short-term to the long-term share from which a tag rises; below its inverse it falls."""
+"""Ratio of the odds of the short-term share to those of the long-term one from which a tag rises; below its inverse it falls."""
 EVIDENCE = 3
 """Entries that a trend needs."""
 
@@ -41,8 +41,12 @@ class Interests(NamedTuple):
         """``rising``, ``falling`` or ``steady``; also steady with fewer than ``EVIDENCE`` entries."""
         if self.evidence[place] < EVIDENCE:
             return "steady"
-        ratio = (self.short[place] + 1e-9) / (self.long[place] + 1e-9)
+        ratio = _odds(self.short[place]) / _odds(self.long[place])
         return "rising" if ratio >= RISING else "falling" if ratio <= 1 / RISING else "steady"
+
+
+def _odds(share: float) -> float:
+    return (share + 1e-6) / (1 - share + 1e-6)
 
 
 def interests(items: I32, weights: F64, ts: I64, days: F64, tags: I32, short: float, long: float) -> Interests:
