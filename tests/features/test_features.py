@@ -50,7 +50,7 @@ def matrix(engine: Engine, user: str, rows: I32, ease: bool = True, words: bool 
 
 def test_declarations_are_complete() -> None:
     assert len(set(NAMES)) == len(NAMES) == len(PRIOR)
-    codes = {"because_of", "again", "popular", "trending", "new", "taste", "tag", "query", ""}
+    codes = {"because_of", "again", "popular", "trending", "new", "taste", "tag", "query", "friends", "asked", ""}
     for feature in FEATURES:
         assert feature.unit
         assert feature.meaning
