@@ -18,6 +18,7 @@ from palate.features import (
     NAMES,
     NO_EASE,
     NO_GROUPS,
+    OWN,
     PRIOR,
     Computer,
     Groups,
@@ -36,6 +37,7 @@ from palate.state.state import subject_of
 from palate.types import F32, F64, I32, Candidates, FieldValue, RankRequest, RecommendRequest, Stage
 
 QUERY_COLUMNS = (column("query_words"), column("query_meaning"))
+_OWN = slice(OWN[0], OWN[-1] + 1)
 _MASKS = 64
 _LARGEST = 1e18
 """Numbers of a context are cut to this, so that no product of theirs is infinite."""
@@ -47,8 +49,8 @@ class Model:
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
-    groups, gains: for people nearly unknown, see ``features.company.Company.learn``. people: a
-    ``people.attributes.People``, or None; ranks nothing.
+    scale: of the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
+    ``features.company.Company.learn``. people: a ``people.attributes.People``, or None; ranks nothing.
     """
 
     version: str
@@ -57,6 +59,7 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
+    scale: float = 1.0
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
     people: object = None
@@ -220,24 +223,37 @@ def context_columns(names: tuple[str, ...], context: dict[str, FieldValue], n: i
 
 
 def total_score(model: Model, x: F32, has_query: bool) -> F64:
-    """(n,) scores: the scorer's, plus the query terms at their prior weights where it never learnt from queries."""
-    if not has_query or model.queries:
+    """(n,) scores: the scorer's, plus the terms of their own: ``OWN``, and those of the query where it never learnt
+    from queries, at their prior weights."""
+    weights = _own_terms(model, x, has_query)
+    if weights is None:
         return model.scorer.score(x)
     plain = x.copy()
-    plain[:, QUERY_COLUMNS] = 0.0
-    return model.scorer.score(plain) + x[:, QUERY_COLUMNS].astype(np.float64) @ PRIOR[list(QUERY_COLUMNS)]
+    plain[:, list(weights)] = 0.0
+    return model.scorer.score(plain) + x[:, list(weights)].astype(np.float64) @ np.array(list(weights.values()))
 
 
 def contributions(model: Model, x: F32, has_query: bool) -> tuple[F64, F64]:
     """(n, f) contributions and (n,) base whose sum is ``total_score``."""
-    if not has_query or model.queries:
+    weights = _own_terms(model, x, has_query)
+    if weights is None:
         return model.scorer.contributions(x)
     plain = x.copy()
-    plain[:, QUERY_COLUMNS] = 0.0
+    plain[:, list(weights)] = 0.0
     terms, base = model.scorer.contributions(plain)
-    for place in QUERY_COLUMNS:
-        terms[:, place] += x[:, place].astype(np.float64) * PRIOR[place]
+    for place, weight in weights.items():
+        terms[:, place] += x[:, place].astype(np.float64) * weight
     return terms, base
+
+
+def _own_terms(model: Model, x: F32, has_query: bool) -> dict[int, float] | None:
+    """Weights of the columns that the scorer doesn't see, None where all of them are 0."""
+    weights: dict[int, float] = {}
+    if has_query and not model.queries:
+        weights = {place: float(PRIOR[place]) for place in QUERY_COLUMNS}
+    if np.any(x[:, _OWN]):
+        weights |= {place: float(PRIOR[place]) * model.scale for place in OWN}
+    return weights or None
 
 
 def warm_up(model: Model) -> None:

@@ -94,6 +94,7 @@ class ModelShelf:
             bind_neighbours(found.arrays, self.catalogue.state.items),
             tuple(extra.get("context", ())),
             bool(extra.get("queries", False)),
+            scale=float(extra.get("scale", 1.0)),
             groups=groups,
             gains=gains,
             people=people,

@@ -2,7 +2,7 @@
 
 from palate.features.company import Hints
 from palate.features.compute import Computer, ItemSide, Query
-from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
+from palate.features.declared import FEATURES, NAMES, OWN, PRIOR, Feature, column
 from palate.features.groups import NO_GROUPS, Groups
 from palate.features.neighbours import NO_EASE, Neighbours
 from palate.features.reach import Reach
@@ -13,6 +13,7 @@ __all__ = [
     "NAMES",
     "NO_EASE",
     "NO_GROUPS",
+    "OWN",
     "PRIOR",
     "Computer",
     "Feature",

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from palate.features.alike import EVERYBODY, Segments
 from palate.features.groups import NO_GROUPS, Bound, Groups
-from palate.features.segments import EVERYBODY, Segments
 from palate.kernels import kernel
 from palate.profile import Subject
 from palate.state import State
@@ -61,14 +61,16 @@ _NOTHING = Asked(_NONE, np.zeros((0, 0), np.float32), [])
 @dataclass(slots=True)
 class Hints:
     """Of one person at one moment. followed: how many known people they follow; rows (m,) what these had, worth (m,) in
-    (0, followed]; asked, weighing ``fade``; alike_tags (n_tags,), alike (d,): differences to everybody, empty or
-    faded."""
+    (0, followed]; fresh: how nearly unknown the person is; asked, weighing ``fade``; alike_tags (n_tags,), alike (d,):
+    differences to everybody, empty or faded.
+    """
 
     followed: int = 0
     rows: I32 = field(default_factory=lambda: _NONE)
     worth: F64 = field(default_factory=lambda: np.zeros(0))
     asked: Asked = field(default_factory=lambda: _NOTHING)
     fade: float = 0.0
+    fresh: float = 0.0
     alike_tags: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
     alike: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
 
@@ -106,16 +108,20 @@ def _had(
 @kernel
 def _columns(
     rows: I32, mark: I32, worth: F64, followed: int, tags: I32, codes: I32, fade: float, text_of: I32, vectors: F32,
-    asked: F32, alike_tags: F32, alike: F32, out: F32,
+    asked: F32, alike_tags: F32, alike: F32, fresh: float, out: F32,
 ) -> None:  # fmt: skip
-    """friends_had, friends_share, asked_tags, asked_taste, alike_tags, alike_taste. out: (m, 6), zeros."""
+    """friends_had, friends_share, friends_new, asked_tags, asked_taste, alike_tags, alike_taste. out: (m, 7), zeros.
+
+    fresh: how much of what friends had is said of somebody nearly unknown.
+    """
     for m in range(len(rows)):
         row = rows[m]
         if len(mark):
             place = mark[row] - 1
             if place >= 0:
-                out[m, 0] = np.log1p(worth[place])
-                out[m, 1] = worth[place] / followed
+                out[m, 0] = np.log1p(worth[place]) * (1.0 - fresh)
+                out[m, 1] = worth[place] / followed * (1.0 - fresh)
+                out[m, 2] = np.log1p(worth[place]) * fresh
         if len(codes) or len(alike_tags):
             for place in range(tags.shape[1]):
                 code = tags[row, place]
@@ -123,17 +129,17 @@ def _columns(
                     continue
                 for one in codes:
                     if one == code:
-                        out[m, 2] += np.float32(fade)
+                        out[m, 3] += np.float32(fade)
                 if code < len(alike_tags):
-                    out[m, 4] += alike_tags[code]
+                    out[m, 5] += alike_tags[code]
         text = text_of[row]
         if text >= 0:
             best = np.float32(0.0)
             for one in range(len(asked)):
                 best = max(best, np.float32(dot(vectors[text], asked[one])))
-            out[m, 3] = best * np.float32(fade)
+            out[m, 4] = best * np.float32(fade)
             if len(alike):
-                out[m, 5] = dot(vectors[text], alike)
+                out[m, 6] = dot(vectors[text], alike)
 
 
 class Company:
@@ -188,7 +194,7 @@ class Company:
         near_cold = subject.count <= _ALIKE_UNTIL
         if not fields and not (near_cold and subject.count and len(self._groups.centres)):
             return None
-        hints = Hints()
+        hints = Hints(fresh=_ALIKE_FADE / (_ALIKE_FADE + subject.count) if near_cold else 0.0)
         if fields:
             if FOLLOWS in fields and "follows" in self.enabled:
                 self._follow(hints, fields[FOLLOWS], subject.row, now)
@@ -201,13 +207,13 @@ class Company:
         return hints if some else None
 
     def columns(self, hints: Hints, rows: I32, vectors: F32, text_of: I32, tags: I32, out: F32) -> None:
-        """The six features of candidate ``rows``, of the hints that ``of`` gave last. out: (m, 6), zeros."""
+        """The seven features of candidate ``rows``, of the hints that ``of`` gave last. out: (m, 7), zeros."""
         mark = self._mark if len(hints.rows) else _NONE
         asked = hints.asked.texts if len(hints.asked.texts) else np.zeros((0, vectors.shape[1]), np.float32)
         alike = hints.alike if len(hints.alike) == vectors.shape[1] else np.zeros(0, np.float32)
         _columns(
             rows, mark, hints.worth, max(1, hints.followed), tags, hints.asked.codes, hints.fade, text_of, vectors,
-            asked, hints.alike_tags, alike, out,
+            asked, hints.alike_tags, alike, hints.fresh, out,
         )  # fmt: skip
 
     # --------------------------------------------------------------------------------- follows

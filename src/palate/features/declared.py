@@ -68,6 +68,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("weekday", "context", "0 Monday", 0.0, "", "UTC, or context.weekday"),
     Feature("friends_had", "company", "log count", 0.5, "friends", "had by people whom the user follows, by recency"),
     Feature("friends_share", "company", "share", 0.5, "", "the same, over how many these are"),
+    Feature("friends_new", "company", "log count", 1.0, "friends", "friends_had of somebody nearly unknown, fading"),
     Feature("asked_tags", "company", "count", 1.0, "asked", "its tags that the user asked for, fading with history"),
     Feature("asked_taste", "company", "cosine", 2.0, "asked", "text against the nearest wish, fading with history"),
     Feature("alike_tags", "company", "share", 1.0, "", "its tags among people like a new user, over everybody's"),
@@ -76,6 +77,9 @@ FEATURES: tuple[Feature, ...] = (
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)
 PRIOR: F64 = np.array([f.prior for f in FEATURES])
+OWN: tuple[int, ...] = tuple(NAMES.index(name) for name in ("friends_new", "asked_tags", "asked_taste"))
+"""Columns that no scorer learns: too few people of a log are ever in this position, and they chose to be. Their prior
+weights, in the scale of the scorer, are terms of their own of every score."""
 _COLUMN = {name: place for place, name in enumerate(NAMES)}
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from palate.types import F64, I32, I64
 
 RISING = 1.5
-"""Ratio of the odds of the short-term share to the long-term ones from which a tag rises; below its inverse it falls."""
+"""Odds of the short-term share over the long-term ones from which a tag rises; below the inverse it falls."""
 EVIDENCE = 3
 """Entries that a trend needs."""
 

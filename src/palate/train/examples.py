@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from palate.features import NAMES
+from palate.features import NAMES, OWN
 from palate.line import context_columns
 from palate.store.decision import Decision
 from palate.types import F32, F64, I64
@@ -36,6 +36,7 @@ class Examples:
             self.missed += 1
             return
         x = np.concatenate([part[:, : len(NAMES)] for part in parts if part.size])
+        x[:, OWN] = 0.0
         if context:
             fields = decision.request.context if decision.request else {}
             x = np.concatenate([x, context_columns(context, fields, len(x))], axis=1)

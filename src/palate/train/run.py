@@ -14,6 +14,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import Conflict, InvalidInput, Locked
+from palate.features import PRIOR
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.score.linear import LinearScorer
@@ -159,12 +160,24 @@ def train(
             "decisions": {"live": len(logged), "replay": n_replayed, "validation": len(valid) + valid.missed},
             "importance": _importance(fitted.scorer, valid),
             "people": people_meta(people),
+            "scale": _scale(fitted.scorer, valid),
             "seconds": watch.seconds,
         },
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
     arrays |= people_arrays(people)
     return Trained(arrays | pack_neighbours(whole, ids), manifest, len(logged) + n_replayed, rows, watch.seconds)
+
+
+def _scale(scorer: Any, valid: Examples) -> float:
+    """The spread of the scorer's scores within a validation decision over that of the prior's, median of up to 500."""
+    prior = prior_model().scorer
+    spreads = [
+        (float(scorer.score(x).std()), float(prior.score(np.ascontiguousarray(x[:, : len(PRIOR)])).std()))
+        for x in valid.x[:500]
+    ]
+    ratios = [mine / theirs for mine, theirs in spreads if theirs > 1e-9]
+    return round(float(np.median(ratios)), 6) if ratios else 1.0
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:
