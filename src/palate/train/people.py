@@ -116,9 +116,14 @@ def load_people(
     return known, Groups.load(groups, meta.get("groups", ())), dict(meta.get("gains", {}))
 
 
+def kind_is_there(kind: str) -> bool:
+    """Whether what a back end needs is installed."""
+    return kind == "trees" or importlib.util.find_spec("sklearn") is not None
+
+
 def check_kind(kind: str) -> None:
     """Errors: ``MissingExtra`` where a back end is wanted that isn't installed."""
-    if kind != "trees" and importlib.util.find_spec("sklearn") is None:
+    if not kind_is_there(kind):
         raise MissingExtra("scikit-learn", "tune", f"train.people = {kind!r}")
 
 
