@@ -112,6 +112,7 @@ class Line:
         self.computer = Computer(state)
         self.computer.company.tag_names = catalogue.tags.ids
         self.computer.company.meaning = catalogue.cache.query
+        self.computer.company.map = catalogue.cache.transfer
         self.reach = Reach(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 

@@ -122,6 +122,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason.taste": ("your taste", "符合口味"),
     "reason.tag": ("your taste: {tags}", "符合口味：{tags}"),
     "reason.query": ("matches the query", "匹配查询"),
+    "carried": (
+        "The map is in {path}: it orders pairs of held-out items with ρ = {rho:.3f} (texts alone: {text:.3f}). "
+        "A service takes it in when it starts; train again to weigh it.",
+        "映射已写入 {path}：对留出物品对排序的 ρ = {rho:.3f}（仅文本：{text:.3f}）。"
+        "服务在启动时读取；重新训练后按其价值加权。",
+    ),
     "title.cold": (
         "{data}: NDCG@10 for {people:,} new people and {items:,} new items",
         "{data}：{people:,} 个新用户与 {items:,} 个新物品的 NDCG@10",

@@ -107,8 +107,9 @@ class _Split:
         had: dict[int, dict[int, int]] = {}
         for position in good.tolist():
             had.setdefault(int(stream.users[position]), {}).setdefault(int(stream.items[position]), position)
-        texts = [code for code, fields in enumerate(stream.fields) if fields]
-        self.items = set(rng.permutation(texts)[: int(len(texts) * _NEW_ITEMS)].tolist())
+        texts: list[int] = [code for code, fields in enumerate(stream.fields) if fields]
+        drawn: list[int] = rng.permutation(np.array(texts, np.int64))[: int(len(texts) * _NEW_ITEMS)].tolist()
+        self.items = set(drawn)
         able = [user for user, mine in had.items() if len(mine) >= LEAST and not stream.anonymous[user]]
         if not able:
             raise InvalidInput(f"Nobody in {stream.name} had {LEAST} different items: no one can be new.", "data")
@@ -231,7 +232,7 @@ class _People:
             name = self._new("person")
             self._did(self.told.first[user], user=name)
             pairs.append(self._both(user, name, "groups"))
-        return _row("pseudo-labels", *map(list, zip(*pairs, strict=True)))
+        return _row("pseudo-labels", *_columns(pairs))
 
     def _said(self, label: str, source: str, fields: Any, why_not: str) -> ColdRow:
         """A row of new people who say ``fields(user)`` of themselves and do nothing."""
@@ -244,7 +245,7 @@ class _People:
             self.engine.ingest([User(id=f"said-{name}", timestamp=self.told.now, user=name, fields=said)])
             pairs.append(self._both(user, name, source))
             self.engine.ingest([User(id=f"bye-{name}", timestamp=self.told.now + 1, user=name, deleted=True)])
-        return _row(label, *map(list, zip(*pairs, strict=True))) if pairs else _row(label, [], [], why_not)
+        return _row(label, *_columns(pairs), "" if pairs else why_not)
 
     def _both(self, user: int, name: str, source: str) -> tuple[float, float]:
         """NDCG@10 with a source of the company, and without it."""
@@ -267,13 +268,15 @@ class _People:
             events.append(
                 Interaction(
                     id=f"cold-{self._count}", timestamp=self.told.now + n, item=event.item, type=event.type,
-                    value=event.value, **subject,
+                    value=event.value, user=subject.get("user"), session=subject.get("session"),
                 )
             )  # fmt: skip
         self.engine.ingest(events)
 
     def _asked(self, user: int, subject: dict[str, str]) -> float:
-        request = RecommendRequest(k=10, seen="drop", exclude=self._known(user), **subject)
+        request = RecommendRequest(
+            user=subject.get("user"), session=subject.get("session"), k=10, seen="drop", exclude=self._known(user)
+        )
         self.engine.line.prepare(request)
         return _ndcg(self.engine.scored(request, self.told.now + KNOWN)[0], self.told.wanted[user])
 
@@ -286,6 +289,10 @@ def _ndcg(order: list[str], wanted: set[str], k: int = 10) -> float:
     """Binary gains over those of the best order (Järvelin and Kekäläinen 2002)."""
     gains = sum(1 / np.log2(place + 2) for place, name in enumerate(order[:k]) if name in wanted)
     return float(gains / sum(1 / np.log2(place + 2) for place in range(min(k, len(wanted)))))
+
+
+def _columns(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
 
 
 def _row(name: str, with_it: Sequence[float], without: Sequence[float], note: str = "") -> ColdRow:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -46,6 +47,17 @@ _KEPT = 2048
 _NONE: I32 = np.zeros(0, np.int32)
 
 
+class Carried(Protocol):
+    """A map learnt in another catalogue: ``language.transfer.Map``."""
+
+    @property
+    def mean(self) -> F32: ...
+
+    def taste(self, text: F32) -> F32:
+        """(d,) v such that (t − mean) · v says how well a text t goes with ``text`` (d,)."""
+        ...
+
+
 @dataclass(slots=True)
 class Asked:
     """What somebody asked for. codes: tags; texts: (q, d) unit rows, one a wish; words: the same in words."""
@@ -62,7 +74,8 @@ _NOTHING = Asked(_NONE, np.zeros((0, 0), np.float32), [])
 class Hints:
     """Of one person at one moment. followed: how many known people they follow; rows (m,) what these had, worth (m,) in
     (0, followed]; fresh: how nearly unknown the person is; asked, weighing ``fade``; alike_tags (n_tags,), alike (d,):
-    differences to everybody, empty or faded.
+    differences to everybody, empty or faded; carried (d,): the taste by the map of another catalogue, and what it says
+    of the mean text.
     """
 
     followed: int = 0
@@ -73,6 +86,8 @@ class Hints:
     fresh: float = 0.0
     alike_tags: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
     alike: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
+    carried: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
+    mean: float = 0.0
 
 
 @kernel
@@ -108,11 +123,11 @@ def _had(
 @kernel
 def _columns(
     rows: I32, mark: I32, worth: F64, followed: int, tags: I32, codes: I32, fade: float, text_of: I32, vectors: F32,
-    asked: F32, alike_tags: F32, alike: F32, fresh: float, out: F32,
+    asked: F32, alike_tags: F32, alike: F32, fresh: float, carried: F32, mean: float, out: F32,
 ) -> None:  # fmt: skip
-    """friends_had, friends_share, friends_new, asked_tags, asked_taste, alike_tags, alike_taste. out: (m, 7), zeros.
+    """friends_had, friends_share, friends_new, asked_tags, asked_taste, alike_tags, alike_taste, carried into out (m, 8).
 
-    fresh: how much of what friends had is said of somebody nearly unknown.
+    fresh: how much of what friends had is said of somebody nearly unknown. mean: what ``carried`` is of the mean text.
     """
     for m in range(len(rows)):
         row = rows[m]
@@ -140,12 +155,15 @@ def _columns(
             out[m, 4] = best * np.float32(fade)
             if len(alike):
                 out[m, 6] = dot(vectors[text], alike)
+            if len(carried):
+                out[m, 7] = dot(vectors[text], carried) - mean
 
 
 class Company:
     """Hints and their features over one state. Scratch memory: 4 bytes an item. Under the engine's lock.
 
-    tag_names, meaning: the names of tag codes, and the unit vector of a text; set by whoever has a catalogue.
+    tag_names, meaning, map: the names of tag codes, the unit vector of a text, and what was carried from another
+    catalogue; set by whoever has a catalogue.
     enabled: the sources that count, for measuring each by leaving it out.
     """
 
@@ -154,7 +172,8 @@ class Company:
         self.segments = Segments(state)
         self.tag_names: list[str] = []
         self.meaning: Callable[[str], F32] | None = None
-        self.enabled = {"follows", "likes", "segments", "groups"}
+        self.map: Carried | None = None
+        self.enabled = {"follows", "likes", "segments", "groups", "transfer"}
         self.gains: dict[str, float] = {}
         self._groups: Groups = NO_GROUPS
         self._bound: Bound | None = None
@@ -192,7 +211,8 @@ class Company:
         self._clear()
         fields = self.state.user_fields.get(subject.row) if subject.row >= 0 else None
         near_cold = subject.count <= _ALIKE_UNTIL
-        if not fields and not (near_cold and subject.count and len(self._groups.centres)):
+        carried = self.map if len(subject.tastes) and "transfer" in self.enabled else None
+        if not fields and carried is None and not (near_cold and subject.count and len(self._groups.centres)):
             return None
         hints = Hints(fresh=_ALIKE_FADE / (_ALIKE_FADE + subject.count) if near_cold else 0.0)
         if fields:
@@ -203,17 +223,23 @@ class Company:
                 hints.fade = _ASKED_FADE / (_ASKED_FADE + subject.count)
         if near_cold:
             self._alike(hints, subject, vectors, text_of, tags, n_tags)
-        some = hints.followed or len(hints.asked.words) or len(hints.alike_tags) or len(hints.alike)
+        if carried is not None:
+            hints.carried = carried.taste(subject.tastes[0])
+            hints.mean = float(carried.mean @ hints.carried)
+        some = (
+            len(hints.carried) or hints.followed or len(hints.asked.words) or len(hints.alike_tags) or len(hints.alike)
+        )
         return hints if some else None
 
     def columns(self, hints: Hints, rows: I32, vectors: F32, text_of: I32, tags: I32, out: F32) -> None:
-        """The seven features of candidate ``rows``, of the hints that ``of`` gave last. out: (m, 7), zeros."""
+        """The eight features of candidate ``rows``, of the hints that ``of`` gave last. out: (m, 8), zeros."""
         mark = self._mark if len(hints.rows) else _NONE
         asked = hints.asked.texts if len(hints.asked.texts) else np.zeros((0, vectors.shape[1]), np.float32)
         alike = hints.alike if len(hints.alike) == vectors.shape[1] else np.zeros(0, np.float32)
         _columns(
             rows, mark, hints.worth, max(1, hints.followed), tags, hints.asked.codes, hints.fade, text_of, vectors,
-            asked, hints.alike_tags, alike, hints.fresh, out,
+            asked, hints.alike_tags, alike, hints.fresh, hints.carried, hints.mean,
+            out,
         )  # fmt: skip
 
     # --------------------------------------------------------------------------------- follows

@@ -180,7 +180,7 @@ class Computer:
                 x[:, _QUERY + 1] = query.meaning
             self._person(x, subject, now, context or {})
             if hints is not None:
-                into = x[:, _COMPANY : _COMPANY + 7]
+                into = x[:, _COMPANY : _COMPANY + 8]
                 self.company.columns(hints, rows, side.vectors, side.text_of, side.tags, into)
         return x
 

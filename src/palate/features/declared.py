@@ -73,6 +73,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("asked_taste", "company", "cosine", 2.0, "asked", "text against the nearest wish, fading with history"),
     Feature("alike_tags", "company", "share", 1.0, "", "its tags among people like a new user, over everybody's"),
     Feature("alike_taste", "company", "cosine", 2.0, "", "text against their taste, less everybody's"),
+    Feature("carried", "company", "score", 0.25, "", "text, by a map learnt in another catalogue, against their taste"),
 )
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)

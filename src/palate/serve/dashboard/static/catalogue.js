@@ -317,6 +317,7 @@ export const catalogue = {
   "feature.friends_had": {"en": "had by people they follow", "zh": "关注的人有过"},
   "feature.friends_share": {"en": "share of the people they follow", "zh": "关注者中有过的比例"},
   "feature.friends_new": {"en": "had by people a newcomer follows", "zh": "新用户所关注的人有过"},
+  "feature.carried": {"en": "goes with their taste elsewhere", "zh": "在其他目录中与其兴趣相配"},
   "feature.asked_tags": {"en": "tags they asked for", "zh": "主动要求的标签"},
   "feature.asked_taste": {"en": "text close to what they asked for", "zh": "文本接近其主动要求"},
   "feature.alike_tags": {"en": "tags that people alike choose", "zh": "相似人群偏好的标签"},
