@@ -87,8 +87,12 @@ def cold_start(
             engine.ingest(told.log[start : start + 10_000])
             report("cold start: ingesting", start, len(told.log))
         engine.wait_encoded()
+
+        def training(stage: str, done: int, total: int) -> None:
+            report(f"cold start: {stage}", done, total)
+
         try:
-            trained = engine.train(progress=lambda stage, done, total: report(f"cold start: {stage}", done, total))
+            trained = engine.train(progress=training)
             kind = trained.kind
         except InvalidInput:  # too little to train on: the prior ranks
             kind = "prior"

@@ -22,7 +22,7 @@ from palate.kernels import kernel
 from palate.profile import Subject
 from palate.state import State
 from palate.state.fold import DAY_MS
-from palate.state.history import kind_at, time_of
+from palate.state.history import WIDE_TYPE, kind_at, time_of
 from palate.state.silence import since
 from palate.tastes import dot
 from palate.types import F32, F64, I32, I64, FieldValue
@@ -104,7 +104,11 @@ def _had(
         for at in range(first + size[user] - 1, first - 1, -1):
             if left == 0:
                 break
-            if signs[kind_at(words, at, first, wide_kinds, wide)] <= 0:
+            word = words[at]
+            kind = (word >> 8) & WIDE_TYPE
+            if kind == WIDE_TYPE:  # calls cost more than what they do here
+                kind = kind_at(words, at, first, wide_kinds, wide)
+            if signs[kind] <= 0:
                 continue
             left -= 1
             row = keys[at]
@@ -116,7 +120,9 @@ def _had(
                 mark[row] = n
             if by[place] != one:  # newest first: an item's newest time is met first
                 by[place] = one
-                worth[place] += 2.0 ** (-since(time_of(words[at]), until, ends, skipped) / (DAY_MS * HALF_LIFE))
+                ts = time_of(word)
+                age = max(0, until - ts) if len(ends) == 0 else since(ts, until, ends, skipped)
+                worth[place] += np.exp2(-age / (DAY_MS * HALF_LIFE))
     return n
 
 
@@ -125,7 +131,7 @@ def _columns(
     rows: I32, mark: I32, worth: F64, followed: int, tags: I32, codes: I32, fade: float, text_of: I32, vectors: F32,
     asked: F32, alike_tags: F32, alike: F32, fresh: float, carried: F32, mean: float, out: F32,
 ) -> None:  # fmt: skip
-    """friends_had, friends_share, friends_new, asked_tags, asked_taste, alike_tags, alike_taste, carried into out (m, 8).
+    """friends_had, friends_share, friends_new, asked_tags, asked_taste, alike_tags, alike_taste, carried: (m, 8).
 
     fresh: how much of what friends had is said of somebody nearly unknown. mean: what ``carried`` is of the mean text.
     """
@@ -183,6 +189,7 @@ class Company:
         self._worth: F64 = np.zeros(FRIENDS * NEWEST)
         self._marked = 0
         self._signs: tuple[int, I32] = -1, _NONE
+        self._followed: dict[int, tuple[FieldValue, int, I64]] = {}
         self._asked: dict[int, tuple[FieldValue, int, Asked]] = {}
         self._values: dict[str, list[int]] = {}
         self._valued = 0
@@ -212,7 +219,8 @@ class Company:
         fields = self.state.user_fields.get(subject.row) if subject.row >= 0 else None
         near_cold = subject.count <= _ALIKE_UNTIL
         carried = self.map if len(subject.tastes) and "transfer" in self.enabled else None
-        if not fields and carried is None and not (near_cold and subject.count and len(self._groups.centres)):
+        said = fields and (near_cold or FOLLOWS in fields or LIKES in fields)
+        if not said and carried is None and not (near_cold and subject.count and len(self._groups.centres)):
             return None
         hints = Hints(fresh=_ALIKE_FADE / (_ALIKE_FADE + subject.count) if near_cold else 0.0)
         if fields:
@@ -246,10 +254,19 @@ class Company:
 
     def followed(self, value: FieldValue, user: int) -> I64:
         """Rows of the people whom a ``follows`` field names, the known ones of its last ``FRIENDS``, each once."""
-        names = dict.fromkeys(_texts(value)[-FRIENDS:])
-        rows = [row for row in self.state.users.find(names) if row is not None and row != user]
-        known = min(len(self.state.history.start), len(self.state.user_columns["count"]))
-        return np.array([row for row in rows if row < known and self.state.user_columns["count"][row]], np.int64)
+        state = self.state
+        kept = self._followed.get(user)
+        if kept is not None and kept[0] is value and kept[1] == len(state.users):
+            rows = kept[2]
+        else:
+            names = dict.fromkeys(_texts(value)[-FRIENDS:])
+            rows = np.array([row for row in state.users.find(names) if row is not None and row != user], np.int64)
+            if len(self._followed) >= _KEPT:
+                self._followed.pop(next(iter(self._followed)))
+            self._followed[user] = value, len(state.users), rows
+        count = state.user_columns["count"]
+        rows = rows[rows < min(len(state.history.start), len(count))]
+        return rows[count[rows] > 0]
 
     def _follow(self, hints: Hints, value: FieldValue, user: int, now: int) -> None:
         friends = self.followed(value, user)

@@ -2,8 +2,8 @@
 
 People choose together what no encoder puts together. Where a catalogue has a history, ``palate.train.transfer`` learns
 the matrix W (d, k) that turns a text vector into an item's vector of behaviour; of two texts a, b, the product
-(a − m)ᵀ W Wᵀ (b − m) then says how well their items go together. The map needs no ids, so that it may be carried into the
-directory of another shop, where it is a feature of its own, which a training weighs by the shop's own history.
+(a − m)ᵀ W Wᵀ (b − m) then says how well their items go together. The map needs no ids, so that it may be carried into
+the directory of another shop, where it is a feature of its own, which a training weighs by the shop's own history.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Learning the map of ``language.transfer``: ridge regression from text vectors to factors of what is chosen together.
 
 Behaviour is the cosine of co-occurrence among the items with the most people, S_ij = n_ij / √(n_i n_j); its leading
-eigenvectors, each times the root of its eigenvalue, are the items' vectors. How strongly to shrink is decided on a fifth
-of the items, held out: by how well the products of mapped texts order the pairs of these (Spearman's ρ with S).
+eigenvectors, each times the root of its eigenvalue, are the items' vectors. How strongly to shrink is decided on a
+fifth of the items, held out: by how well the products of mapped texts order the pairs of these (Spearman's ρ with S).
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def _factors(cosines: Any, seed: int) -> F64:
 def _ridge(texts: F64, factors: F64, shrink: float) -> F64:
     """(d, k) argmin |texts W − factors|² + shrink |W|²; factors are centred, for nobody is liked by his mean."""
     centred = factors - factors.mean(axis=0)
-    return np.linalg.solve(texts.T @ texts + shrink * np.eye(texts.shape[1]), texts.T @ centred)
+    found: F64 = np.linalg.solve(texts.T @ texts + shrink * np.eye(texts.shape[1]), texts.T @ centred)
+    return found
 
 
 def _order(texts: F64, weights: F64, truth: F64, pairs: Any) -> float:
