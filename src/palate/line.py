@@ -18,14 +18,19 @@ from palate.features import (
     NAMES,
     NO_EASE,
     NO_GROUPS,
+    NO_LIFTS,
     OWN,
     PRIOR,
     Computer,
+    Crowd,
     Groups,
     ItemSide,
     Neighbours,
+    Placed,
     Query,
     Reach,
+    SegmentLifts,
+    Signals,
     Subject,
     column,
 )
@@ -45,7 +50,7 @@ _LARGEST = 1e18
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and EASE neighbours.
+    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and what else was learnt.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
@@ -59,6 +64,8 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
+    lifts: SegmentLifts = NO_LIFTS
+    towers: tuple[Placed, ...] = ()
     scale: float = 1.0
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
@@ -114,6 +121,7 @@ class Line:
         self.computer.company.meaning = catalogue.cache.query
         self.computer.company.map = catalogue.cache.transfer
         self.reach = Reach(state)
+        self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
     def run(self, request: RecommendRequest, now: int, model: Model) -> Scored:
@@ -122,10 +130,15 @@ class Line:
         clock = _Clock(stages)
         side = self.catalogue.side()
         name = subject_of(request.user, request.session)
-        subject = self.computer.subject(-1 if name is None else self.state.users.get(name), side)
+        row = -1 if name is None else self.state.users.get(name)
+        subject = self.computer.subject(row, side)
+        self.crowd.follow(subject)
+        signals = Signals(model.lifts, model.lifts.of(self.state.user_fields.get(row)), self.crowd, model.towers)
         self.computer.company.learn(model.groups, model.gains)
         hints = self.computer.hints(subject, side, now)
         seen = self.seen_mode(request)
+        for placed in model.towers:
+            placed.follow(self.catalogue.vectors, self.state.n_items)
         clock.ran("subject", {"history": len(subject.items)})
 
         query = self._query(request, clock)
@@ -139,7 +152,9 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen, hints)
+            candidates, counts, removed = self.sourcing.retrieved(
+                request, subject, self.reach, now, query, seen, signals, hints
+            )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -151,7 +166,7 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, hints)
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals, hints)
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
@@ -263,3 +278,5 @@ def warm_up(model: Model) -> None:
     for rows in (1, 100, 300):  # trees are scored in three ways: few rows, a ranking's, many
         model.scorer.score(x[:rows])
     model.scorer.contributions(x[:1])
+    for placed in model.towers:
+        placed.warm()
