@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"catalogue"},
     {"sourcing"},
     {"line"},
-    {"explain", "reasons"},
+    {"explain", "reasons", "people"},
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},

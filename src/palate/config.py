@@ -152,6 +152,7 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
+    people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
 
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
@@ -169,6 +170,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     auto_events: int = 0
     ease_items: int = 6000
     towers: tuple[str, ...] = TOWERS
+    people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -264,6 +266,7 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("scene",): get_args(Scene),
     ("durability",): ("durable", "fast"),
     ("seen",): ("auto", "drop", "keep"),
+    ("train", "people"): ("trees", "forest", "svm", "logistic", "off"),
     ("train", "tier"): get_args(Tier),
     ("train", "ranker"): get_args(Ranker),
 }
