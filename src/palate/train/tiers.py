@@ -1,7 +1,7 @@
 """How much a training does: ``full``, or ``cheap`` where seconds count and most of the quality will do.
 
 Cheap keeps the closed forms (EASE and linAR, over fewer items), fits no towers, the listwise linear model on a sample
-of the decisions, and a forest so small that it takes a second or two. The same line, features, judge and artefact as ever.
+of the decisions, and a forest so small that it takes a second or two. The same line, features, judge and artefact.
 """
 
 from __future__ import annotations
