@@ -9,6 +9,8 @@ starts at the same entry. Two histories that agree in their newest ``limit`` ent
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from palate.kernels import kernel, reassociating
@@ -56,7 +58,7 @@ def bucket(gap: int, edges: I64) -> int:
 
 
 @kernel
-def level(weight: float) -> int:
+def level(weight: Any) -> int:
     """Level of one weight."""
     return int(weight >= _WEAK) + int(weight >= _STRONG)
 
@@ -71,7 +73,7 @@ def _print_of(vector: F32) -> float:
 
 
 @kernel
-def _mixed(a: int, b: int) -> int:
+def _mixed(a: Any, b: Any) -> Any:
     """63 bits that depend on all of both."""
     x = np.int64(a) * np.int64(0x1E3779B97F4A7C15) ^ np.int64(b)
     x ^= (x >> 29) & 0x7FFFFFFFF
