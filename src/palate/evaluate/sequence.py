@@ -12,19 +12,22 @@ from palate.evaluate.stream import EventStream, Histories
 from palate.language import make_encoder
 from palate.towers import Reading
 from palate.train.towers import Interactions
-from palate.train.towers.sequence import Kind, SequenceSettings, fit_sequence
+from palate.train.towers.sequence import Kind, SequenceSettings, fit_sequence, load_torch
 from palate.types import F32, F64
+
+__all__ = ["Sequence", "load_torch"]
 
 HISTORY = 100
 """Newest positive events that are read: no tower reads more."""
 
 
 class Sequence:
-    """SASRec with the full softmax (by ``kind``: the LSTM, NCF), content-initialised: fitted once, before the test window.
+    """SASRec with the full softmax (by ``kind``: the LSTM, NCF), content-initialised.
 
-    The model stands still across the test; histories are fed live, and new items are placed by their texts. It needs
-    PyTorch (``MissingExtra`` at ``start``). settings, seconds: as for ``fit_sequence``; it makes its own validation split
-    by time. encoder: of the items' texts; without text, items are known by their code alone.
+    Fitted once, before the test window: the model stands still across it; histories are fed live, and new items are
+    placed by their texts. It needs PyTorch (``MissingExtra`` at ``start``). settings, seconds: as for ``fit_sequence``,
+    which makes its own validation split by time. encoder: of the items' texts; items without one are known by their
+    code alone.
     """
 
     def __init__(

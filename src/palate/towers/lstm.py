@@ -70,10 +70,10 @@ class LstmTower:
     def read(self, history: Reading, memory: object = None) -> tuple[F32, LstmMemory]:
         before = memory if isinstance(memory, LstmMemory) and memory.hidden.shape == self._empty.hidden.shape else None
         before = before or self._empty
-        person, *after = _read(
+        person, keys, *after = _read(
             history.items, history.ts, history.weights, history.vectors, history.now, EDGES, *before, *self._weights
         )
-        return person, LstmMemory(*after)
+        return person, LstmMemory(keys, *after)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         return dict(self._arrays)

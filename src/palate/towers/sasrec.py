@@ -81,10 +81,10 @@ class SasrecTower:
     def read(self, history: Reading, memory: object = None) -> tuple[F32, SasrecMemory]:
         before = memory if isinstance(memory, SasrecMemory) and memory.held.shape == self._empty.held.shape else None
         before = before or self._empty
-        person, *after = _read(
+        person, keys, *after = _read(
             history.items, history.ts, history.weights, history.vectors, history.now, EDGES, *before, *self._weights
         )
-        return person, SasrecMemory(*after)
+        return person, SasrecMemory(keys, *after)
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         return dict(self._arrays)

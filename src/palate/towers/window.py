@@ -45,7 +45,7 @@ def levels(weights: F64 | F32) -> I64:
 
 
 @kernel
-def bucket(gap: int, edges: I64) -> int:
+def bucket(gap: Any, edges: I64) -> int:
     """Bucket of one gap."""
     low, high = 0, len(edges)
     while low < high:

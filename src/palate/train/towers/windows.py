@@ -114,20 +114,22 @@ def whitened(text: F32, met: Bools, width: int) -> tuple[F32, F32]:
     Directions of little variance are damped (ridge of a tenth of the mean variance of those kept), so that noise isn't
     made as loud as meaning. Cost: O(n t² + t³).
     """
-    rows = text[met & np.any(text, axis=1)].astype(np.float64)
+    nothing: F32 = np.zeros((text.shape[1], 1), np.float32)
+    rows: F64 = text[met & np.any(text, axis=1)].astype(np.float64)
     if len(rows) < 2:
-        return np.zeros((text.shape[1], 1), np.float32), np.zeros(text.shape[1], np.float32)
-    centre: F64 = rows.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(rows.T, bias=True).reshape(text.shape[1], text.shape[1]))
+        return nothing, nothing[:, 0]
+    centre: F64 = rows.sum(axis=0) / len(rows)
+    rows -= centre
+    values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
     kept = np.argsort(-values, kind="stable")[:width]
     kept = kept[values[kept] > 1e-9]
     if not len(kept):
-        return np.zeros((text.shape[1], 1), np.float32), np.zeros(text.shape[1], np.float32)
+        return nothing, nothing[:, 0]
     scale = 1.0 / np.sqrt(values[kept] + 0.1 * values[kept].mean())
     # The sign of an eigenvector is arbitrary: its largest component is made positive.
     signs = np.sign(vectors[np.argmax(np.abs(vectors[:, kept]), axis=0), kept])
-    matrix = vectors[:, kept] * (scale * signs)[None, :]
-    matrix /= np.sqrt(np.mean(np.sum(((rows - centre) @ matrix) ** 2, axis=1)))
+    matrix: F64 = vectors[:, kept] * (scale * signs)[None, :]
+    matrix /= np.sqrt(np.square(rows @ matrix).sum() / len(rows))
     return matrix.astype(np.float32), centre.astype(np.float32)
 
 
