@@ -51,7 +51,7 @@ def test_a_planted_rule_is_learnt(kind, world):
 
 
 @torched
-def test_the_mean_of_a_history_learns_a_cycle_too_but_no_second_order():
+def test_the_mean_of_a_history_learns_a_cycle_too():
     data = cycle()
     tower, items, _ = fit_sequence(data, RULES, kind="ncf")
     assert hits(tower, items, data, range(30), range(1, 8)) >= 0.5  # of 30 items: chance is .03
