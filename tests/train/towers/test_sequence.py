@@ -179,17 +179,30 @@ def test_a_sampled_softmax_estimates_the_full_one():
     torch = load_torch()
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        counts = np.random.default_rng(0).integers(0, 9, 300)
-        met = np.flatnonzero(counts)
-        vectors = torch.randn(300, 9)
-        targets = torch.as_tensor(np.random.default_rng(1).choice(met, 40))
+        sampler = Sampler(torch, np.random.default_rng(0).integers(0, 9, 300), 4000, 0.75, "cpu")
+        vectors = torch.randn(sampler.items, 9)
+        targets = torch.as_tensor(np.random.default_rng(1).integers(sampler.items, size=40))
         persons = torch.randn(40, 8)
-        inside = torch.as_tensor(counts > 0)
-        logits = (persons @ vectors[:, :-1].T + vectors[:, -1]).masked_fill(~inside, float("-inf"))
-        full = torch.nn.functional.cross_entropy(logits, targets)
-        sampler = Sampler(torch, counts, 4000, 0.75, "cpu")
+        full = loss_of(torch, "softmax", persons, vectors, targets, sampler)
         found = torch.stack([loss_of(torch, "sampled", persons, vectors, targets, sampler) for _ in range(20)])
         assert float(found.mean()) == pytest.approx(float(full), rel=0.02)
+
+
+@torched
+def test_the_softmax_in_chunks_has_the_loss_and_the_gradients_of_autograd():
+    torch = load_torch()
+    random = torch.Generator().manual_seed(0)
+    persons = (torch.randn(600, 8, generator=random) * 3).requires_grad_()
+    vectors = torch.randn(50, 9, generator=random).requires_grad_()
+    targets = torch.randint(50, (600,), generator=random)
+    sampler = Sampler(torch, np.ones(50, np.int64), 4, 0.75, "cpu")
+    loss = loss_of(torch, "softmax", persons, vectors, targets, sampler)
+    found = torch.autograd.grad(loss, [persons, vectors])
+    plain = torch.nn.functional.cross_entropy(persons @ vectors[:, :-1].T + vectors[:, -1], targets)
+    expected = torch.autograd.grad(plain, [persons, vectors])
+    assert float(loss.detach()) == pytest.approx(float(plain.detach()), rel=1e-5)
+    for one, other in zip(found, expected, strict=True):
+        assert one.numpy() == pytest.approx(other.numpy(), abs=1e-6)
 
 
 @torched

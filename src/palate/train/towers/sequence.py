@@ -57,7 +57,7 @@ class SequenceSettings(NamedTuple):
     epochs: int = 60
     patience: int = 2
     finish: int = 1
-    targets: int = 2048
+    targets: int = 1024
     windows: int = 100_000
     valid_share: float = 0.1
     valid_events: int = 2000
@@ -267,7 +267,9 @@ class _Fit:
             batch = self._tensors(windows, group, 0)
             vectors = self._vectors(self._s.text_only)
             persons = self._network.persons(self._p, vectors, batch, True)
-            loss = loss_of(self._torch, self._loss_name, persons, vectors, batch.targets[batch.counted], self._sampler)
+            wanted = self._sampler.code[batch.targets[batch.counted]]
+            among = self._torch.nn.functional.embedding(self._sampler.met, vectors)
+            loss = loss_of(self._torch, self._loss_name, persons, among, wanted, self._sampler)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             self._torch.nn.utils.clip_grad_norm_(list(self._p.values()), 5.0)
