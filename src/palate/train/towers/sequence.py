@@ -144,7 +144,7 @@ class _Fit:
         self._texted: Bools = np.any(data.text, axis=1)
         matrix, centre = whitened(data.text, self._counts > 0, s.white)
         self._white_of = matrix, centre
-        white = (data.text - centre) @ matrix
+        white = data.text @ matrix - centre @ matrix
         white[~self._texted] = 0.0
         self._white = torch.as_tensor(white, device=self._device)
         text = torch.randn(matrix.shape[1], d, generator=generator) / np.sqrt(d - 1)
