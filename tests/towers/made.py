@@ -10,7 +10,7 @@ from palate.towers.ncf import NcfTower
 from palate.towers.sasrec import LIMIT, SasrecTower
 from palate.towers.window import BUCKETS, LEVELS
 
-TEXT = 12
+TEXT = 16
 
 
 def _drawn(rng, shapes):

@@ -9,9 +9,33 @@ import numpy as np
 import pytest
 
 from palate.errors import CorruptArtefact
+from palate.testing.tower import TowerContract
 from palate.towers import Reading
 from palate.towers.window import BUCKETS, EDGES, bucket, buckets, level, levels, window
 from tests.towers.made import TEXT, TOWERS, life, reading
+
+ITEMS = np.random.default_rng(0).normal(size=(30, 10)).astype(np.float32)
+
+
+class TestLstm(TowerContract):
+    tower = TOWERS["lstm"]()
+
+    def fitted(self):
+        return self.tower, ITEMS
+
+
+class TestSasrec(TowerContract):
+    tower = TOWERS["sasrec"]()
+
+    def fitted(self):
+        return self.tower, ITEMS
+
+
+class TestNcf(TowerContract):
+    tower = TOWERS["ncf"]()
+
+    def fitted(self):
+        return self.tower, ITEMS
 
 
 @pytest.fixture(params=sorted(TOWERS))
@@ -127,6 +151,14 @@ def test_spoilt_arrays_are_refused(tower):
         for spoilt in (rest, rest | {name: array[..., :-1]}, rest | {name: array * np.nan}):
             with pytest.raises(CorruptArtefact, match=name):
                 type(tower)(spoilt, tower.meta())
+
+
+def test_spoilt_widths_are_refused(tower):
+    for name in tower.meta():
+        rest = {key: value for key, value in tower.meta().items() if key != name}
+        for spoilt in (rest, rest | {name: 0}, rest | {name: "10"}, rest | {name: tower.meta()[name] + 1}):
+            with pytest.raises(CorruptArtefact, match=r"train again"):
+                type(tower)(tower.arrays(), spoilt)
 
 
 def test_buckets_of_one_and_of_many_agree():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -62,7 +63,18 @@ class TextMap(NamedTuple):
         return np.ascontiguousarray(found, np.float32)
 
 
-def checked(kind: str, arrays: dict[str, np.ndarray[Any, Any]], shapes: dict[str, tuple[int, ...]]) -> dict[str, F32]:
+def widths(kind: str, meta: Mapping[str, Any], names: Sequence[str]) -> list[int]:
+    """Those numbers of ``meta``. Errors: ``CorruptArtefact`` for one that is missing or not above 0."""
+    found = [meta.get(name) for name in names]
+    for name, value in zip(names, found, strict=True):
+        if not isinstance(value, int) or value < 1:
+            raise CorruptArtefact(f"The {kind} tower's {name} is {value!r}; a number above 0 is expected: train again.")
+    return cast(list[int], found)
+
+
+def checked(
+    kind: str, arrays: Mapping[str, np.ndarray[Any, Any]], shapes: dict[str, tuple[int, ...]]
+) -> dict[str, F32]:
     """The arrays of those names, contiguous float32.
 
     Errors: ``CorruptArtefact`` for one that is missing, misshapen or not finite.

@@ -14,13 +14,14 @@ in O(1); the softmax over scores that training maximises isn't needed to rank.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from palate.kernels import kernel
 from palate.towers import Reading
-from palate.towers.dense import TextMap, affine, checked
+from palate.towers.dense import TextMap, affine, checked, widths
 from palate.towers.window import BUCKETS, EDGES, FIRST, LEVELS, NO_KEYS, bucket, continued, level, window
 from palate.types import F32, F64, I32, I64
 
@@ -47,8 +48,8 @@ class LstmTower:
 
     kind = "lstm"
 
-    def __init__(self, arrays: dict[str, np.ndarray[Any, Any]], meta: dict[str, Any]) -> None:
-        d, h, t = int(meta["dim"]), int(meta["hidden"]), int(meta["text"])
+    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, Any]) -> None:
+        d, h, t = widths(self.kind, meta, ("dim", "hidden", "text"))
         shapes = {
             "gates": (4 * h, d + h), "gates_bias": (4 * h,), "gap": (BUCKETS + 1, d), "level": (LEVELS, d),
             "scale": (BUCKETS, h), "out": (d - 1, h), "shift": (BUCKETS, d - 1), "text_map": (t, d),

@@ -12,13 +12,14 @@ The GMF half is exact (its output weights are a); the MLP sees the person but no
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from palate.kernels import kernel
 from palate.towers import Reading
-from palate.towers.dense import TextMap, affine, checked
+from palate.towers.dense import TextMap, affine, checked, widths
 from palate.towers.window import EDGES, bucket, window
 from palate.types import F32, F64, I32, I64
 
@@ -37,8 +38,8 @@ class NcfTower:
 
     kind = "ncf"
 
-    def __init__(self, arrays: dict[str, np.ndarray[Any, Any]], meta: dict[str, Any]) -> None:
-        d, m, t = int(meta["dim"]), int(meta["hidden"]), int(meta["text"])
+    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, Any]) -> None:
+        d, m, t = widths(self.kind, meta, ("dim", "hidden", "text"))
         shapes = {
             "gmf": (2 * d,), "up": (m, 2 * d + len(EDGES) + 1), "up_bias": (m,), "down": (d - 1, m),
             "down_bias": (d - 1,), "text_map": (t, d), "text_offset": (d,),

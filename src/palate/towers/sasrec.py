@@ -14,6 +14,7 @@ later ones or on the moment of asking, so that keys and values are kept, and one
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from palate.errors import CorruptArtefact
 from palate.kernels import kernel
 from palate.tastes import dot
 from palate.towers import Reading
-from palate.towers.dense import TextMap, affine, checked, normed
+from palate.towers.dense import TextMap, affine, checked, normed, widths
 from palate.towers.window import BUCKETS, EDGES, FIRST, LEVELS, NO_KEYS, bucket, continued, level, window
 from palate.types import F32, F64, I32, I64
 
@@ -52,10 +53,13 @@ class SasrecTower:
 
     kind = "sasrec"
 
-    def __init__(self, arrays: dict[str, np.ndarray[Any, Any]], meta: dict[str, Any]) -> None:
-        d, h, f, b, heads, t = (int(meta[name]) for name in ("dim", "hidden", "inner", "blocks", "heads", "text"))
-        if min(b, heads) < 1 or h % heads:
-            raise CorruptArtefact(f"The sasrec tower has {b} blocks and {heads} heads for a width of {h}: train again.")
+    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, Any]) -> None:
+        names = ("dim", "hidden", "inner", "blocks", "heads", "text")
+        d, h, f, b, heads, t = widths(self.kind, meta, names)
+        if h % heads:
+            raise CorruptArtefact(
+                f"The sasrec tower has {heads} heads for a width of {h}, which they don't divide: train again."
+            )
         shapes = {
             "enter": (h, d), "gap": (BUCKETS + 1, h), "level": (LEVELS, h), "ask": (BUCKETS, h),
             "queries": (b, h, h), "queries_bias": (b, h), "both": (b, 2 * h, h), "both_bias": (b, 2 * h),
