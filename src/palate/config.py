@@ -24,8 +24,9 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-TOWERS = ("factors",)
-"""The towers that a training can fit (``palate.towers``)."""
+SEQUENCES = ("sasrec", "lstm", "ncf")
+TOWERS = ("factors", *SEQUENCES)
+"""The towers that a training can fit (``palate.towers``). ``SEQUENCES`` need PyTorch, and have one column for all."""
 _MANY = 2**50
 """As good as no bound: what may be any size above nothing."""
 
@@ -161,7 +162,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     learning_rate: float = 0.05
     auto_events: int = 0
     ease_items: int = 6000
-    towers: tuple[str, ...] = TOWERS
+    towers: tuple[str, ...] = ("factors",)
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -175,6 +176,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         for name in self.towers:
             if name not in TOWERS:
                 raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
+        if len(set(self.towers) & set(SEQUENCES)) > 1:
+            raise ValueError(f"train.towers names more than one of {', '.join(SEQUENCES)}: choose one")
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
         _check_range("train.seed", self.seed, 0, 2**31 - 1)

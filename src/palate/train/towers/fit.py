@@ -14,6 +14,8 @@ from palate.types import F32, I32, Interaction
 
 SECONDS = 60.0
 """After which no round of a fit begins."""
+SEQUENCE_SECONDS = 120.0
+"""After which a sequence model hands back the best that it has."""
 _LEAST = 0.1
 """Weight of what a person thought least of."""
 
@@ -68,4 +70,10 @@ def fit_towers(data: Interactions, settings: Settings, progress: Progress | None
     fitted: list[Fitted] = []
     if "factors" in settings.train.towers:
         fitted.append(Fitted("factors", *fit_als(data, None, settings.train.seed, progress, SECONDS)))
+    for kind in ("sasrec", "lstm", "ncf"):
+        if kind in settings.train.towers and int(np.bincount(data.users).max()) > 1:
+            from palate.train.towers.sequence import fit_sequence
+
+            tower, items, _ = fit_sequence(data, None, settings.train.seed, progress, SEQUENCE_SECONDS, kind)
+            fitted.append(Fitted("sequence", tower, items))
     return fitted
