@@ -19,7 +19,7 @@ from tests.train.towers.worlds import HOUR, cycle, hits, interactions, reading_o
 torched = pytest.mark.skipif(find_spec("torch") is None, reason="trains in PyTorch, which is not installed")
 KINDS = ("lstm", "sasrec", "ncf")
 QUICK = SequenceSettings(shape=Shape(16, 16, 16, 2, 2, 0.1), epochs=2, targets=256, white=4)
-RULES = SequenceSettings(shape=Shape(32, 32, 64, 2, 2, 0.0), epochs=25, targets=512, rate=5e-3, patience=3, warm_up=20)
+RULES = SequenceSettings(shape=Shape(24, 32, 32, 2, 2, 0.0), epochs=16, targets=384, rate=8e-3, patience=3, warm_up=20)
 
 
 def test_without_torch_the_error_names_package_and_extra(monkeypatch):

@@ -14,6 +14,7 @@ import palate
 from palate.config import TrainSettings
 from palate.features import column
 from palate.testing.world import make_world
+from palate.train.towers import fit
 from palate.types import RecommendRequest
 from tests.engines import HASHING, SMALL
 
@@ -35,7 +36,8 @@ def test_there_is_one_column_for_sequence_models():
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="trains in PyTorch, which is not installed")
 @pytest.mark.parametrize("kind", ["sasrec", "lstm", "ncf"])
-def test_it_is_trained_with_the_rest_and_served_without_torch(kind, tmp_path):
+def test_it_is_trained_with_the_rest_and_served_without_torch(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "SEQUENCE_SECONDS", 1.0)
     settings = {"language": HASHING, "policy": {"explore": False}}
     with palate.open(tmp_path / "shop", **settings, train={**SMALL, "towers": (kind,)}) as engine:
         engine.ingest(list(WORLD.events))
