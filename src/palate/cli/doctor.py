@@ -41,6 +41,7 @@ _EXTRAS = {
     "data": "the movies and grocery data sets, and Parquet",
     "dashboard": "plots on the dashboard and in evaluation reports",
     "train": "the training of sequence models",
+    "tune": "palate tune, and rankers of scikit-learn",
     "dev": "the tests and checks of Palate itself",
 }
 _LITTLE_SPACE = 1024**3
