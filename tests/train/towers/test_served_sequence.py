@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import palate
-from palate.config import TrainSettings
 from palate.features import column
 from palate.testing.world import make_world
 from palate.train.towers import fit
@@ -27,11 +26,6 @@ settings = {"language": {"encoder": "hashing"}, "policy": {"explore": False}}
 with palate.open(sys.argv[1], **settings) as engine:
     print(json.dumps([item.id for item in engine.recommend(user="p3", k=5, seen="keep").items]))
 """
-
-
-def test_there_is_one_column_for_sequence_models():
-    with pytest.raises(ValueError, match="choose one"):
-        TrainSettings(towers=("lstm", "factors", "sasrec"))
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="trains in PyTorch, which is not installed")

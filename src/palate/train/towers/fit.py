@@ -86,10 +86,10 @@ def fit_towers(
         choices.factors = choices.factors or choose_als(data, seed, progress)
         tower, items = fit_als(data, choices.factors, seed, progress, SECONDS)
         fitted.append(Fitted("factors", tower, items, time.perf_counter() - began, dict(choices.factors._asdict())))
-    for kind in ("sasrec", "lstm", "ncf"):
-        if kind in settings.train.towers and int(np.bincount(data.users).max()) > 1:
-            from palate.train.towers.sequence import fit_sequence
+    kind = next((name for name in settings.train.towers if name in ("sasrec", "lstm", "ncf")), None)
+    if kind is not None and int(np.bincount(data.users).max()) > 1:
+        from palate.train.towers.sequence import fit_sequence
 
-            tower, items, found = fit_sequence(data, None, settings.train.seed, progress, SEQUENCE_SECONDS, kind)
-            fitted.append(Fitted("sequence", tower, items, found.seconds, found._asdict()))
+        tower, items, found = fit_sequence(data, None, settings.train.seed, progress, SEQUENCE_SECONDS, kind)
+        fitted.append(Fitted("sequence", tower, items, found.seconds, found._asdict()))
     return fitted

@@ -24,7 +24,6 @@ from palate.train.towers.networks import LstmNetwork, NcfNetwork, Network, Sasre
 from palate.train.towers.windows import Windows, batch_of, batches, ndcg, newest, whitened, windows_of
 from palate.types import F32, I64, Bools
 
-Kind = Literal["lstm", "sasrec", "ncf"]
 Loss = Literal["auto", "softmax", "sampled", "gbce"]
 
 _NETWORKS: dict[str, Any] = {"lstm": LstmNetwork, "sasrec": SasrecNetwork, "ncf": NcfNetwork}
@@ -92,13 +91,14 @@ def fit_sequence(
     seed: int = 1,
     progress: Progress | None = None,
     seconds: float | None = None,
-    kind: Kind = "sasrec",
+    kind: str = "sasrec",
 ) -> tuple[Tower, F32, SequenceReport]:
     """The tower, items (n_items, d) float32 with zero rows for items without text that nobody had, and a report.
 
-    progress: called after each epoch as (sentence with the loss, epoch, most epochs). seconds: the time after which it
-    hands back the best so far, to within a batch and a validation. The same seed on the same CPU gives the same tower,
-    unless the time was over. Cost of an epoch: O(interactions · items · d) with the full softmax.
+    kind: ``sasrec``, ``lstm`` or ``ncf``. progress: called after each epoch as (sentence with the loss, epoch, most
+    epochs). seconds: the time after which it hands back the best so far, to within a batch and a validation. The same
+    seed on the same CPU gives the same tower, unless the time was over. Cost of an epoch: O(interactions · items · d)
+    with the full softmax.
     Errors: ``MissingExtra`` without PyTorch; ``InvalidInput`` for an unknown kind, or if nobody has two interactions.
     """
     if kind not in _NETWORKS:
@@ -112,7 +112,7 @@ def fit_sequence(
 
 class _Fit:
     def __init__(
-        self, torch: Any, data: Interactions, settings: SequenceSettings, seed: int, kind: Kind,
+        self, torch: Any, data: Interactions, settings: SequenceSettings, seed: int, kind: str,
         seconds: float | None, progress: Progress | None,
     ) -> None:  # fmt: skip
         self._began = time.monotonic()
