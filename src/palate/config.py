@@ -26,8 +26,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
-TOWERS = ("factors",)
-"""The towers that a training can fit (``palate.towers``)."""
+TOWERS = ("factors", "hybrid", "sasrec", "lstm", "ncf")
+"""The towers that a training can fit (``palate.towers``); of the last three, which need PyTorch, the first named."""
 _MANY = 2**50
 """As good as no bound: what may be any size above nothing."""
 
@@ -153,7 +153,6 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
     people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
-
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
     """
@@ -169,7 +168,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     learning_rate: float = 0.05
     auto_events: int = 0
     ease_items: int = 6000
-    towers: tuple[str, ...] = TOWERS
+    towers: tuple[str, ...] = ("factors", "hybrid")
     people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
     seed: int = 1
 

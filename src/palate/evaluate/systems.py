@@ -17,6 +17,8 @@ from palate.evaluate.stream import EventStream
 from palate.types import F64, Event, Impression, RecommendRequest
 
 NAMES = ("palate", "random", "popular", "recent_popular", "item_knn", "ease")
+TRAINED = ("sasrec", "lstm", "ncf")
+"""Only where they are named: they need PyTorch, and minutes."""
 CHUNK = 10_000
 
 
@@ -44,7 +46,12 @@ def _make(name: str, settings: Settings, seed: int) -> System:
         return Tuned(ItemKnn(), seed)
     if name == "ease":
         return Tuned(Ease(), seed)
-    raise InvalidInput(f"The system {name!r} is unknown; there are {', '.join(NAMES)}.", "systems")
+    if name in TRAINED:
+        from palate.evaluate.sequence import Sequence, load_torch
+
+        load_torch()
+        return Sequence(name, seed)
+    raise InvalidInput(f"The system {name!r} is unknown; there are {', '.join(NAMES + TRAINED)}.", "systems")
 
 
 class PalateSystem:
