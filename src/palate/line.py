@@ -15,6 +15,7 @@ from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
 from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Reach, Subject, column
+from palate.features.off import Off, off
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -51,7 +52,8 @@ def prior_model() -> Model:
 
 @dataclass(slots=True)
 class Scored:
-    """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason."""
+    """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason; off:
+    features that read 0 because they are switched off."""
 
     subject: Subject
     side: ItemSide
@@ -63,6 +65,7 @@ class Scored:
     degraded: list[str] = field(default_factory=list[str])
     removed: dict[str, int] = field(default_factory=dict[str, int])
     non_finite: int = 0
+    off: frozenset[str] = frozenset()
 
 
 class _Clock:
@@ -89,6 +92,7 @@ class Line:
         self.catalogue = catalogue
         self.settings = settings
         self.computer = Computer(state)
+        self.off: Off = off(settings.features.off)
         self.reach = Reach(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
@@ -126,6 +130,8 @@ class Line:
         else:
             strengths = self.reach.of(rows)
         x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context)
+        if self.off:
+            x[:, self.off.columns] = 0.0
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
@@ -143,7 +149,7 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
-        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite)
+        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, self.off.names)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""

@@ -13,6 +13,7 @@ from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.features import Reach, Subject
 from palate.features.neighbours import EASE_LAST, EASE_RECENT, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.features.off import Off, off
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
@@ -77,6 +78,7 @@ class Sourcing:
         self.state = state
         self.catalogue = catalogue
         self.settings = settings
+        self._off: Off = off(settings.features.off)
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
@@ -115,6 +117,8 @@ class Sourcing:
                 lists = self._for_query(query, allowed)
             else:
                 lists = self._for_subject(subject, reach, now, seen, allowed)
+            if self._off:
+                lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
             wanted = request.k or 10
             if query is None and len(rows) < wanted:

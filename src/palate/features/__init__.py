@@ -3,6 +3,7 @@
 from palate.features.compute import Computer, ItemSide, Query
 from palate.features.declared import FEATURES, NAMES, PRIOR, Feature, column
 from palate.features.neighbours import NO_EASE, Neighbours
+from palate.features.off import Off, off
 from palate.features.reach import Reach
 from palate.profile import Subject
 
@@ -15,8 +16,10 @@ __all__ = [
     "Feature",
     "ItemSide",
     "Neighbours",
+    "Off",
     "Query",
     "Reach",
     "Subject",
     "column",
+    "off",
 ]

@@ -109,7 +109,7 @@ def _decision(
         as_of=0,
         subject=subject_of(event.user, event.session),
         model=model.version,
-        features=feature_key(),
+        features=feature_key(scored.off),
         shown=Shown(
             [ids[place] for place in top.tolist()],
             [float(value) if np.isfinite(value) else None for value in scored.scores[top]],
@@ -126,6 +126,7 @@ def _decision(
 
 
 @functools.cache
-def feature_key() -> str:
-    """Names the feature list of a decision (and its prior weights), so that training never mixes columns."""
-    return f"{zlib.crc32(','.join(NAMES).encode() + PRIOR.tobytes()):08x}"
+def feature_key(off: frozenset[str] = frozenset()) -> str:
+    """Names the features of a decision, their prior weights and what was off, so that training never mixes columns."""
+    hidden = "".join(f"-{name}" for name in sorted(off))
+    return f"{zlib.crc32((','.join(NAMES) + hidden).encode() + PRIOR.tobytes()):08x}"

@@ -14,6 +14,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import Conflict, InvalidInput, Locked
+from palate.features import off
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.score.linear import LinearScorer
@@ -110,7 +111,7 @@ def train(
     model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
     watch.lap("ease")
 
-    logged = _labelled(list(live), history)
+    logged = _labelled(list(live), history, feature_key(off(settings.features.off).names))
     context = context_fields(logged)
     fresh, valid, late = Examples(), Examples(), Examples()
     # A live decision of the validation window must not teach what that window then asks.
@@ -184,9 +185,9 @@ def _replay_log(directory: Path | None, settings: Settings) -> DecisionLog | Non
     return DecisionLog(directory, settings.decisions)
 
 
-def _labelled(live: list[Decision], history: History) -> list[Decision]:
-    """Live decisions of this feature list that something came of: an interaction that names the ranking, or one by the
-    same person with a shown item within the hour after."""
+def _labelled(live: list[Decision], history: History, key: str) -> list[Decision]:
+    """Live decisions with the features ``key`` that something came of: an interaction that names the ranking, or one by
+    the same person with a shown item within the hour after."""
     by_ranking: dict[str, list[str]] = {}
     by_subject: dict[str, list[tuple[int, str]]] = {}
     wanted = {decision.ranking for decision in live}
@@ -202,7 +203,7 @@ def _labelled(live: list[Decision], history: History) -> list[Decision]:
             by_subject.setdefault(name, []).append((ts, event.item))
     out: list[Decision] = []
     for decision in live:
-        if decision.features != feature_key():
+        if decision.features != key:
             continue
         clicked = by_ranking.get(decision.ranking, [])
         if not clicked and decision.subject is not None:
