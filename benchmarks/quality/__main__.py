@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +20,16 @@ from palate import datasets
 from palate.cli.console import Bars, Out
 from palate.errors import PalateError
 from palate.evaluate import SeenMode
-from palate.evaluate.systems import NAMES
+from palate.evaluate import systems as known
 
 SEEN: dict[SeenMode, str] = {"drop": "items that are new to the person", "keep": "all items"}
-OTHERS = (*(name for name in NAMES if name != "palate"), CONTENT)
-SEEDED = ("palate", "sasrec")
-"""Own systems whose training draws at random."""
+TRAINED = ("sasrec",)
+"""Own systems that are trained, and stand beside where PyTorch is installed."""
+OTHERS = (
+    *(name for name in known.NAMES if name != "palate"),
+    CONTENT,
+    *(name for name in getattr(known, "TRAINED", ()) if name in TRAINED and find_spec("torch") is not None),
+)
 UNUSUAL = ("rectools",)
 """Peers that run only where they are named."""
 Panels = list[tuple[str, list[tables.Line], list[tables.Line]]]
@@ -35,7 +40,7 @@ def main() -> int:
     asked = _parser().parse_args()
     if asked.everything:
         asked.data = [*asked.data, *(name for name in data.SHOWN if name not in asked.data)]
-        asked.ablate, asked.freshness, asked.page = [], True, True
+        asked.ablate, asked.freshness, asked.cold_start, asked.page = [], True, True, True
     out = Out(json=False)
     try:
         if asked.plot:
@@ -74,7 +79,7 @@ def _one(asked: argparse.Namespace, source: str, bars: Bars) -> tuple[str, Panel
     """One data set: its tables in Markdown, and its panels."""
     dataset = datasets.load(source, None, bars)
     seen: tuple[SeenMode, ...] = ("drop", "keep") if asked.seen == "both" else (asked.seen,)
-    wanted = Asked(source, seen, asked.test, asked.seed, asked.seeds, asked.trials, asked.late)
+    wanted = Asked(source, seen, asked.test, asked.seed, asked.seeds, asked.trials, asked.late, asked.peer_seeds)
     runs = Runs(wanted, dataset, asked.work, bars, asked.fresh)
     stream, plan = runs.stream, runs.plan
     users = figures.users_of(stream, plan)
@@ -89,6 +94,10 @@ def _one(asked: argparse.Namespace, source: str, bars: Bars) -> tuple[str, Panel
         if aged.failed != UNMEASURED:
             late = runs.late_plan()
             fresh |= figures.aged(aged, late, figures.users_of(stream, late), K)
+    if asked.cold_start and stream.name not in data.SHOWN:
+        cold = runs.cold_start(run=not asked.only_kept)
+        if cold.failed != UNMEASURED:
+            fresh |= {"cold_start": {"failed": cold.failed} | cold.notes}
     figures.keep(asked.work, fresh)
     parts = [
         f"## {stream.name}\n\n{len(stream):,} events of {len(stream.user_ids):,} people with {len(stream.item_ids):,} "
@@ -112,7 +121,8 @@ def _one(asked: argparse.Namespace, source: str, bars: Bars) -> tuple[str, Panel
         ]
         panels.append((f"{stream.name}, {mode}: {SEEN[mode]}", live, frozen))
     one = [fresh]
-    for title, table in (("Parts off", page.TABLES["ablations"](one)), ("Freshness", page.TABLES["freshness"](one))):
+    for title, name in (("parts off", "ablations"), ("freshness", "freshness"), ("cold start", "cold_start")):
+        table = page.TABLES[name](one)
         parts += [f"### {stream.name}: {title}\n", table + "\n"] if table else []
     return "\n".join(parts) + "\n", panels
 
@@ -122,8 +132,7 @@ def _systems(asked: argparse.Namespace, runs: Runs) -> list[list[Found]]:
     found: list[list[Found]] = []
     for name in OTHERS:
         wanted = name in asked.baselines and not asked.only_kept
-        seeds = range(1, (asked.seeds if name in SEEDED else 1) + 1)
-        found.append([runs.own(name, seed, run=wanted) for seed in seeds])
+        found.append([runs.own(name, 1, run=wanted)])
     for folder in sorted(file.parent for file in PEERS.glob("*/peer.py")):
         found.append(runs.peer(Spec.load(folder), run=folder.name in asked.peers and not asked.only_kept))
     palate = asked.palate and not asked.only_kept
@@ -169,14 +178,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--test", type=_count, default=2500, metavar="N|all", help="how many test events are scored")
     add("--seed", type=int, default=1, help="draws the test events")
     add("--seeds", type=_positive, default=1, help="how often what learns at random is trained")
+    add("--peer-seeds", type=_positive, default=1, metavar="N", help="the same of peers")
     add("--trials", type=_positive, default=4, help="how many settings each peer tries")
     add("--palate", action=argparse.BooleanOptionalAction, default=True, help="run Palate, too")
     add("--peers", nargs="*", choices=peers, default=usual, metavar="PEER", help=", ".join(peers))
     add("--baselines", nargs="*", choices=OTHERS, default=OTHERS, metavar="NAME", help=", ".join(OTHERS))
     add("--ablate", nargs="*", choices=known, metavar="PART", help=f"Palate with parts off, all or {', '.join(known)}")
     add("--freshness", action="store_true", help=f"with events withheld; of the known sets {', '.join(data.AGED)}")
+    add("--cold-start", action="store_true", help="what each way of knowing new people and items is worth")
     add("--late", type=_positive, default=1000, metavar="N", help="how many test events --freshness asks at")
-    add("--everything", action="store_true", help="all data sets, parts, freshness, and the page")
+    add("--everything", action="store_true", help="all data sets, parts, freshness, cold start, and the page")
     add("--fresh", action="store_true", help="run again what was kept")
     add("--only-kept", action="store_true", help="run nothing: tables of what was kept")
     add("--page", action="store_true", help="write docs/quality.md")

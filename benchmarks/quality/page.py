@@ -27,7 +27,7 @@ Line = dict[str, Any]
 def write(work: Path, page: Path = PAGE, image: Path = PICTURE) -> list[str]:
     """Rewrite ``page`` and ``image`` from the figures under ``work``; the tables that there were figures for."""
     counted, shown = read(work, COUNTED), read(work, SHOWN)
-    text, made = written(page.read_text(encoding="utf-8"), counted, shown, _cold_start(work))
+    text, made = written(page.read_text(encoding="utf-8"), counted, shown)
     page.write_text(text, encoding="utf-8")
     aged = [one for one in counted if "log" in one.get("freshness", {})]
     if aged:
@@ -35,9 +35,7 @@ def write(work: Path, page: Path = PAGE, image: Path = PICTURE) -> list[str]:
     return made
 
 
-def written(
-    text: str, counted: Sequence[Figures], shown: Sequence[Figures], cold_start: str = ""
-) -> tuple[str, list[str]]:
+def written(text: str, counted: Sequence[Figures], shown: Sequence[Figures]) -> tuple[str, list[str]]:
     """The page with every table made anew whose figures there are, and the names of those.
 
     Errors: ``KeyError`` for a mark without a table.
@@ -46,22 +44,13 @@ def written(
 
     def made(mark: re.Match[str]) -> str:
         name = mark[1]
-        if name == "cold_start":
-            table = cold_start
-        else:
-            table = TABLES[name]([one for one in (shown if name == "shown" else counted) if "live" in one])
+        table = TABLES[name]([one for one in (shown if name == "shown" else counted) if "live" in one])
         if not table:
             return mark[0]
         names.append(name)
         return f"<!-- figures: {name} -->\n{table}\n<!-- end -->"
 
     return MARK.sub(made, text), names
-
-
-def _cold_start(work: Path) -> str:
-    """The table of the report on cold starts, where one lies in ``WORK/cold-start.md``."""
-    file = work / "cold-start.md"
-    return file.read_text(encoding="utf-8").strip() if file.exists() else ""
 
 
 # ------------------------------------------------------------------------------------ cells
@@ -268,6 +257,16 @@ def _amount(amount: int) -> str:
     return f"{amount:,} event{'' if amount == 1 else 's'}" if amount else "nothing"
 
 
+def _cold_start(found: Sequence[Figures]) -> str:
+    rows: list[list[str]] = []
+    for one in found:
+        for row in one.get("cold_start", {}).get("rows", []):
+            asked = f"{row['people']:,}" if row["people"] else f"{NONE} {row['note']}".strip()
+            told = [_within(row["with_it"]), _number(row["without"]["value"]), _within(row["gain"], sign=True)]
+            rows.append([one["data"], row["name"], asked, *told])
+    return _table(["data set", "known by", "people", "NDCG@10 with it", "without", "gain"], rows)
+
+
 def _losses(found: Sequence[Figures]) -> str:
     """Where another system has the better mean, on all events or on cold items, a line each."""
     said: list[str] = []
@@ -313,5 +312,6 @@ TABLES: dict[str, Callable[[Sequence[Figures]], str]] = {
     "shown": _shown,
     "ablations": _ablations,
     "freshness": _freshness,
+    "cold_start": _cold_start,
     "losses": _losses,
 }

@@ -41,7 +41,7 @@ _APART = ("bench", "cli", "datasets", "evaluate", "ratings", "serve", "testing")
 class Asked:
     """What is to be run. data: of Palate or a folder; test, seed: how many test events, and what draws them; seeds:
     with how many seeds what is trained at random is trained; trials: how many each peer has; late: how many events
-    freshness is measured at."""
+    freshness is measured at; peer_seeds: with how many seeds peers are, 0 for as many."""
 
     data: str
     seen: tuple[SeenMode, ...]
@@ -50,6 +50,7 @@ class Asked:
     seeds: int
     trials: int
     late: int = 1000
+    peer_seeds: int = 0
 
 
 class Runs:
@@ -81,6 +82,12 @@ class Runs:
         request = self._request(1) | {"test": late}
         return self._apart("freshness", "freshness", "Palate", 1, request, mark, run)
 
+    def cold_start(self, run: bool = True) -> Found:
+        """What each way of knowing new people and items is worth, in ``notes``."""
+        file = SOURCE / "evaluate" / "cold.py"
+        mark = self._mark(code_of("palate"), file.read_text(encoding="utf-8") if file.exists() else "")
+        return self._apart("cold", "cold-start", "Palate", 1, self._request(1), mark, run)
+
     def late_plan(self) -> Plan:
         """The events at which ``freshness`` asks."""
         return draw(self.stream, self._asked.seen, self._asked.late, self._asked.seed)
@@ -111,7 +118,7 @@ class Runs:
         made of has changed."""
         found: list[Found] = []
         mark = self._digest(spec)
-        for seed in range(1, self._asked.seeds + 1):
+        for seed in range(1, (self._asked.peer_seeds or self._asked.seeds) + 1):
             chosen = Chosen(**found[0].chosen) if found and found[0].chosen else None  # with the first seed
             begin = functools.partial(self._peer, spec, seed, chosen) if run else None
             found.append(self._kept(spec.name, spec.label, seed, mark, begin))
@@ -184,8 +191,8 @@ def code_of(name: str) -> str:
         files += [HERE / "content.py"] if name == "content_knn" else []
     else:
         files = [file for file in SOURCE.rglob("*.py") if file.relative_to(SOURCE).parts[0] not in _APART]
-        files += [file for file in (SOURCE / "evaluate").glob("*.py") if file.name in (*_EVALUATION, "systems.py")]
-        files += [SOURCE / "evaluate" / f"{name}.py"] if (SOURCE / "evaluate" / f"{name}.py").exists() else []
+        own = ("systems.py",) if name == "palate" else ("systems.py", "sequence.py")
+        files += [file for file in (SOURCE / "evaluate").glob("*.py") if file.name in (*_EVALUATION, *own)]
     mark = hashlib.blake2b(digest_size=8)
     for file in sorted(files):
         mark.update(file.name.encode() + b"\0" + file.read_bytes())

@@ -44,8 +44,16 @@ def measured():
     one = figures.described(WORLD, PLAN, seeds=1, trials=4) | figures.compared(systems, PLAN, USERS, 10)
     parts = [found("tags-off", 2, "without tags"), Found("untrained", "without training", failed="it broke")]
     one |= figures.ablated(found("palate", 1), parts, PLAN, USERS, 10) | figures.aged(late(), PLAN, USERS, 10)
+    one["cold_start"] = {"rows": [cold_row("text", 7), cold_row("follows", 0, "Nobody follows.")]}
     one["data"] = "online-retail"
     return json.loads(json.dumps(one))
+
+
+def cold_row(name, people, note=""):
+    half, none = {"value": 0.5, "low": 0.4, "high": 0.6}, {"value": None, "low": None, "high": None}
+    return {"name": name, "people": people, "note": note} | dict.fromkeys(
+        ("with_it", "without", "gain"), half if people else none
+    )
 
 
 def cells(table, start):
@@ -54,16 +62,16 @@ def cells(table, start):
 
 def test_every_mark_of_the_page_has_a_table_and_every_table_its_mark(measured):
     before = page.PAGE.read_text(encoding="utf-8")
-    after, made = page.written(before, [measured], [measured], "| cold |")
-    assert set(made) == {*page.TABLES, "cold_start"}
+    after, made = page.written(before, [measured], [measured])
+    assert set(made) == {*page.TABLES}
     assert page.MARK.sub("", before) == page.MARK.sub("", after)
-    assert page.written(after, [measured], [measured], "| cold |")[0] == after
+    assert page.written(after, [measured], [measured])[0] == after
 
 
 def test_what_nobody_measured_stays_as_it_is(measured):
     before = page.PAGE.read_text(encoding="utf-8")
     assert page.written(before, [], []) == (before, [])
-    bare = {name: value for name, value in measured.items() if name not in ("ablations", "freshness")}
+    bare = {name: value for name, value in measured.items() if name not in ("ablations", "freshness", "cold_start")}
     _, made = page.written(before, [bare], [])
     assert not {"ablations", "freshness", "shown", "cold_start"} & set(made)
 
@@ -81,6 +89,14 @@ def test_tables_say_who_is_ahead_and_by_how_much(measured):
     text = page.TABLES["freshness"]([measured])
     assert cells(text, "| 1 event | everybody")[2].endswith("-37%")
     assert "| all since training | the person |" in text
+    text = page.TABLES["cold_start"]([measured])
+    assert cells(text, "| online-retail | text")[2:] == [
+        "7",
+        "0.5000 (0.4000–0.6000)",
+        "0.5000",
+        "+0.5000 (+0.4000–+0.6000) |",
+    ]
+    assert cells(text, "| online-retail | follows")[2] == "– Nobody follows."
     for name, table in page.TABLES.items():
         widths = {line.count("|") for part in table([measured]).split("\n\n") for line in part.splitlines()}
         assert name == "losses" or all(widths), name
@@ -119,6 +135,5 @@ def test_figures_are_kept_beside_those_of_before(tmp_path, measured):
     (kept,) = figures.read(tmp_path, ["nothing", "online-retail"])
     assert kept == measured | {"seeds": 3}
     (tmp_path / "page.md").write_text("a\n<!-- figures: main -->\n<!-- end -->\nb\n")
-    (tmp_path / "cold-start.md").write_text("| c |\n")
     assert page.write(tmp_path, tmp_path / "page.md", tmp_path / "image.svg") == ["main"]
     assert (tmp_path / "image.svg").read_text().startswith("<svg")
