@@ -24,22 +24,24 @@ LABELS = {
     "again": "what people come back to",
     "person": "how much is known of the person",
     "context": "hour and weekday",
+    "towers": "all towers",
+    "people": "what people alike did",
+    "company": "what people alike and followed do, and what was asked for",
 }
 """Of groups; others are called by their names."""
-FAMILIES = {
-    "ease": "EASE",
-    "linar": "linear sequence model (linAR)",
-    "next": "transitions",
-    "near": "co-occurrence",
-    "factors": "factors (ALS)",
-    "hybrid": "hybrid factorisation",
-    "sequence": "sequence model",
-    "neighbours": "user-kNN",
-    "user_knn": "user-kNN",
-    "due": "repeat-purchase timing",
-    "basket": "baskets",
+FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "next": ("transitions", ("next",)),
+    "near": ("co-occurrence", ("near",)),
+    "ease": ("EASE", ("ease",)),
+    "linar": ("the linear sequence model (linAR)", ("linar",)),
+    "segments": ("popularity in segments", ("pop_segment",)),
+    "due": ("repeat-purchase timing", ("again_due", "again_late")),
+    "factors": ("factors (ALS)", ("factors",)),
+    "hybrid": ("the hybrid factorisation", ("hybrid",)),
+    "sequence": ("the sequence model", ("sequence",)),
+    "user_knn": ("user-kNN", ("user_knn",)),
 }
-"""Features whose names begin so are a part of their own, too, where they are declared."""
+"""Parts of groups: a label, and how the names of their features begin; only where such are declared."""
 _UNASKED = ("query",)
 """No evaluation asks with words."""
 
@@ -68,9 +70,9 @@ def variants() -> list[Variant]:
         for group in GROUPS
         if group not in _UNASKED
     ]
-    for family, label in FAMILIES.items():
-        own = [name for name in NAMES if name == family or name.startswith(f"{family}_")]
-        if own and family not in GROUPS:
+    for family, (label, begins) in FAMILIES.items():
+        own = [name for name in NAMES if any(name == begin or name.startswith(f"{begin}_") for begin in begins)]
+        if own:
             found.append(Variant(f"{family}-off", f"without {label}", {"features": {"off": own}}))
     found += [
         Variant(

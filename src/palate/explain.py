@@ -32,7 +32,7 @@ class Explainer:
     def contributions(self, row: int, x: F32, has_query: bool, full: bool = True) -> tuple[list[Contribution], float]:
         """Every non-zero contribution of one candidate, largest first, and the base. x: (f,).
 
-        full: with the history entries that item-to-item, content and tag features come from.
+        full: with the history entries that item-to-item, tower, content and tag features come from.
         """
         terms, base = contributions(self.model, x[None, :], has_query)
         order = np.argsort(-np.abs(terms[0]), kind="stable")
@@ -87,6 +87,12 @@ class Explainer:
             if self._parts is None or self._parts[0] != row:
                 self._parts = row, self.computer.parts(self.subject, row, self.model.ease)
             return self._parts[1][place - _FIRST_CHANNEL]
+        if group == "towers":
+            placed = next((one for one in self.model.towers if one.column == NAMES[place]), None)
+            if placed is None:
+                return None
+            placed.follow(self.catalogue.vectors, self.computer.state.n_items)
+            return placed.parts(self.subject, row)
         if group == "again":
             return (self.subject.items == row).astype(np.float64)
         if group == "content":

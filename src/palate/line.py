@@ -14,7 +14,23 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
-from palate.features import NAMES, NO_EASE, PRIOR, Computer, ItemSide, Neighbours, Query, Reach, Subject, column
+from palate.features import (
+    NAMES,
+    NO_EASE,
+    NO_LIFTS,
+    PRIOR,
+    Computer,
+    Crowd,
+    ItemSide,
+    Neighbours,
+    Placed,
+    Query,
+    Reach,
+    SegmentLifts,
+    Signals,
+    Subject,
+    column,
+)
 from palate.features.off import Off, off
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
@@ -31,7 +47,7 @@ _LARGEST = 1e18
 
 @dataclass(slots=True, frozen=True)
 class Model:
-    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and EASE neighbours.
+    """What ranks: a scorer over the declared features (plus ``context.*`` columns), and what else was learnt.
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
@@ -43,6 +59,8 @@ class Model:
     context: tuple[str, ...] = ()
     queries: bool = False
     note: str = ""
+    lifts: SegmentLifts = NO_LIFTS
+    towers: tuple[Placed, ...] = ()
 
 
 def prior_model() -> Model:
@@ -94,6 +112,7 @@ class Line:
         self.computer = Computer(state)
         self.off: Off = off(settings.features.off)
         self.reach = Reach(state)
+        self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
     def run(self, request: RecommendRequest, now: int, model: Model) -> Scored:
@@ -102,8 +121,13 @@ class Line:
         clock = _Clock(stages)
         side = self.catalogue.side()
         name = subject_of(request.user, request.session)
-        subject = self.computer.subject(-1 if name is None else self.state.users.get(name), side)
+        row = -1 if name is None else self.state.users.get(name)
+        subject = self.computer.subject(row, side)
+        self.crowd.follow(subject)
+        signals = Signals(model.lifts, model.lifts.of(self.state.user_fields.get(row)), self.crowd, model.towers)
         seen = self.seen_mode(request)
+        for placed in model.towers:
+            placed.follow(self.catalogue.vectors, self.state.n_items)
         clock.ran("subject", {"history": len(subject.items)})
 
         query = self._query(request, clock)
@@ -117,7 +141,9 @@ class Line:
             else:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
-            candidates, counts, removed = self.sourcing.retrieved(request, subject, self.reach, now, query, seen)
+            candidates, counts, removed = self.sourcing.retrieved(
+                request, subject, self.reach, now, query, seen, signals
+            )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
 
@@ -129,7 +155,7 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context)
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals)
         if self.off:
             x[:, self.off.columns] = 0.0
         if model.context:
@@ -227,3 +253,5 @@ def warm_up(model: Model) -> None:
     for rows in (1, 100, 300):  # trees are scored in three ways: few rows, a ranking's, many
         model.scorer.score(x[:rows])
     model.scorer.contributions(x[:1])
+    for placed in model.towers:
+        placed.warm()

@@ -27,6 +27,8 @@ from palate.score import load_scorer
 from palate.train import artefact
 from palate.train.manifest import Artefact
 from palate.train.neighbours import bind_neighbours
+from palate.train.segments import bind_segments
+from palate.train.towers.pack import bind_towers
 from palate.types import ModelInfo, TrainReport
 
 _LOADED = 3
@@ -92,6 +94,10 @@ class ModelShelf:
             bind_neighbours(found.arrays, self.catalogue.state.items),
             tuple(extra.get("context", ())),
             bool(extra.get("queries", False)),
+            lifts=bind_segments(found.arrays, extra.get("segments", ()), self.catalogue.state.items),
+            towers=bind_towers(
+                found.arrays, extra.get("towers", {}), self.catalogue.state.items, self.catalogue.vectors
+            ),
         )
 
     def version(self, version: str, serving: Model) -> Model:

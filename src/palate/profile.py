@@ -12,7 +12,7 @@ import numpy as np
 
 from palate.config import Settings
 from palate.state import State
-from palate.state.seen import seen_of
+from palate.state.seen import SESSION_MS, own_gaps, seen_of
 from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares
 from palate.tastes import tastes as tastes_of
 from palate.types import F32, F64, I32, I64
@@ -28,7 +28,9 @@ class Subject:
     tastes: (q, d) unit rows: long-term, short-term, then up to three interests; ``interest_of`` (h,) int64 names the
     interest of every entry, −1 for none. last: (≤5,) text rows of the newest liked entries, at history places
     ``last_at``; disliked: (≤10,) text rows. tags_long, tags_short: (n_tags,) shares that sum to 1, or empty.
-    seen…: (s,) items had, how often, when last, when last hidden; ``seen_at``: the hash table of their places.
+    session: how many entries lie within half an hour before the newest, that one included.
+    seen…: (s,) items had, how often, when last, when last hidden; ``seen_at``: the hash table of their places;
+    gaps, gaps_sum: (s,) how many gaps lie between the times of each in the history, and their sum (``seen.gap_of``).
     """
 
     row: int
@@ -50,7 +52,10 @@ class Subject:
     seen_count: I32
     seen_last: I64
     seen_neg: I64
+    gaps: I32
+    gaps_sum: I64
     seen_total: int = 0
+    session: int = 0
     extra: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -91,6 +96,8 @@ def subject_of_row(
         *_rating(state, user), items, ts, kinds, weights,
     )  # fmt: skip
     seen_at, seen, seen_count, seen_last, seen_neg = seen_of(state.seen, user, items, ts, kinds, table)
+    gaps, gaps_sum = np.zeros(len(seen), np.int32), np.zeros(len(seen), np.int64)
+    own_gaps(items, ts, kinds, table, seen, seen_at, np.empty(len(seen), np.int64), gaps, gaps_sum)
     known = user >= 0 and user < len(state.user_columns["count"])
     count = int(state.user_columns["count"][user]) if known else 0
     total = int(seen_count.sum())
@@ -100,7 +107,9 @@ def subject_of_row(
         tastes=np.zeros((0, vectors.shape[1]), np.float32), interest_of=np.full(len(items), -1, np.int64),
         last=_NO_ROWS, last_at=np.zeros(0, np.int64), disliked=_NO_ROWS,
         tags_long=np.zeros(0, np.float32), tags_short=np.zeros(0, np.float32),
-        seen_at=seen_at, seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, seen_total=total,
+        seen_at=seen_at, seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, gaps=gaps,
+        gaps_sum=gaps_sum, seen_total=total,
+        session=int(np.count_nonzero(ts > ts[0] - SESSION_MS)) if h else 0,
     )  # fmt: skip
     if not len(items) or not tastes:
         return subject

@@ -20,6 +20,7 @@ _WORDS = {
         ("again", "You had it before."),
         ("popular", "Popular with everybody."),
         ("trending", "Popular right now."),
+        ("people", "People with a history like yours choose it."),
         ("new", "New in the catalogue."),
         ("query", "Matches your words."),
     )

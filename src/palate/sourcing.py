@@ -11,8 +11,8 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import Reach, Subject
-from palate.features.neighbours import EASE_LAST, EASE_RECENT, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.features import Placed, Reach, Signals, Subject
+from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
 from palate.features.off import Off, off
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
@@ -23,8 +23,10 @@ from palate.state import State
 from palate.state.lookup import Lookup
 from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
 
-_LED_TO = ("next", "near", "near_last", "ease")
-_COLUMNS = np.array([(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST)], np.int64)
+_LED_TO = ("next", "near", "near_last", "ease", "linar")
+_COLUMNS = np.array(
+    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, -1)], np.int64
+)
 """The lists of what the history leads to, and the strengths whose sum orders each."""
 _MASKS = 64
 REPEATS = 0.05
@@ -71,6 +73,13 @@ class _Ids(Sequence[str]):
         return self._names[int(self._rows[place])]
 
 
+def _best_of(rows: I32, scores: F32, k: int, allowed: Bools) -> I32:
+    """The ``k`` allowed rows with the highest scores."""
+    keep = rows < len(allowed)
+    keep[keep] = allowed[rows[keep]]
+    return top_k(rows[keep], scores[keep], k)[0]
+
+
 class Sourcing:
     """Candidates of requests over one state and catalogue; under the engine's lock."""
 
@@ -100,13 +109,13 @@ class Sourcing:
         now: int,
         query: tuple[list[str], F32] | None,
         seen: str,
+        signals: Signals | None = None,
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reach: where the subject's history leads to. Returns the candidates, how many each retriever named, and how
-        many each rule took from the catalogue. Items that the user had before come from retrievers of their own
-        (``again``), so that they never crowd out new ones. Cost: nothing an item of the catalogue but the scan of
-        vectors and, where a filter is given, one pass over its mask.
+        reach: where the subject's history leads to; signals: of this person. Returns the candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
+        had before come from retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing
+        an item of the catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
         """
         sizes = self.settings.retrieve
         shown, *counts = self.catalogue.shown()
@@ -116,7 +125,10 @@ class Sourcing:
             if query is not None:
                 lists = self._for_query(query, allowed)
             else:
-                lists = self._for_subject(subject, reach, now, seen, allowed)
+                lists = self._for_subject(subject, reach, now, seen, allowed, signals.towers if signals else ())
+                for label, (reached, scores) in signals.scored().items() if signals else ():
+                    if len(reached):
+                        lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
             if self._off:
                 lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
@@ -139,7 +151,9 @@ class Sourcing:
             lists["vector"] = self.catalogue.vectors.search(meaning[None], k, allowed)[0][0]
         return lists
 
-    def _for_subject(self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools) -> dict[str, I32]:
+    def _for_subject(
+        self, subject: Subject, reach: Reach, now: int, seen: str, allowed: Bools, towers: Sequence[Placed]
+    ) -> dict[str, I32]:
         """What is popular, what the history leads to, and what is like it, each new and, where it fits, had before."""
         sizes = self.settings.retrieve
         lists: dict[str, I32] = {}
@@ -163,6 +177,8 @@ class Sourcing:
                     lists[f"{label}_again"] = old[place]
             if again is not None:
                 lists["again"] = again
+            for placed in towers:
+                lists[placed.column] = placed.nearest(subject, now, sizes.towers, allowed)
             if len(subject.tastes):
                 # The long-term taste, or the interests that make it up, and what the last events say.
                 probes = subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]

@@ -38,7 +38,7 @@ def test_there_is_a_variant_for_every_group_and_family_of_features():
 
 
 def test_a_variant_that_this_palate_does_not_know_is_none(monkeypatch):
-    monkeypatch.setitem(variants.FAMILIES, "nobody", "nothing")
+    monkeypatch.setitem(variants.FAMILIES, "nobody", ("nothing", ("nobody",)))
     assert "nobody-off" not in {variant.name for variant in variants.variants()}
     assert not variants._known(variants.Variant("x", "x", {"train": {"sorcery": True}}))
     assert not variants._known(variants.Variant("x", "x", {"features": {"off": ["sorcery"]}}))

@@ -19,7 +19,19 @@ from palate.types import Counts
 HERE = Path(dashboard.__file__).parent
 SCRIPTS = sorted((HERE / "static").glob("*.js"))
 PAGES = sorted((HERE / "templates").glob("*.html"))
-REASONS = ("because_of", "again", "popular", "trending", "new", "taste", "tag", "query", "exploration", "unscored")
+REASONS = (
+    "because_of",
+    "again",
+    "popular",
+    "trending",
+    "people",
+    "new",
+    "taste",
+    "tag",
+    "query",
+    "exploration",
+    "unscored",
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from palate.engine import Engine
 from palate.features import FEATURES, NAMES, PRIOR, Reach, column
 from palate.features.compute import Query
-from palate.features.neighbours import KAPPA, Neighbours
+from palate.features.neighbours import KAPPA, LINAR_DECAY, LINAR_ENTRIES, Neighbours
 from palate.profile import subject_of_row
 from palate.testing.world import START, make_world
 from palate.types import F32, I32
@@ -29,10 +29,14 @@ def world() -> Iterator[Engine]:
 
 
 def ease_of(n: int) -> Neighbours:
-    """Every item points at the next three, with alternating signs."""
+    """Every item points at the next three, with alternating signs; of the sequence model at the two before it."""
     indices = np.array([[(row + step) % n for step in (1, 2, 3)] for row in range(n)], np.int32).ravel()
     values = np.tile(np.array([0.3, -0.1, 0.05], np.float32), n)
-    return Neighbours(np.arange(0, 3 * n + 1, 3, dtype=np.int64), indices, values)
+    before = np.array([[(row - step) % n for step in (1, 2)] for row in range(n)], np.int32).ravel()
+    return Neighbours(
+        np.arange(0, 3 * n + 1, 3, dtype=np.int64), indices, values,
+        np.arange(0, 2 * n + 1, 2, dtype=np.int64), before, np.tile(np.array([0.2, -0.07], np.float32), n),
+    )  # fmt: skip
 
 
 def matrix(engine: Engine, user: str, rows: I32, ease: bool = True, words: bool = True) -> F32:
@@ -50,7 +54,7 @@ def matrix(engine: Engine, user: str, rows: I32, ease: bool = True, words: bool 
 
 def test_declarations_are_complete() -> None:
     assert len(set(NAMES)) == len(NAMES) == len(PRIOR)
-    codes = {"because_of", "again", "popular", "trending", "new", "taste", "tag", "query", ""}
+    codes = {"because_of", "again", "popular", "trending", "people", "new", "taste", "tag", "query", ""}
     for feature in FEATURES:
         assert feature.unit
         assert feature.meaning
@@ -126,11 +130,15 @@ def test_item_to_item_strengths_are_the_sums_of_their_definitions(world: Engine)
                 by_hand["near_20"] += w * 0.9**q * c if q < 20 else 0
                 by_hand["near_all"] += w * c / np.sqrt(len(subject.items))
                 by_hand["near_max"] = max(by_hand["near_max"], c if w > 0 else 0)
+                by_hand["near_session"] += w * c / np.sqrt(subject.session) if q < subject.session else 0
             for at in range(ease.indptr[h], ease.indptr[h + 1]):
                 if ease.indices[at] == target:
                     by_hand["ease"] += 0 if h in done else w * ease.values[at]
                     by_hand["ease_recent"] += w * 0.9**q * ease.values[at]
                     by_hand["ease_last"] += w * 0.5**q * ease.values[at]
+            for at in range(ease.next_indptr[h], ease.next_indptr[h + 1]):
+                if ease.next_indices[at] == target and q < LINAR_ENTRIES:
+                    by_hand["linar"] += w * LINAR_DECAY**q * ease.next_values[at]
             done.add(h)
         expected = np.array(list(by_hand.values()))
         np.testing.assert_allclose(strengths[target], expected, rtol=1e-6, atol=1e-9, err_msg=str(list(by_hand)))

@@ -118,6 +118,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason.again": ("again", "再次"),
     "reason.popular": ("popular", "热门"),
     "reason.trending": ("trending", "上升中"),
+    "reason.people": ("people like you", "相似的人"),
     "reason.new": ("new", "新品"),
     "reason.taste": ("your taste", "符合口味"),
     "reason.tag": ("your taste: {tags}", "符合口味：{tags}"),

@@ -16,6 +16,12 @@ from palate.tastes import dots
 from palate.types import F32, F64, I32, I64
 
 HALF_HOUR_MS = 1_800_000
+_SHRUNK = 5.0
+"""Gaps that all items' typical one counts for."""
+_OWN = 2.0
+"""Gaps that an item's typical one counts for beside a person's own."""
+_SPREAD = 150.0
+"""Standard deviation of gaps, at the least, in thousandths of ln(1 + hours)."""
 _NEVER = 9.0
 """``idle`` of an item that nobody ever touched, log days."""
 
@@ -76,7 +82,7 @@ def popularity(
 
 @kernel
 def compressed(strengths: F64, out: F32) -> None:
-    """out = arcsinh(1000 strengths): about linear in what is small, logarithmic in what is large. Both (m, 10)."""
+    """out = arcsinh(1000 strengths): about linear in what is small, logarithmic in what is large. Both (m, 12)."""
     for m in range(strengths.shape[0]):
         for channel in range(strengths.shape[1]):
             value = strengths[m, channel]
@@ -87,12 +93,19 @@ def compressed(strengths: F64, out: F32) -> None:
 @kernel
 def again(
     rows: I32, until: int, ends: I64, skipped: I64,
-    seen: I32, at: I32, count: I32, last: I64, total: float, out: F32,
+    seen: I32, at: I32, count: I32, last: I64, total: float, own: I32, own_sum: I64, gaps: I64, totals: F64, out: F32,
 ) -> None:  # fmt: skip
-    """again_count, again_share, again_day, again_month, again_gap of every candidate. out: (m, 5), zeros.
+    """again_count, again_share, again_day, again_month, again_gap, again_due, again_late. out: (m, 7), zeros.
 
-    seen, at, count, last, total: of the ``Subject``.
+    seen, at, count, last, total, own, own_sum: of the ``Subject``. gaps, totals: of the state. The gap since this
+    person had the item is held against a normal distribution of ln(1 + hours) between two times of one person, as in
+    the aggregate time distribution of Bhagat (2018): all items' mean shrinks the item's (as much as five gaps would),
+    the item's shrinks the person's own (two). again_late: by how many standard deviations it lies above, in [−4, 4];
+    again_due: the density over its maximum.
     """
+    everybody = max(1.0, totals[11])
+    mean = totals[12] / everybody
+    square = totals[13] / everybody
     for m in range(len(rows)):
         place = place_of(seen, at, rows[m])
         if place < 0 or count[place] <= 0:
@@ -103,6 +116,15 @@ def again(
         out[m, 2] = 2.0 ** (-days)
         out[m, 3] = 2.0 ** (-days / 30.0)
         out[m, 4] = np.log1p(days * 24.0)
+        if totals[11] == 0.0:
+            continue
+        item = gaps[rows[m]]
+        typical = (item[1] + _SHRUNK * mean) / (item[0] + _SHRUNK)
+        variance = max((item[2] + _SHRUNK * square) / (item[0] + _SHRUNK) - typical * typical, _SPREAD * _SPREAD)
+        mine = (own_sum[place] + _OWN * typical) / (own[place] + _OWN)
+        late = (1000.0 * np.log1p(days * 24.0) - mine) / np.sqrt(variance)
+        out[m, 5] = np.exp(-0.5 * late * late)
+        out[m, 6] = min(4.0, max(-4.0, late))
 
 
 @kernel

@@ -10,6 +10,7 @@ import numpy as np
 from palate.features import columns, neighbours, speakers
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
+from palate.features.signals import Signals
 from palate.profile import Subject, subject_of_row
 from palate.state import State
 from palate.state.fold import bucket_of
@@ -18,6 +19,7 @@ from palate.types import F32, F64, I32, I64, FieldValue
 HOUR_MS = 3_600_000.0
 _POPULARITY = column("pop_all")
 _NEXT_1 = column("next_1")
+_SESSION = column("near_session")
 _CONTENT = column("taste_long")
 _TAGS = column("tags_long")
 _AGAIN = column("again_count")
@@ -90,11 +92,11 @@ class Computer:
         self._subjects.clear()
 
     def parts(self, subject: Subject, row: int, ease: Neighbours = NO_EASE) -> F64:
-        """(10, h): what each history entry gives to one item."""
+        """(12, h): what each history entry gives to one item."""
         pairs = self.state.pairs
         return neighbours.parts(
             row, subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
-            pairs.cap, self.state.item_columns["count"], ease.indptr, ease.indices, ease.values,
+            pairs.cap, self.state.item_columns["count"], *ease, subject.session,
         )  # fmt: skip
 
     def liking(self, subject: Subject, row: int, side: ItemSide, taste: str) -> F64 | None:
@@ -119,11 +121,11 @@ class Computer:
         speakers.speak(
             rows, weights, x, subject.items, subject.weights, subject.interest_of, subject.tastes, subject.tags_long,
             side.text_of, side.vectors, side.tags, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
-            pairs.cap, self.state.item_columns["count"], ease.indptr, ease.indices, ease.values, out,
+            pairs.cap, self.state.item_columns["count"], *ease, subject.session, out,
         )  # fmt: skip
 
     def strengths_of(self, subject: Subject, rows: I32, ease: Neighbours = NO_EASE) -> F64:
-        """(m, 10) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
+        """(m, 12) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
         state = self.state
         if len(self._only) < state.n_items:
             self._only = np.zeros(max(state.n_items, 2 * len(self._only), 256), np.int32)
@@ -131,7 +133,7 @@ class Computer:
         out = np.zeros((len(rows), CHANNELS), np.float64)
         neighbours.gather(
             rows, subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
-            pairs.cap, state.item_columns["count"], ease.indptr, ease.indices, ease.values, self._only, out,
+            pairs.cap, state.item_columns["count"], *ease, subject.session, self._only, out,
         )  # fmt: skip
         return out
 
@@ -144,16 +146,19 @@ class Computer:
         strengths: F64,
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
+        signals: Signals | None = None,
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 10) of these rows, from ``strengths_of`` or ``Reach.of``. Cost: O(m).
+        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. signals: of this person. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
             live = self.state.silences.arrays(now)
             self._popularity(x, rows, now, live)
             columns.compressed(strengths, x[:, _NEXT_1 : _NEXT_1 + CHANNELS])
+            if subject.session and now - int(subject.ts[0]) > columns.HALF_HOUR_MS:  # it has ended
+                x[:, _SESSION] = 0.0
             if len(side.vectors):
                 columns.content(
                     rows, side.text_of, side.vectors, subject.tastes, subject.last, subject.disliked,
@@ -164,8 +169,11 @@ class Computer:
             if len(subject.seen):
                 columns.again(
                     rows, *live, subject.seen, subject.seen_at, subject.seen_count, subject.seen_last,
-                    float(subject.seen_total), x[:, _AGAIN : _AGAIN + 5],
+                    float(subject.seen_total), subject.gaps, subject.gaps_sum, self.state.item_columns["gaps"],
+                    self.state.totals, x[:, _AGAIN : _AGAIN + 7],
                 )  # fmt: skip
+            if signals is not None:
+                signals.fill(subject, rows, now, x)
             if query is not None:
                 x[:, _QUERY] = query.words
                 x[:, _QUERY + 1] = query.meaning

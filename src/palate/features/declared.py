@@ -12,7 +12,9 @@ import numpy as np
 
 from palate.types import F64
 
-Group = Literal["popularity", "item_to_item", "content", "tags", "again", "query", "person", "context"]
+Group = Literal[
+    "popularity", "item_to_item", "content", "tags", "again", "towers", "query", "person", "context", "people"
+]
 
 
 class Feature(NamedTuple):
@@ -36,6 +38,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("idle", "popularity", "log days", 0.0, "", "time since anybody's last interaction"),
     Feature("click_rate", "popularity", "log ratio", 0.0, "", "interactions per impression; 0 without any"),
     Feature("daypart", "popularity", "log lift", 0.1, "", "share of interactions in this part of the week"),
+    Feature(
+        "pop_segment", "popularity", "log lift", 0.2, "", "popularity among people of the same segments over all's"
+    ),
     Feature("next_1", "item_to_item", "asinh(1000 p)", 0.30, "because_of", "how often it followed the last item"),
     Feature("next_5", "item_to_item", "asinh(1000 p)", 0.20, "because_of", "how often it followed the last five"),
     Feature("next_cos", "item_to_item", "asinh(1000 c)", 0.15, "because_of", "the same, over both items' counts"),
@@ -46,6 +51,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ease", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE over the history (Steck 2019)"),
     Feature("ease_recent", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .9 decay an event"),
     Feature("ease_last", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .5 decay an event"),
+    Feature("linar", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, the last twenty"),
+    Feature(
+        "near_session", "item_to_item", "asinh(1000 c)", 0.0, "because_of", "seen near this session's (30 minutes)"
+    ),
     Feature("taste_long", "content", "cosine", 1.0, "taste", "text against the long-term taste"),
     Feature("taste_short", "content", "cosine", 1.0, "taste", "text against the last five"),
     Feature("taste_interest", "content", "cosine", 0.5, "taste", "text against the nearest of several interests"),
@@ -58,8 +67,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature("again_day", "again", "2^(−days)", -0.5, "again", "had in the last day"),
     Feature("again_month", "again", "2^(−days/30)", 1.0, "again", "had in the last month"),
     Feature("again_gap", "again", "log hours", 0.0, "again", "time since this user had it; 0 if never"),
+    Feature("again_due", "again", "density", 0.0, "again", "whether it is time to have it again, by its usual gaps"),
+    Feature("again_late", "again", "deviations", 0.0, "", "how far the gap lies above the usual one; 0 if never"),
+    Feature("factors", "towers", "asinh(1000 p)", 0.0, "people", "matrix factorisation over the history (Hu 2008)"),
+    Feature("hybrid", "towers", "product", 0.0, "people", "factors of ids and of what items are like"),
+    Feature("sequence", "towers", "product", 0.0, "people", "what comes after such a sequence"),
     Feature("query_words", "query", "BM25", 1.0, "query", "words of the query"),
     Feature("query_meaning", "query", "cosine", 8.0, "query", "meaning of the query"),
+    Feature("user_knn", "people", "log votes", 0.0, "", "what people with the same last items did next"),
     Feature("user_count", "person", "log count", 0.0, "", "how much is known of the user"),
     Feature("user_repeats", "person", "share", 0.0, "", "share of the user's interactions that repeat"),
     Feature("user_idle", "person", "log hours", 0.0, "", "time since the user's last interaction"),

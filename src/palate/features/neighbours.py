@@ -14,6 +14,8 @@ near_max     max of the cosine, w > 0
 ease         Σ w B[h, j] over the distinct items
 ease_recent  Σ w .9^q B[h, j]
 ease_last    Σ w .5^q B[h, j]
+linar        Σ_{q<20} w δ^q L[h, j], L of the closed-form sequence model (``train.linar``)
+near_session Σ_{q<s} w co / √((n_h + κ)(n_j + κ)) / √s, s entries of the newest session
 ===========  =====================================================================
 
 Cost: O(history × neighbours), about 100 µs for 100 entries.
@@ -29,18 +31,35 @@ from palate.kernels import kernel, soon
 from palate.state.rows import EMPTY, find
 from palate.types import F32, F64, I32, I64
 
-CHANNELS = 10
-NEXT_1, NEXT_5, NEXT_COS, NEAR_LAST, NEAR_20, NEAR_ALL, NEAR_MAX, EASE, EASE_RECENT, EASE_LAST = range(CHANNELS)
+CHANNELS = 12
+NEXT_1, NEXT_5, NEXT_COS, NEAR_LAST, NEAR_20, NEAR_ALL, NEAR_MAX, EASE, EASE_RECENT, EASE_LAST, LINAR, NEAR_SESSION = (
+    range(CHANNELS)
+)
 KAPPA = 5.0
+LINAR_ENTRIES = 20
+"""Newest history entries that ``linar`` looks at, in training and serving alike."""
+LINAR_DECAY = 0.8
+"""δ of ``linar``, an entry."""
 _MAYBE = 8192
 
 
+_NO_ROWS: I64 = np.zeros(1, np.int64)
+_NO_INDICES: I32 = np.zeros(0, np.int32)
+_NO_VALUES: F32 = np.zeros(0, np.float32)
+
+
 class Neighbours(NamedTuple):
-    """EASE weights as sparse rows over catalogue rows: indptr (n+1,), indices and values (nnz,)."""
+    """Fitted weights as sparse rows over catalogue rows: indptr (n+1,), indices and values (nnz,).
+
+    The first three are EASE's, those that begin with ``next`` the linear sequence model's.
+    """
 
     indptr: I64
     indices: I32
     values: F32
+    next_indptr: I64 = _NO_ROWS
+    next_indices: I32 = _NO_INDICES
+    next_values: F32 = _NO_VALUES
 
 
 NO_EASE = Neighbours(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
@@ -48,14 +67,14 @@ NO_EASE = Neighbours(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, n
 
 @kernel
 def _add_pair(
-    into: F64, r: int, q: int, newest: int, w: float, decayed: tuple[float, float, float], n_h: float, n_j: int,
+    into: F64, r: int, q: int, newest: int, w: float, decayed: tuple[float, float, float, float], n_h: float, n_j: int,
     forward: int, both: int, scale: float,
 ) -> None:  # fmt: skip
     """Add to row ``r`` what the history entry ``q`` gives to an item with ``n_j`` interactions through their pair.
 
     decayed: ``_decayed`` of the entry.
     """
-    near, half, follow = decayed
+    near, half, follow, now = decayed
     root = np.sqrt(n_h * (n_j + KAPPA))
     f, c = max(0, forward) / 1000.0, max(0, both) / root
     if q == newest:
@@ -67,14 +86,17 @@ def _add_pair(
         into[r, NEAR_20] += near * c
         into[r, NEAR_LAST] += half * c
     into[r, NEAR_ALL] += w * c * scale
+    into[r, NEAR_SESSION] += now * c
     if w > 0 and c > into[r, NEAR_MAX]:
         into[r, NEAR_MAX] = c
 
 
 @kernel
-def _add_ease(into: F64, r: int, w: float, decayed: tuple[float, float, float], value: float, repeated: bool) -> None:
+def _add_ease(
+    into: F64, r: int, w: float, decayed: tuple[float, float, float, float], value: float, repeated: bool
+) -> None:
     """Add to row ``r`` what a history entry gives to an item through its EASE weight."""
-    near, half, _ = decayed
+    near, half, _, _ = decayed
     if not repeated:
         into[r, EASE] += w * value
     into[r, EASE_RECENT] += near * value
@@ -82,9 +104,9 @@ def _add_ease(into: F64, r: int, w: float, decayed: tuple[float, float, float], 
 
 
 @kernel
-def _decayed(w: float, q: int) -> tuple[float, float, float]:
-    """The weight of entry ``q`` decayed by .9, .5 and .7 an entry."""
-    return w * 0.9**q, w * 0.5**q, w * 0.7**q
+def _decayed(w: float, q: int, session: int) -> tuple[float, float, float, float]:
+    """The weight of entry ``q`` decayed by .9, .5 and .7 an entry; and its part in a session of so many entries."""
+    return w * 0.9**q, w * 0.5**q, w * 0.7**q, w / np.sqrt(session) if q < session else 0.0
 
 
 @kernel
@@ -117,10 +139,10 @@ def clear(rows: I32, n: int, strengths: F64, mark: I32) -> None:
 def accumulate(
     items: I32, weights: F64,
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
-    e_indptr: I64, e_indices: I32, e_values: F32,
+    e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int,
     rows: I32, strengths: F64, mark: I32,
 ) -> int:  # fmt: skip
-    """Every reached item into ``rows`` (m,), what it gets into ``strengths`` (m, 10), zeros. Returns how many, −1 where
+    """Every reached item into ``rows`` (m,), what it gets into ``strengths`` (m, 12), zeros. Returns how many, −1 where
     there are more than ``rows`` has room for.
 
     items (h,) newest first, weights (h,) signed. ``mark`` (n,) must be zero: it gets the place of each item in
@@ -131,13 +153,15 @@ def accumulate(
     newest = _newest(weights)
     for q in range(len(items)):
         h, w = items[q], weights[q]
-        decayed = _decayed(w, q)
+        decayed = _decayed(w, q, session)
         n_h = float(counts[h]) + KAPPA
         first = starts[h] if h < len(starts) else 0
         pairs = caps[h] if h < len(starts) else 0
         e_first = e_indptr[h] if h + 1 < len(e_indptr) else 0
         near = e_indptr[h + 1] - e_first if h + 1 < len(e_indptr) else 0
-        if n + pairs + near > len(rows):
+        l_first = l_indptr[h] if q < LINAR_ENTRIES and h + 1 < len(l_indptr) else 0
+        follows = l_indptr[h + 1] - l_first if q < LINAR_ENTRIES and h + 1 < len(l_indptr) else 0
+        if n + pairs + near + follows > len(rows):
             clear(rows, n, strengths, mark)
             return -1
         for slot in range(first, first + pairs):  # what each needs is asked for before it is waited for
@@ -148,6 +172,9 @@ def accumulate(
         for at in range(e_first, e_first + near):
             if e_indices[at] < len(mark):
                 soon(mark, e_indices[at], 1)
+        for at in range(l_first, l_first + follows):
+            if l_indices[at] < len(mark):
+                soon(mark, l_indices[at], 1)
         for slot in range(first, first + pairs):
             j = keys[slot]
             if j == EMPTY or j >= len(mark) or (fwd[slot] <= 0 and co[slot] <= 0):
@@ -169,12 +196,22 @@ def accumulate(
                 n += 1
                 mark[j] = n
             _add_ease(strengths, int(mark[j]) - 1, w, decayed, e_values[at], repeated)
+        worth = w * LINAR_DECAY**q
+        for at in range(l_first, l_first + follows):
+            j = l_indices[at]
+            if j >= len(mark):
+                continue
+            if mark[j] == 0:
+                rows[n] = j
+                n += 1
+                mark[j] = n
+            strengths[mark[j] - 1, LINAR] += worth * l_values[at]
     return n
 
 
 @kernel
 def taken(rows: I32, strengths: F64, mark: I32) -> F64:
-    """(m, 10) strengths of ``rows`` after ``accumulate``, zeros where they weren't reached."""
+    """(m, 12) strengths of ``rows`` after ``accumulate``, zeros where they weren't reached."""
     out = np.zeros((len(rows), CHANNELS), np.float64)
     for m in range(len(rows)):
         if mark[rows[m]] > 0:
@@ -186,10 +223,10 @@ def taken(rows: I32, strengths: F64, mark: I32) -> F64:
 def gather(
     rows: I32, items: I32, weights: F64,
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
-    e_indptr: I64, e_indices: I32, e_values: F32,
+    e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int,
     mark: I32, out: F64,
 ) -> None:  # fmt: skip
-    """What ``accumulate`` gives for ``rows`` (m,) alone, in the same order of sums: out (m, 10), zeros.
+    """What ``accumulate`` gives for ``rows`` (m,) alone, in the same order of sums: out (m, 12), zeros.
 
     ``mark`` (n,) must be zero, and is again afterwards. A pair row is read along where it is short, and asked for each
     candidate where it is long. What ``maybe`` doesn't know isn't among the rows: it fits the nearest cache, ``mark``
@@ -206,7 +243,7 @@ def gather(
     newest = _newest(weights)
     for q in range(len(items)):
         h, w = items[q], weights[q]
-        decayed = _decayed(w, q)
+        decayed = _decayed(w, q, session)
         n_h = float(counts[h]) + KAPPA
         if h < len(starts):
             first = int(starts[h])
@@ -234,6 +271,12 @@ def gather(
                 j = e_indices[at]
                 if maybe[j & (_MAYBE - 1)] != 0 and j < n_marked and mark[j] != 0:
                     _add_ease(out, int(mark[j]) - 1, w, decayed, e_values[at], repeated)
+        if q < LINAR_ENTRIES and h + 1 < len(l_indptr):
+            worth = w * LINAR_DECAY**q
+            for at in range(l_indptr[h], l_indptr[h + 1]):
+                j = l_indices[at]
+                if maybe[j & (_MAYBE - 1)] != 0 and j < n_marked and mark[j] != 0:
+                    out[mark[j] - 1, LINAR] += worth * l_values[at]
     for m in range(len(rows)):
         mark[rows[m]] = 0
 
@@ -242,16 +285,16 @@ def gather(
 def parts(
     target: int, items: I32, weights: F64,
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
-    e_indptr: I64, e_indices: I32, e_values: F32,
+    e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int,
 ) -> F64:  # fmt: skip
-    """What each history entry gives to one item: (10, h), summing to ``accumulate``'s row (near_max: the maximum)."""
+    """What each history entry gives to one item: (12, h), summing to ``accumulate``'s row (near_max: the maximum)."""
     out = np.zeros((len(items), CHANNELS), np.float64)
     scale = 1.0 / np.sqrt(max(1, len(items)))
     newest = _newest(weights)
     best = -1
     for q in range(len(items)):
         h, w = items[q], weights[q]
-        decayed = _decayed(w, q)
+        decayed = _decayed(w, q, session)
         slot = find(keys, int(starts[h]), int(caps[h]), target) if h < len(starts) else -1
         if slot >= 0:
             _add_pair(
@@ -268,4 +311,8 @@ def parts(
             for at in range(e_indptr[h], e_indptr[h + 1]):
                 if e_indices[at] == target:
                     _add_ease(out, q, w, decayed, e_values[at], repeated)
+        if q < LINAR_ENTRIES and h + 1 < len(l_indptr):
+            for at in range(l_indptr[h], l_indptr[h + 1]):
+                if l_indices[at] == target:
+                    out[q, LINAR] += w * LINAR_DECAY**q * l_values[at]
     return np.ascontiguousarray(out.T)

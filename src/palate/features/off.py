@@ -20,10 +20,12 @@ GROUPS: tuple[str, ...] = tuple(dict.fromkeys(feature.group for feature in FEATU
 RETRIEVERS: dict[str, tuple[str, ...]] = {
     "trending": ("pop_short",),
     "popular": ("pop_long",),
+    "segment": ("pop_segment",),
     "next": ("next_cos", "next_5"),
     "near": ("near_20", "near_all"),
     "near_last": ("near_last",),
     "ease": ("ease_recent", "ease_last"),
+    "people": ("user_knn",),
     "again": ("again_count", "again_month"),
     "taste": ("content",),
     "lexical": ("query_words",),

@@ -13,9 +13,9 @@ _ROOM = 4096
 
 
 class Reach:
-    """Scratch memory for one history at a time: 4 bytes an item, and 84 an item reached. Under the engine's lock.
+    """Scratch memory for one history at a time: 4 bytes an item, and 100 an item reached. Under the engine's lock.
 
-    After ``follow``: ``rows`` (m,) the distinct items reached, ``strengths`` (m, 10) as in ``neighbours``; views that
+    After ``follow``: ``rows`` (m,) the distinct items reached, ``strengths`` (m, 12) as in ``neighbours``; views that
     are good until the next call.
     """
 
@@ -35,7 +35,7 @@ class Reach:
         while True:
             self._n = accumulate(
                 subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
-                pairs.cap, state.item_columns["count"], ease.indptr, ease.indices, ease.values,
+                pairs.cap, state.item_columns["count"], *ease, subject.session,
                 self._rows, self._strengths, self._mark,
             )  # fmt: skip
             if self._n >= 0:
@@ -52,5 +52,5 @@ class Reach:
         return self._strengths[: self._n]
 
     def of(self, rows: I32) -> F64:
-        """(m, 10) strengths of any ``rows``, zeros where they weren't reached."""
+        """(m, 12) strengths of any ``rows``, zeros where they weren't reached."""
         return taken(rows, self._strengths, self._mark)

@@ -157,7 +157,7 @@ def _two_tags(tags: I32, liked: F32) -> tuple[int, int]:
 def speak(
     rows: I32, weights: F64, x: F32, items: I32, worth: F64, interest_of: I64, tastes: F32, tags_long: F32,
     text_of: I32, vectors: F32, tags: I32, keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
-    e_indptr: I64, e_indices: I32, e_values: F32, out: I32,
+    e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int, out: I32,
 ) -> None:  # fmt: skip
     """Up to two features that speak for each of ``rows`` (k,), and who or what they name. out: (k, 2, 3).
 
@@ -184,8 +184,9 @@ def speak(
                 first, second = _two_tags(tags[rows[n]], tags_long)
             elif code == _BECAUSE:
                 strength = parts(
-                    rows[n], items, worth, keys, fwd, co, starts, caps, counts, e_indptr, e_indices, e_values
-                )
+                    rows[n], items, worth, keys, fwd, co, starts, caps, counts, e_indptr, e_indices, e_values,
+                    l_indptr, l_indices, l_values, session,
+                )  # fmt: skip
                 first, second = two_of(strength[place - _NEXT_1], items, worth, rows[n])
             elif code == _TASTE:
                 text = text_of[rows[n]]

@@ -45,7 +45,7 @@ class VectorIndex:
     dim: components of a vector. Memory: about 5·dim + 40 bytes a text, at most double that after growth, and 12 bytes
     an item. ``set_items`` names the text rows that no item has any more; once freed (``free_texts``), new texts take
     their place, so that memory follows the most texts that items ever had at one time. ``changes`` counts the calls
-    that gave an item another text. ``recall``: see ``prepare``. ``graph``: see ``use_graph``; None where there is none.
+    that gave an item another text, ``stamps`` (items,) which of them was an item's last. ``recall``: see ``prepare``. ``graph``: see ``use_graph``; None where there is none.
     """
 
     def __init__(self, dim: int) -> None:
@@ -66,6 +66,7 @@ class VectorIndex:
         self._text_of: I32 = np.zeros(0, np.int32)
         self._following: I32 = np.zeros(0, np.int32)
         self._previous: I32 = np.zeros(0, np.int32)
+        self._stamps: I64 = np.zeros(0, np.int64)
         self._items = 0
         self._found: I32 = np.zeros((QUERIES, 0), np.int32)
         self._values: F32 = np.zeros((QUERIES, 0), np.float32)
@@ -80,6 +81,11 @@ class VectorIndex:
     def text_of(self) -> I32:
         """(items,) int32, the text row of each item row, −1 where it has none; a view: not to be written to."""
         return self._text_of[: self._items]
+
+    @property
+    def stamps(self) -> I64:
+        """(items,) int64, the ``changes`` at which each item last got a text; a view: not to be written to."""
+        return self._stamps[: self._items]
 
     # ----------------------------------------------------------------------------- texts
 
@@ -228,6 +234,7 @@ class VectorIndex:
                 self._text_of = _longer(self._text_of, size, -1)
                 self._following = _longer(self._following, size, groups.NONE)
                 self._previous = _longer(self._previous, size, groups.NONE)
+                self._stamps = _longer(self._stamps, size, 0)
             rows, last = np.unique(item_rows[::-1], return_index=True)  # of an item named twice the last text counts
             rows, texts = rows.astype(np.int32), text_rows[::-1][last].astype(np.int32)
             left = np.unique(self._text_of[rows])
@@ -235,6 +242,7 @@ class VectorIndex:
                 rows, texts, self._text_of, self._heads, self._following, self._previous
             )  # fmt: skip
             self._items = max(self._items, needed)
+            self._stamps[rows] = self.changes + 1
             self.changes += bool(changed)
             left = left[left >= 0]
             return left[self._heads[left, groups.USES] == 0]

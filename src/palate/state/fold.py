@@ -5,6 +5,7 @@ For every interaction of subject *u* with item *i* at time *t*:
 * the item's counters take it: all-time count, three exponentially decayed counts (forward in live time, see
   ``silence``, so that late events add exactly what they would have added in order), first and last time, time-of-day
   bucket;
+* where u had i before, the item's gaps between two times of one person take those beside it (``_changed_gaps``);
 * the history of u takes it at its place by (timestamp, id key), and the pairs of neighbouring history entries are
   re-derived: for every earlier entry j at most ``window`` places before i, ``fwd[j → i] += 1000 // lag`` and
   ``co[j, i] += 1``. An entry that arrives late moves later ones one place apart; their pairs are corrected;
@@ -20,14 +21,16 @@ import numpy as np
 
 from palate.kernels import kernel
 from palate.state.history import insert, kind_at, time_of
-from palate.state.rows import EMPTY, MIN_BLOCK, free_slot, give_block, hash_slot, widen
-from palate.state.seen import had, spill
+from palate.state.rows import EMPTY, MIN_BLOCK, find, free_slot, give_block, hash_slot, widen
+from palate.state.seen import gap_of, had, spill
 from palate.types import F32, F64, I32, I64, U32
 
 MAX_WINDOW = 64
 LAG_UNIT = 1000
 BUCKETS = 8
 DAY_MS = 86_400_000.0
+CROWD = 24
+"""People remembered of an item."""
 
 
 @kernel
@@ -181,6 +184,64 @@ def _add_followed(
 
 
 @kernel
+def _changed_gaps(
+    items: I32, words: I64, row: int, size: int, at: int, sign: I32, kinds: I32, wide: int, left: int,
+    gaps: I64, totals: F64,
+) -> None:  # fmt: skip
+    """The entry at arena position ``at`` stands between two times of its item, whose gap parts in two.
+
+    row, size: of the history. left: when the item was last had of what has left the history, 0 never. gaps: (3,) of the
+    item, how many, their sum and that of their squares, in units of ``gap_of``; they are whole numbers, so that what is
+    taken away is what was added, in any order. totals: of all items.
+    """
+    item, now = items[at], time_of(int(words[at]))
+    earlier, later = left, 0
+    for s in range(at - 1, row - 1, -1):
+        if items[s] == item and sign[kind_at(words, s, row, kinds, wide)] >= 0:
+            earlier = time_of(int(words[s]))
+            break
+    for s in range(at + 1, row + size):
+        if items[s] == item and sign[kind_at(words, s, row, kinds, wide)] >= 0:
+            later = time_of(int(words[s]))
+            break
+    for step in range(3):
+        one = 1
+        if step == 0 and earlier > 0:
+            gap = gap_of(now - earlier)
+        elif step == 1 and later > 0:
+            gap = gap_of(later - now)
+        elif step == 2 and earlier > 0 and later > 0:
+            gap, one = gap_of(later - earlier), -1
+        else:
+            continue
+        if gap > 0:
+            gaps[0] += one
+            gaps[1] += one * gap
+            gaps[2] += one * gap * gap
+            totals[11] += one
+            totals[12] += one * gap
+            totals[13] += one * gap * gap
+
+
+@kernel
+def remember(crowd: I64, user: int, ts: int) -> None:
+    """Among the ``CROWD`` who had an item last, (CROWD,) words of a time in seconds and the user's row + 1, 0 for none.
+
+    Everybody stands there once, at their latest time; so the same people do, in whatever order their events came.
+    """
+    who = user + 1
+    word = (max(0, min(ts // 1000, (1 << 31) - 1)) << 32) | who
+    oldest = 0
+    for place in range(len(crowd)):
+        if crowd[place] & ((1 << 32) - 1) == who:
+            crowd[place] = max(crowd[place], word)
+            return
+        if crowd[place] < crowd[oldest]:
+            oldest = place
+    crowd[oldest] = max(crowd[oldest], word)
+
+
+@kernel
 def fold(
     # the batch: (6, n) users, items, times, live times, tie keys, types; (n,)
     batch: I64, values: F32, begin: int,
@@ -190,8 +251,8 @@ def fold(
     window: int, history: int, seen_limit: int, pair_limit: int, half_lives: F64,
     # users
     u_count: I64, u_last: I64, u_rsum: F64, u_rn: I64,
-    # items; decayed (n, 3) at decayed_ts (n,), buckets (n, 8)
-    i_count: I64, i_first: I64, i_last: I64, decayed: F64, decayed_ts: I64, buckets: I32,
+    # items; decayed (n, 3) at decayed_ts (n,), buckets (n, 8), gaps (n, 3), crowd (n, CROWD)
+    i_count: I64, i_first: I64, i_last: I64, decayed: F64, decayed_ts: I64, buckets: I32, gaps: I64, crowd: I64,
     # totals (8 + 8,) float64: see State.TOTALS; bucket totals (8,)
     totals: F64, bucket_totals: I64,
     # what has left the histories, by user and item
@@ -221,7 +282,7 @@ def fold(
         if h_meta[0] + block > len(h_item) or w_meta[0] + block > len(w_kind):
             return e
 
-        positive = sign[kind] >= 0
+        positive, again = sign[kind] >= 0, False
         u_count[u] += 1
         u_last[u] = max(u_last[u], t)
         totals[0] += 1
@@ -233,11 +294,11 @@ def fold(
             totals[5] += value * value
         if positive:
             totals[1] += 1
-            if had(
+            again = had(
                 h_item, h_word, int(h_start[u]), int(h_size[u]), w_kind, int(w_start[u]), sign,
                 s_keys, s_count, int(s_start[u]), int(s_cap[u]), i,
-            ):  # fmt: skip
-                totals[2] += 1
+            )  # fmt: skip
+            totals[2] += again
             i_count[i] += 1
             i_first[i] = t if i_first[i] == 0 else min(i_first[i], t)
             i_last[i] = max(i_last[i], t)
@@ -257,6 +318,7 @@ def fold(
             totals[6] = max(totals[6], lived)
             b = bucket_of(t)
             buckets[i, b] += 1
+            remember(crowd[i], u, t)
             bucket_totals[b] += 1
 
         full, oldest = h_size[u] >= history, int(h_start[u])
@@ -289,6 +351,10 @@ def fold(
         if place < 0 or not positive:
             continue
         row, wide = int(h_start[u]), int(w_start[u])
+        if again:
+            slot = find(s_keys, int(s_start[u]), int(s_cap[u]), i)
+            gone = int(s_last[slot]) if slot >= 0 and s_count[slot] > 0 else 0
+            _changed_gaps(h_item, h_word, row, int(h_size[u]), place, sign, w_kind, wide, gone, gaps[i], totals)
         nb = 0
         s = place - 1
         while s >= row and nb < window:
@@ -314,8 +380,8 @@ def fold(
                 if lag > window:
                     break
                 moved = (LAG_UNIT // (lag + 1) if lag + 1 <= window else 0) - LAG_UNIT // lag
-                gone = 0 if lag + 1 <= window else -1
+                lost = 0 if lag + 1 <= window else -1
                 _add_pair(
-                    p_meta, p_keys, p_fwd, p_co, p_start, p_cap, p_size, before[x], after[y], moved, gone, pair_limit
+                    p_meta, p_keys, p_fwd, p_co, p_start, p_cap, p_size, before[x], after[y], moved, lost, pair_limit
                 )  # fmt: skip
     return len(values)

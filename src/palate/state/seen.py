@@ -15,6 +15,16 @@ from palate.state.history import kind_at
 from palate.state.rows import EMPTY, find, free_slot, give_block, hash_slot, widen
 from palate.types import F64, I32, I64
 
+HOUR_MS = 3_600_000.0
+SESSION_MS = 1_800_000
+"""What happens within this time is one visit."""
+
+
+@kernel
+def gap_of(milliseconds: int) -> int:
+    """A gap between two times of the same item, 1000 ln(1 + hours); 0 for one within a session, which is none."""
+    return int(np.floor(1000.0 * np.log1p(milliseconds / HOUR_MS) + 0.5)) if milliseconds >= SESSION_MS else 0
+
 
 @kernel
 def had(
@@ -104,6 +114,28 @@ def place_of(seen: I32, at: I32, item: int) -> int:
     while at[slot] >= 0 and seen[at[slot]] != item:
         slot = (slot + 1) & (len(at) - 1)
     return int(at[slot])
+
+
+@kernel
+def own_gaps(
+    items: I32, times: I64, kinds: I32, weights: F64, seen: I32, at: I32, lasts: I64, count: I32, total: I64
+) -> None:
+    """How many gaps (``gap_of``) there are between a person's times of each item seen, and their sum. O(history).
+
+    items, times, kinds: (h,) newest first; weights: by type. count, total: (s,), zeros; lasts: (s,), room.
+    """
+    lasts[:] = 0
+    for q in range(len(items) - 1, -1, -1):
+        if weights[kinds[q]] < 0:
+            continue
+        place = place_of(seen, at, items[q])
+        if place < 0:
+            continue
+        gap = gap_of(times[q] - lasts[place]) if lasts[place] > 0 else 0
+        if gap > 0:
+            count[place] += 1
+            total[place] += gap
+        lasts[place] = times[q]
 
 
 @kernel

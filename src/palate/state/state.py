@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from palate.config import Settings
 from palate.state.arena import Arena
-from palate.state.fold import BUCKETS, DAY_MS, MAX_WINDOW, fold
+from palate.state.fold import BUCKETS, CROWD, DAY_MS, MAX_WINDOW, fold
 from palate.state.history import entries
 from palate.state.keys import subject_of, tie_key, tie_keys
 from palate.state.names import Names
@@ -44,7 +44,7 @@ _TOUCHED = 4096
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 6
+    FORMAT = 7
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
@@ -66,11 +66,14 @@ class State:
             "decayed": np.zeros((0, 3), np.float64),
             "decayed_ts": np.zeros(0, np.int64),
             "buckets": np.zeros((0, BUCKETS), np.int32),
+            "gaps": np.zeros((0, 3), np.int64),  # between two times of a person: how many, sum, squares (``gap_of``)
+            "crowd": np.zeros((0, CROWD), np.int64),  # who had it last (``remember``)
             "shown": np.zeros(0, np.int64),
             "created": np.zeros(0, np.int64),
             "alive": np.zeros(0, np.bool_),
         }
-        # 0 interactions, 1 positive, 2 repeated, 3 ratings, 4 their sum, 5 of squares, 8–10 decayed totals at time 6
+        # 0 interactions, 1 positive, 2 repeated, 3 ratings, 4 their sum, 5 of squares, 8–10 decayed totals at time 6,
+        # 11–13 gaps, their sum, of their squares
         self.totals: F64 = np.zeros(16, np.float64)
         self.bucket_totals: I64 = np.zeros(BUCKETS, np.int64)
         self.seen = Arena({"count": np.int32, "last": np.int64, "neg": np.int64}, hashed=True)
@@ -358,7 +361,7 @@ class State:
                 bounds.window, bounds.history, max(0, bounds.seen_per_user - bounds.history), bounds.neighbours,
                 self.half_lives,
                 u["count"], u["last"], u["rating_sum"], u["ratings"],
-                i["count"], i["first"], i["last"], i["decayed"], i["decayed_ts"], i["buckets"],
+                i["count"], i["first"], i["last"], i["decayed"], i["decayed_ts"], i["buckets"], i["gaps"], i["crowd"],
                 self.totals, self.bucket_totals,
                 s.meta, s.keys, s.columns["count"], s.columns["last"], s.columns["neg"], s.start, s.cap, s.size,
                 p.meta, p.keys, p.columns["fwd"], p.columns["co"], p.start, p.cap, p.size,

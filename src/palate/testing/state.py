@@ -89,7 +89,11 @@ def facts(state: State) -> dict[str, Any]:
         seen |= {(name, items[a]): (b, c, d) for a, b, c, d in zip(*mine, strict=True)}
     pairs: dict[tuple[str, str], tuple[int, int]] = {}
     catalogue: dict[str, Any] = {}
+    crowds: dict[str, list[tuple[str, int]]] = {}
     for row, name in enumerate(items):
+        words: list[int] = [word for word in state.item("crowd")[row].tolist() if word]
+        crowd: list[tuple[str, int]] = [(users[word % 2**32 - 1], word >> 32) for word in words]
+        crowds[name] = sorted(crowd)
         found, parts = state.pairs.entries_of(row)
         for other, forward, both in zip(found.tolist(), parts["fwd"].tolist(), parts["co"].tolist(), strict=True):
             if forward or both:
@@ -103,10 +107,13 @@ def facts(state: State) -> dict[str, Any]:
         "histories": {name: entries for name, entries in histories.items() if entries},
         "seen": seen,
         "pairs": pairs,
+        "crowds": crowds,
+        "gaps": {name: state.item("gaps")[row].tolist() for row, name in enumerate(items)},
         "catalogue": catalogue,
         "fields": {items[row]: values for row, values in state.item_fields.items()},
         "user fields": {users[row]: values for row, values in state.user_fields.items()},
         "totals": state.totals[:4].tolist(),
+        "gap totals": state.totals[11:14].tolist(),
         "buckets": state.bucket_totals.tolist(),
         "numbers": (state.events, state.impressions, state.clamped, state.clock_ts),
     }

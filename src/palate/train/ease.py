@@ -6,6 +6,7 @@ The weight B[h, j] says how much having h speaks for j once all other items are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import scipy.linalg
 import scipy.sparse
 
 from palate.features import Neighbours
-from palate.types import F32, I32
+from palate.types import F32, I32, I64
 
 NEIGHBOURS = 100
 
@@ -45,11 +46,20 @@ def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: 
     upper: F32 = np.triu(lapack.spotri(factor, lower=0, overwrite_c=True)[0])
     inverse: F32 = upper + np.triu(upper, 1).T
     diagonal: F32 = np.diag(inverse).copy()
-    return _sparse(inverse, diagonal, kept.astype(np.int64), n_items)
+
+    def row(h: int) -> F32:
+        found: F32 = -inverse[h] / diagonal  # B[h, j] = −P[h, j] / P[j, j]
+        found[h] = 0.0
+        return found
+
+    return Neighbours(*prune(row, kept.astype(np.int64), n_items))
 
 
-def _sparse(inverse: F32, diagonal: F32, kept: Any, n_items: int) -> Neighbours:
-    """Rows of B, pruned: B[h, j] = −P[h, j] / P[j, j]."""
+def prune(row: Callable[[int], F32], kept: I64, n_items: int) -> tuple[I64, I32, F32]:
+    """The ``NEIGHBOURS`` largest |weights| of every item ``kept``, as sparse rows: indptr, indices, values.
+
+    row: the weights of one of them to all ``kept``, by its place there.
+    """
     size = len(kept)
     width = min(NEIGHBOURS, size - 1)
     indptr = np.zeros(n_items + 1, np.int64)
@@ -58,10 +68,9 @@ def _sparse(inverse: F32, diagonal: F32, kept: Any, n_items: int) -> Neighbours:
     indices = np.zeros(size * width, np.int32)
     values = np.zeros(size * width, np.float32)
     for h in range(size):
-        row = -inverse[h] / diagonal
-        row[h] = 0.0
-        best = np.argpartition(-np.abs(row), width - 1)[:width]
+        weights = row(h)
+        best = np.argpartition(-np.abs(weights), width - 1)[:width]
         best.sort()
         indices[h * width : (h + 1) * width] = kept[best]
-        values[h * width : (h + 1) * width] = row[best]
-    return Neighbours(indptr, indices, values)
+        values[h * width : (h + 1) * width] = weights[best]
+    return indptr, indices, values

@@ -12,13 +12,14 @@ import msgspec
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import Settings, TrainSettings
 from palate.errors import Conflict, InvalidInput, Locked
-from palate.features import off
+from palate.features import Neighbours, off
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.score.linear import LinearScorer
 from palate.state import State
+from palate.state.state import subject_of
 from palate.store import Store
 from palate.store.decision import Decision
 from palate.store.decisions import DecisionLog
@@ -27,10 +28,14 @@ from palate.train.ease import fit_ease
 from palate.train.examples import Examples, context_fields
 from palate.train.fit import fit
 from palate.train.history import History, Progress, read_history
+from palate.train.linar import fit_linar
 from palate.train.manifest import Manifest
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.replay import choose_window, feature_key, replay
-from palate.types import I32, Interaction
+from palate.train.segments import bind_segments, fit_segments, pack_segments
+from palate.train.towers.fit import fit_towers, interactions, until
+from palate.train.towers.pack import pack_towers, place_all
+from palate.types import I32, FieldValue, Interaction
 
 MINIMUM = 50
 """Interactions below which nothing can be learnt."""
@@ -106,10 +111,24 @@ def train(
         if progress is not None:
             progress("fold", stop, begin)
     watch.lap("fold")
-    early = fit_ease(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train.ease_items)
+    early = fit_neighbours(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train)
     n = len(history.interactions)
-    model = Model("replay", prior_model().scorer, bind_neighbours(pack_neighbours(early, ids), state.items), (), True)
+    fields = _user_fields(history, state)
+    groups = fit_segments(
+        history.users[: window.begin], item_codes[: window.begin], len(ids), fields, settings.train.ease_items
+    )
+    packed, told = pack_segments(groups)
+    arrays = pack_neighbours(early, ids) | packed
     watch.lap("ease")
+    data = interactions(history, item_codes, ids, catalogue, settings)
+    towers = fit_towers(until(data, window.begin), settings, progress)
+    met = np.bincount(item_codes[: window.begin], minlength=len(ids)) > 0
+    model = Model(
+        "replay", prior_model().scorer, bind_neighbours(arrays, state.items), (), True,
+        lifts=bind_segments(arrays, told, state.items),
+        towers=place_all(towers, ids, met, state.items, catalogue.vectors),
+    )  # fmt: skip
+    watch.lap("towers")
 
     logged = _labelled(list(live), history, feature_key(off(settings.features.off).names))
     context = context_fields(logged)
@@ -132,8 +151,11 @@ def train(
     watch.lap("replay")
     fitted = fit(fresh, valid, context, settings.train, progress, late)
     watch.lap("fit")
-    whole = fit_ease(history.users, item_codes, len(ids), settings.train.ease_items)
+    whole = fit_neighbours(history.users, item_codes, len(ids), settings.train)
+    packed, told = pack_segments(fit_segments(history.users, item_codes, len(ids), fields, settings.train.ease_items))
     watch.lap("ease_all")
+    tower_arrays, built = pack_towers(fit_towers(data, settings, progress), ids, np.ones(len(ids), np.bool_))
+    watch.lap("towers_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
     manifest = Manifest(
@@ -149,14 +171,37 @@ def train(
             "context": list(context),
             "queries": sum(1 for d in logged if d.request and d.request.query) >= _QUERY_DECISIONS,
             "missed": valid.missed,
+            "segments": told,
             "interactions": len(history.interactions),
             "decisions": {"live": len(logged), "replay": n_replayed, "validation": len(valid) + valid.missed},
             "importance": _importance(fitted.scorer, valid),
+            "towers": built,
             "seconds": watch.seconds,
         },
     )
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
-    return Trained(arrays | pack_neighbours(whole, ids), manifest, len(logged) + n_replayed, rows, watch.seconds)
+    return Trained(
+        arrays | packed | pack_neighbours(whole, ids) | tower_arrays,
+        manifest, len(logged) + n_replayed, rows, watch.seconds,
+    )  # fmt: skip
+
+
+def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
+    """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
+    follows = fit_linar(users, items, n_items, settings.ease_items)
+    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
+
+
+def _user_fields(history: History, state: State) -> list[dict[str, FieldValue]]:
+    """Of every code of ``history.users`` the user's fields."""
+    fields: list[dict[str, FieldValue]] = []
+    for place, code in enumerate(history.users.tolist()):
+        if code == len(fields):  # codes count in this order
+            _, _, event = history.events[int(history.interactions[place])]
+            assert isinstance(event, Interaction)
+            name = subject_of(event.user, event.session) or ""
+            fields.append(state.user_fields.get(state.users.get(name), {}))
+    return fields
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:

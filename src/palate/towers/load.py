@@ -1,0 +1,27 @@
+"""The towers by their kinds, as artefacts name them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from palate.errors import CorruptArtefact
+from palate.towers import Tower
+from palate.towers.als import AlsTower
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+_LOADERS: dict[str, Callable[[Arrays, Mapping[str, Any]], Tower]] = {"als": AlsTower.load}
+
+
+def load_tower(kind: str, arrays: Arrays, meta: Mapping[str, Any]) -> Tower:
+    """The tower that ``arrays()`` and ``meta()`` came from.
+
+    Errors: ``CorruptArtefact`` for an unknown kind, or arrays that don't make a tower of that kind.
+    """
+    loader = _LOADERS.get(kind)
+    if loader is None:
+        raise CorruptArtefact(f"The model has a tower of kind {kind!r}; this version knows {', '.join(_LOADERS)}.")
+    return loader(arrays, meta)

@@ -1,0 +1,71 @@
+"""The towers that a training fits: on what came before the replayed window for the replay, on everything to serve."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palate.catalogue import TAGS, Catalogue
+from palate.config import Settings
+from palate.train.history import History, Progress
+from palate.train.towers import Interactions
+from palate.train.towers.als import fit_als
+from palate.train.towers.pack import Fitted
+from palate.types import F32, I32, Interaction
+
+SECONDS = 60.0
+"""After which no round of a fit begins."""
+_LEAST = 0.1
+"""Weight of what a person thought least of."""
+
+
+def interactions(
+    history: History, items: I32, ids: list[str], catalogue: Catalogue, settings: Settings
+) -> Interactions:
+    """Everything that was done, as towers are trained on it. items: (n,) codes of ``ids``. Texts must be encoded.
+
+    A weight is that of the type, a rating's by how far it lies above its person's mean, as in ``tastes.recall``.
+    """
+    n = len(history.interactions)
+    times, weights = np.empty(n, np.int64), np.ones(n, np.float32)
+    values = np.full(n, np.nan)
+    for at, position in enumerate(history.interactions.tolist()):
+        ts, _, event = history.events[position]
+        assert isinstance(event, Interaction)
+        times[at], weights[at] = ts, settings.weight(event.type)
+        if event.type == "rating" and event.value is not None:
+            values[at] = event.value
+    rated = np.flatnonzero(np.isfinite(values))
+    if len(rated) > 1:
+        users, given = history.users[rated], values[rated]
+        mean, spread = float(given.mean()), max(1e-6, float(given.std()))
+        counts = np.bincount(users).astype(np.float64)
+        own = (np.bincount(users, given) + 5 * mean) / (counts + 5)
+        weights[rated] *= np.clip(1.0 + 0.5 * (given - own[users]) / spread, _LEAST, 2.0).astype(np.float32)
+    side = catalogue.side()
+    rows = np.array([catalogue.state.items.get(name) for name in ids], np.int64)
+    known = rows >= 0
+    text: F32 = np.zeros((len(ids), side.vectors.shape[1]), np.float32)
+    tags: I32 = np.full((len(ids), TAGS), -1, np.int32)
+    tags[known] = side.tags[rows[known]]
+    of = np.where(known, side.text_of[np.maximum(rows, 0)], -1) if len(side.text_of) else np.full(len(ids), -1)
+    text[of >= 0] = side.vectors[of[of >= 0]]
+    return Interactions(
+        history.users, items, times, np.maximum(weights, np.float32(_LEAST)), len(ids), text, tags, side.n_tags
+    )
+
+
+def until(data: Interactions, stop: int) -> Interactions:
+    """The first ``stop`` of them; items stay as they are."""
+    return data._replace(
+        users=data.users[:stop], items=data.items[:stop], times=data.times[:stop], weights=data.weights[:stop]
+    )
+
+
+def fit_towers(data: Interactions, settings: Settings, progress: Progress | None = None) -> list[Fitted]:
+    """Every tower of ``train.towers``, in the order of the features."""
+    if not len(data.users):
+        return []
+    fitted: list[Fitted] = []
+    if "factors" in settings.train.towers:
+        fitted.append(Fitted("factors", *fit_als(data, None, settings.train.seed, progress, SECONDS)))
+    return fitted
