@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -38,28 +39,47 @@ Panels = list[tuple[str, list[tables.Line], list[tables.Line]]]
 def main() -> int:
     """Run what is asked for; print the tables, write the plots and, where that is asked for, the page."""
     asked = _parser().parse_args()
+    asked.began = time.monotonic()
     if asked.everything:
         asked.data = [*asked.data, *(name for name in data.SHOWN if name not in asked.data)]
-        asked.ablate, asked.freshness, asked.cold_start, asked.page = [], True, True, True
+        asked.ablate, asked.freshness, asked.cold_start, asked.page = asked.ablate or [], True, True, True
     out = Out(json=False)
     try:
         if asked.plot:
             plot.check()
+        made: dict[str, Runs] = {}
+        # What the main tables need comes first, on all data sets: a run may be cut short.
+        for step in () if asked.only_kept else (_systems, _aged, _cold_started, _ablated):
+            for name in asked.data:
+                with out.progress() as bars:
+                    step(asked, _runs(asked, name, made, bars), True)
         panels: Panels = []
         for name in asked.data:
             with out.progress() as bars:
-                text, more = _one(asked, data.found(name, asked.beside, asked.work), bars)
+                text, more = _told(asked, _runs(asked, name, made, bars))
             sys.stdout.write(text)
             sys.stdout.flush()
             panels += more
         _drawn(asked, panels, out)
         if asked.page:
-            made = page.write(asked.work)
-            out.note(f"{page.PAGE} has the tables {', '.join(made) or 'that it had: nothing is measured yet'}.")
+            names = page.write(asked.work)
+            out.note(f"{page.PAGE} has the tables {', '.join(names) or 'that it had: nothing is measured yet'}.")
     except PalateError as error:
         out.note(error.message)
         return 1
     return 0
+
+
+def _runs(asked: argparse.Namespace, name: str, made: dict[str, Runs], bars: Bars) -> Runs:
+    """The runs on the data set ``name``, begun when they are first asked for."""
+    if name not in made:
+        source = data.found(name, asked.beside, asked.work)
+        seen: tuple[SeenMode, ...] = ("drop", "keep") if asked.seen == "both" else (asked.seen,)
+        wanted = Asked(source, seen, asked.test, asked.seed, asked.seeds, asked.trials, asked.late, asked.peer_seeds)
+        until = None if asked.minutes is None else asked.began + 60 * asked.minutes
+        made[name] = Runs(wanted, datasets.load(source, None, bars), asked.work, bars, asked.fresh, until)
+    made[name].told = bars
+    return made[name]
 
 
 def _drawn(asked: argparse.Namespace, panels: Panels, out: Out) -> None:
@@ -75,29 +95,16 @@ def _drawn(asked: argparse.Namespace, panels: Panels, out: Out) -> None:
         out.note(f"The plot of freshness is in {asked.work / 'freshness.html'}.")
 
 
-def _one(asked: argparse.Namespace, source: str, bars: Bars) -> tuple[str, Panels]:
-    """One data set: its tables in Markdown, and its panels."""
-    dataset = datasets.load(source, None, bars)
-    seen: tuple[SeenMode, ...] = ("drop", "keep") if asked.seen == "both" else (asked.seen,)
-    wanted = Asked(source, seen, asked.test, asked.seed, asked.seeds, asked.trials, asked.late, asked.peer_seeds)
-    runs = Runs(wanted, dataset, asked.work, bars, asked.fresh)
+def _told(asked: argparse.Namespace, runs: Runs) -> tuple[str, Panels]:
+    """What is known of one data set: its tables in Markdown, and its panels. Keeps the figures."""
     stream, plan = runs.stream, runs.plan
+    seen: list[SeenMode] = [mode for mode in SEEN if mode in plan.main]
     users = figures.users_of(stream, plan)
-    systems = _systems(asked, runs)
+    systems = _systems(asked, runs, False)
     fresh = figures.described(stream, plan, seeds=asked.seeds, trials=asked.trials)
     fresh |= figures.compared(systems, plan, users, K)
-    if asked.ablate is not None:
-        fresh |= _ablated(asked, runs)
-    counted = stream.name in data.AGED or stream.name not in (*data.COUNTED, *data.SHOWN)
-    if asked.freshness and counted:
-        aged = runs.freshness(run=not asked.only_kept)
-        if aged.failed != UNMEASURED:
-            late = runs.late_plan()
-            fresh |= figures.aged(aged, late, figures.users_of(stream, late), K)
-    if asked.cold_start and stream.name not in data.SHOWN:
-        cold = runs.cold_start(run=not asked.only_kept)
-        if cold.failed != UNMEASURED:
-            fresh |= {"cold_start": {"failed": cold.failed} | cold.notes}
+    for step in (_aged, _cold_started, _ablated):
+        fresh |= step(asked, runs, False)
     figures.keep(asked.work, fresh)
     parts = [
         f"## {stream.name}\n\n{len(stream):,} events of {len(stream.user_ids):,} people with {len(stream.item_ids):,} "
@@ -127,29 +134,42 @@ def _one(asked: argparse.Namespace, source: str, bars: Bars) -> tuple[str, Panel
     return "\n".join(parts) + "\n", panels
 
 
-def _systems(asked: argparse.Namespace, runs: Runs) -> list[list[Found]]:
+def _systems(asked: argparse.Namespace, runs: Runs, run: bool) -> list[list[Found]]:
     """Every system that is asked for, or was measured before; of each the runs with its seeds."""
     found: list[list[Found]] = []
     for name in OTHERS:
-        wanted = name in asked.baselines and not asked.only_kept
-        found.append([runs.own(name, 1, run=wanted)])
+        found.append([runs.own(name, 1, run=run and name in asked.baselines)])
     for folder in sorted(file.parent for file in PEERS.glob("*/peer.py")):
-        found.append(runs.peer(Spec.load(folder), run=folder.name in asked.peers and not asked.only_kept))
-    palate = asked.palate and not asked.only_kept
-    found.append([runs.own("palate", seed, run=palate) for seed in range(1, asked.seeds + 1)])
+        found.append(runs.peer(Spec.load(folder), run=run and folder.name in asked.peers))
+    found.append([runs.own("palate", seed, run=run and asked.palate) for seed in range(1, asked.seeds + 1)])
     return [own for own in found if not any(one.failed == UNMEASURED for one in own)]
 
 
-def _ablated(asked: argparse.Namespace, runs: Runs) -> figures.Figures:
+def _ablated(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
     """Palate whole, and each variant that is asked for or was measured before; all with the first seed."""
-    whole = runs.own("palate", 1, run=not asked.only_kept)
+    run = run and asked.ablate is not None and not (asked.everything and runs.stream.name in data.UNABLATED)
+    whole = runs.own("palate", 1, run=run)
     parts: list[Found] = []
     for variant in variants.variants():
-        wanted = (not asked.ablate or variant.name in asked.ablate) and not asked.only_kept
-        part = runs.own("palate", 1, variant.name, run=wanted)
+        part = runs.own("palate", 1, variant.name, run=run and (not asked.ablate or variant.name in asked.ablate))
         if part.failed != UNMEASURED:
             parts.append(part)
-    return figures.ablated(whole, parts, runs.plan, figures.users_of(runs.stream, runs.plan), K)
+    return figures.ablated(whole, parts, runs.plan, figures.users_of(runs.stream, runs.plan), K) if parts else {}
+
+
+def _aged(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
+    """Freshness; of the known data sets, those of which it is measured."""
+    name = runs.stream.name
+    found = runs.freshness(run and asked.freshness and (name in data.AGED or name not in (*data.COUNTED, *data.SHOWN)))
+    if found.failed == UNMEASURED:
+        return {}
+    plan = runs.late_plan()
+    return figures.aged(found, plan, figures.users_of(runs.stream, plan), K)
+
+
+def _cold_started(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
+    found = runs.cold_start(run and asked.cold_start and runs.stream.name not in data.SHOWN)
+    return {} if found.failed == UNMEASURED else {"cold_start": {"failed": found.failed} | found.notes}
 
 
 def _count(text: str) -> int | Literal["all"]:
@@ -188,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cold-start", action="store_true", help="what each way of knowing new people and items is worth")
     add("--late", type=_positive, default=1000, metavar="N", help="how many test events --freshness asks at")
     add("--everything", action="store_true", help="all data sets, parts, freshness, cold start, and the page")
+    add("--minutes", type=float, metavar="N", help="begin nothing after that long; the next call goes on")
     add("--fresh", action="store_true", help="run again what was kept")
     add("--only-kept", action="store_true", help="run nothing: tables of what was kept")
     add("--page", action="store_true", help="write docs/quality.md")

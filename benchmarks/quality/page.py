@@ -223,10 +223,14 @@ def _ablations(found: Sequence[Figures]) -> str:
             for one in with_rows:
                 row = next((row for row in one["ablations"][mode] if row["name"] == name), None)
                 failed = row is None or row["failed"]
-                cells.append(NONE if failed or row is None else _within(row["difference"], sign=True))
+                cells.append(NONE if failed or row is None else _within(row["difference"], sign=True) + _share(row))
             rows.append([label, *cells])
         parts.append(_table([f"`{mode}`", *(one["data"] for one in with_rows)], rows, 1))
     return "\n\n".join(parts)
+
+
+def _share(row: Figures) -> str:
+    return "" if row["share"] is None else f", {row['share']:.0%}"
 
 
 def _freshness(found: Sequence[Figures]) -> str:

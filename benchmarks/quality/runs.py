@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,15 +56,21 @@ class Asked:
 
 class Runs:
     """Systems on one data set. ``dataset``: what ``datasets.load`` gave for ``asked.data``; fresh: whether what was
-    kept is run again. With ``run=False`` a system is only read; where it isn't kept, ``failed`` is ``UNMEASURED``."""
+    kept is run again; until: a moment of ``time.monotonic`` after which nothing begins.
 
-    def __init__(self, asked: Asked, dataset: object, work: Path, told: Told, fresh: bool = False) -> None:
+    With ``run=False`` a system is only read; where it isn't kept, ``failed`` is ``UNMEASURED``."""
+
+    def __init__(
+        self, asked: Asked, dataset: object, work: Path, told: Told, fresh: bool = False, until: float | None = None
+    ) -> None:
         self.stream: EventStream = from_source(dataset, Settings())
         self.plan: Plan = draw(self.stream, asked.seen, asked.test, asked.seed)
-        self._asked, self._told, self._fresh = asked, told, fresh
+        self._asked, self.told, self._fresh, self._until = asked, told, fresh, until
         self._work = work
         self._folder = work / "runs" / self.stream.name
         self._exchange: Exchange | None = None
+        self._failed: dict[Path, Found] = {}
+        self._done: set[Path] = set()
 
     def own(self, name: str, seed: int, variant: str = WHOLE, run: bool = True) -> Found:
         """One of ``palate evaluate``'s systems, Palate and its variants included. Never raises for what goes wrong in
@@ -108,7 +115,7 @@ class Runs:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
             command = [sys.executable, "-m", f"benchmarks.quality.{module}", str(folder)]
-            run_told(command, folder, self._told, cwd=ROOT)
+            run_told(command, folder, self.told, cwd=ROOT)
             return Found.read(folder / "found.npz")
 
         return self._kept(title, label, seed, mark, begin if run else None)
@@ -125,29 +132,35 @@ class Runs:
         return found
 
     def _kept(self, title: str, label: str, seed: int, mark: str, begin: Callable[[], Found] | None) -> Found:
-        """What was kept under ``mark``, else what ``begin`` gives, which is kept from now on. A failure isn't."""
+        """What was kept under ``mark``, else what ``begin`` gives, which is kept from now on; a failure as long as this
+        object is."""
         kept = self._work / "results" / f"{self.stream.name}-{title}-{seed}-{mark}.npz"
-        if kept.exists() and (not self._fresh or begin is None):
+        late = self._until is not None and time.monotonic() > self._until
+        if kept in self._failed:
+            return self._failed[kept]
+        if kept.exists() and (kept in self._done or not self._fresh or begin is None):
             return Found.read(kept)
-        if begin is None:
+        if begin is None or late:
             return Found(title, label, failed=UNMEASURED)
         try:
             found = begin()
         except PeerFailed as failure:
-            return Found(title, label, failed=str(failure))
+            self._failed[kept] = Found(title, label, failed=str(failure))
+            return self._failed[kept]
         found.write(kept)
+        self._done.add(kept)
         return found
 
     def _peer(self, spec: Spec, seed: int, chosen: Chosen | None) -> Found:
-        self._told(f"{spec.name}: its environment", 0, 1)
+        self.told(f"{spec.name}: its environment", 0, 1)
         python = python_of(spec.folder / "requirements.txt", self._work / "environments")
-        self._told(f"{spec.name}: its environment", 1, 1)
+        self.told(f"{spec.name}: its environment", 1, 1)
         if self._exchange is None:
             self._exchange = Exchange(self.stream, self._folder / "log", Settings())
         folder = self._folder / f"{spec.name}-{seed}"
         system = PeerSystem(spec, python, self._exchange, self.plan, folder, seed, self._asked.trials, chosen)
         try:
-            found = judge(system, system.frozen(), self.stream, self.plan, self._told)
+            found = judge(system, system.frozen(), self.stream, self.plan, self.told)
         finally:
             system.close()
         found.label, found.peak_mb = spec.label, system.peak_mb

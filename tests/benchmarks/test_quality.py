@@ -331,6 +331,9 @@ def test_the_command_prints_tables_and_writes_the_plot(tmp_path, monkeypatch, ca
     monkeypatch.setattr(sys, "argv", ["quality", *arguments, "--only-kept"])
     assert command.main() == 0
     assert capsys.readouterr().out == text
+    monkeypatch.setattr(sys, "argv", ["quality", *arguments[:-1], str(tmp_path / "other"), "--minutes", "0"])
+    assert command.main() == 0
+    assert "| Fake" not in capsys.readouterr().out
 
 
 def test_data_that_is_nowhere_is_named(tmp_path, monkeypatch, capsys):
