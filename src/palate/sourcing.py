@@ -24,6 +24,7 @@ from palate.features.neighbours import (
     NEXT_5,
     NEXT_COS,
 )
+from palate.features.off import Off, off
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
@@ -101,6 +102,7 @@ class Sourcing:
         self.state = state
         self.catalogue = catalogue
         self.settings = settings
+        self._off: Off = off(settings.features.off)
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
@@ -146,6 +148,8 @@ class Sourcing:
                         lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
                 if hints is not None:
                     self._hinted(lists, hints, subject, allowed)
+            if self._off:
+                lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
             wanted = request.k or 10
             if query is None and len(rows) < wanted:

@@ -40,6 +40,8 @@ DOCTOR: dict[str, str] = {
     "{name} can't be loaded: {error}": "无法载入 {name}：{error}",
     "{name} gave vectors of shape {shape}": "{name} 给出的向量形状为 {shape}",
     "{name}, {dim} dimensions, loaded and encoded in {seconds} s": "{name}，{dim} 维，载入并编码用时 {seconds} 秒",
+    "none: texts count by their words and tags alone": "无：文本只按词和标签计",
+    "no encoder, no vectors": "没有编码器，也就没有向量",
     "{path} is a file": "{path} 是文件",
     "no engine at {path} yet": "{path} 处还没有引擎",
     "{path}, {free} GiB free": "{path}，剩余 {free} GiB",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -63,8 +64,10 @@ class PalateSystem:
 
     name = "palate"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, directory: str | Path = ":memory:", trained: bool = True) -> None:
+        """directory: of the engine; trained: whether it is trained at all."""
         self._settings = settings
+        self._directory, self._trained = directory, trained
 
     def start(self, stream: EventStream, train: int, stop: int, progress: Progress) -> None:
         """Ingest everything before ``stop`` and train on it; the engine makes its own validation split."""
@@ -77,10 +80,14 @@ class PalateSystem:
         self._codes = {name: code for code, name in enumerate(stream.item_ids)}
         self._at = 0
         self._side = 0
-        self._engine: Any = module.open(":memory:", settings=self._settings)
+        self._engine: Any = module.open(self._directory, settings=self._settings)
         while self._at < stop:
             self.feed(min(self._at + CHUNK, stop))
             progress("palate: ingesting", self._at, stop)
+
+        if not self._trained:
+            self._notes = {"trained": "not: it ranks by the prior"}
+            return
 
         def training(stage: str, done: int, total: int) -> None:
             progress(f"palate: {stage}", done, total)

@@ -105,7 +105,7 @@ class AlsTower:
 
     def confidences(self, weights: F64) -> F64:
         """(h,) signed confidence of each entry of a history, newest first."""
-        faded: F64 = (1.0 + np.arange(len(weights))) ** -self._fading
+        faded: F64 = np.asarray((1.0 + np.arange(len(weights))) ** -self._fading, np.float64)
         faded[faded < _LEAST] = 0.0
         return weights * faded
 
