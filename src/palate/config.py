@@ -18,6 +18,8 @@ import msgspec
 from palate.errors import ConfigError
 
 Scene = Literal["shop", "video", "news", "social"]
+Tier = Literal["full", "cheap"]
+Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,8 +151,14 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit."""
+    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
 
+    tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
+    ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
+    """
+
+    tier: Tier = "full"
+    ranker: Ranker = "auto"
     decisions: int = 7000
     candidates: int = 120
     valid_share: float = 0.25
@@ -256,6 +264,8 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("scene",): get_args(Scene),
     ("durability",): ("durable", "fast"),
     ("seen",): ("auto", "drop", "keep"),
+    ("train", "tier"): get_args(Tier),
+    ("train", "ranker"): get_args(Ranker),
 }
 
 
