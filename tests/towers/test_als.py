@@ -203,7 +203,7 @@ def followed() -> Interactions:
 
 def test_settings_are_chosen_by_what_came_next() -> None:
     """Where only the last few items tell, what was before them fades fast; where tastes stay, slowly."""
-    quick, slow = choose_als(followed(), 1), choose_als(planted().data, 1)
+    quick, slow = choose_als(followed(), 1), choose_als(planted(per_kind=30, each=20).data, 1)
     assert quick.fading > slow.fading
     assert choose_als(followed(), 1) == quick
     assert quick.unobserved in UNOBSERVED

@@ -28,11 +28,11 @@ class AlsSettings(NamedTuple):
     dim: int = 64
     rounds: int = 10
     unobserved: float = 0.1
-    penalty: float = 0.01
+    penalty: float = 0.1
     exponent: float = 0.5
     fading: float = 2.0
     fade: float = 0.0
-    text: float = 2.0
+    text: float = 0.5
 
 
 class Factors(NamedTuple):
