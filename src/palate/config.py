@@ -152,8 +152,8 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
-    people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
 
+    people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
     """
@@ -175,18 +175,15 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
-        _check_range("train.decisions", self.decisions, 20, 10_000_000)
-        _check_range("train.candidates", self.candidates, 2, 10_000)
-        for name in ("valid_share", "window_share"):
-            _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
-        for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
+        for name, low, high in (
+            ("decisions", 20, 10_000_000), ("candidates", 2, 10_000), ("valid_share", 0.01, 0.99),
+            ("window_share", 0.01, 0.99), ("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000),
+            ("learning_rate", 1e-6, 1.0), ("auto_events", 0, 1_000_000_000), ("seed", 0, 2**31 - 1),
+        ):  # fmt: skip
             _check_range(f"train.{name}", getattr(self, name), low, high)
         for name in self.towers:
             if name not in TOWERS:
                 raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
-        _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
-        _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
-        _check_range("train.seed", self.seed, 0, 2**31 - 1)
 
 
 class ServeSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
