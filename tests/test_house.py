@@ -22,7 +22,7 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
-    {"types", "errors", "config", "checks", "wire", "frames", "ids", "kernels", "disk"},
+    {"types", "errors", "config", "settings", "checks", "wire", "frames", "ids", "kernels", "disk"},
     {"state", "profile", "tastes", "towers"},
     {"features"},
     STAGES | {"filters"},

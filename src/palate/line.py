@@ -34,6 +34,7 @@ from palate.features import (
     Subject,
     column,
 )
+from palate.features.off import Off, off
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -79,7 +80,8 @@ def prior_model() -> Model:
 
 @dataclass(slots=True)
 class Scored:
-    """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason."""
+    """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason; off:
+    features that read 0 because they are switched off."""
 
     subject: Subject
     side: ItemSide
@@ -91,6 +93,7 @@ class Scored:
     degraded: list[str] = field(default_factory=list[str])
     removed: dict[str, int] = field(default_factory=dict[str, int])
     non_finite: int = 0
+    off: frozenset[str] = frozenset()
 
 
 class _Clock:
@@ -120,6 +123,7 @@ class Line:
         self.computer.company.tag_names = catalogue.tags.ids
         self.computer.company.meaning = catalogue.cache.query
         self.computer.company.map = catalogue.cache.transfer
+        self.off: Off = off(settings.features.off)
         self.reach = Reach(state)
         self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
@@ -167,6 +171,8 @@ class Line:
         else:
             strengths = self.reach.of(rows)
         x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals, hints)
+        if self.off:
+            x[:, self.off.columns] = 0.0
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
@@ -184,7 +190,7 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
-        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite)
+        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, self.off.names)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""

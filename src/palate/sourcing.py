@@ -13,7 +13,18 @@ from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.content.text import tokens
 from palate.features import Hints, Placed, Reach, Signals, Subject
-from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.features.neighbours import (
+    EASE_LAST,
+    EASE_RECENT,
+    LINAR,
+    LINAR_LAST,
+    NEAR_20,
+    NEAR_ALL,
+    NEAR_LAST,
+    NEXT_5,
+    NEXT_COS,
+)
+from palate.features.off import Off, off
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
@@ -25,7 +36,7 @@ from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, Ran
 
 _LED_TO = ("next", "near", "near_last", "ease", "linar")
 _COLUMNS = np.array(
-    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, -1)], np.int64
+    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, LINAR_LAST)], np.int64
 )
 """The lists of what the history leads to, and the strengths whose sum orders each."""
 _MASKS = 64
@@ -91,6 +102,7 @@ class Sourcing:
         self.state = state
         self.catalogue = catalogue
         self.settings = settings
+        self._off: Off = off(settings.features.off)
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
@@ -136,6 +148,8 @@ class Sourcing:
                         lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
                 if hints is not None:
                     self._hinted(lists, hints, subject, allowed)
+            if self._off:
+                lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
             wanted = request.k or 10
             if query is None and len(rows) < wanted:

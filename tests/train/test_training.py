@@ -300,7 +300,8 @@ def test_a_click_within_the_hour_labels_a_ranking_that_it_does_not_name(tmp_path
         assert log is not None
         log.flush()
         labelled = {
-            d.ranking: d.clicked for d in labelled(list(log.read()), read_history(engine.parts.store, engine.settings))
+            d.ranking: d.clicked
+            for d in labelled(list(log.read()), read_history(engine.parts.store, engine.settings), feature_key())
         }
         assert labelled == {rankings[0].ranking: [shown[0][0]], rankings[2].ranking: [shown[2][1]]}
 

@@ -7,6 +7,7 @@ from palate.features.declared import FEATURES, NAMES, OWN, PRIOR, Feature, colum
 from palate.features.groups import NO_GROUPS, Groups
 from palate.features.lifts import NO_LIFTS, SegmentLifts
 from palate.features.neighbours import NO_EASE, Neighbours
+from palate.features.off import Off, off
 from palate.features.placed import Placed
 from palate.features.reach import Reach
 from palate.features.signals import Signals
@@ -27,6 +28,7 @@ __all__ = [
     "Hints",
     "ItemSide",
     "Neighbours",
+    "Off",
     "Placed",
     "Query",
     "Reach",
@@ -34,4 +36,5 @@ __all__ = [
     "Signals",
     "Subject",
     "column",
+    "off",
 ]

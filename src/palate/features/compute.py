@@ -99,7 +99,7 @@ class Computer:
         self._subjects.clear()
 
     def parts(self, subject: Subject, row: int, ease: Neighbours = NO_EASE) -> F64:
-        """(12, h): what each history entry gives to one item."""
+        """(13, h): what each history entry gives to one item."""
         pairs = self.state.pairs
         return neighbours.parts(
             row, subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
@@ -132,7 +132,7 @@ class Computer:
         )  # fmt: skip
 
     def strengths_of(self, subject: Subject, rows: I32, ease: Neighbours = NO_EASE) -> F64:
-        """(m, 12) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
+        """(m, 13) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
         state = self.state
         if len(self._only) < state.n_items:
             self._only = np.zeros(max(state.n_items, 2 * len(self._only), 256), np.int32)
@@ -158,7 +158,7 @@ class Computer:
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. signals: of this person. hints: the
+        strengths: (m, 13) of these rows, from ``strengths_of`` or ``Reach.of``. signals: of this person. hints: the
         last that ``hints`` gave. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)

@@ -52,7 +52,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ease", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE over the history (Steck 2019)"),
     Feature("ease_recent", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .9 decay an event"),
     Feature("ease_last", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .5 decay an event"),
-    Feature("linar", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, the last twenty"),
+    Feature("linar", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, .8 decay an event"),
+    Feature("linar_last", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, .5 decay"),
     Feature(
         "near_session", "item_to_item", "asinh(1000 c)", 0.0, "because_of", "seen near this session's (30 minutes)"
     ),

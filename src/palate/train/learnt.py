@@ -17,9 +17,8 @@ from palate.config import Settings, TrainSettings
 from palate.features import Neighbours
 from palate.retrieve.vector import VectorIndex
 from palate.state.state import Names, subject_of
-from palate.train.ease import fit_ease
+from palate.train import ease, linar
 from palate.train.history import History, Progress
-from palate.train.linar import fit_linar
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.people import fit_people, load_people, people_arrays, people_meta
 from palate.train.segments import bind_segments, fit_segments, pack_segments
@@ -82,8 +81,10 @@ def bind(
 
 def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
     """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
-    follows = fit_linar(users, items, n_items, settings.ease_items)
-    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
+    limit = settings.ease_items
+    together = ease.fit_ease(users, items, n_items, limit, half_life=ease.HALF_LIFE)
+    follows = linar.fit_linar(users, items, n_items, limit, half_life=linar.HALF_LIFE)
+    return Neighbours(*together[:3], *follows)
 
 
 def _user_fields(history: History, catalogue: Catalogue) -> list[dict[str, FieldValue]]:

@@ -1,7 +1,7 @@
 """How much a training does: ``full``, or ``cheap`` where seconds count and most of the quality will do.
 
-Cheap keeps everything that has a closed form (EASE, over fewer items) and the listwise linear model, on a sample of the
-decisions, and a forest so small that it takes a second or two. The same line, features, judge and artefact as ever.
+Cheap keeps the closed forms (EASE and linAR, over fewer items), fits no towers, the listwise linear model on a sample
+of the decisions, and a forest so small that it takes a second or two. The same line, features, judge and artefact.
 """
 
 from __future__ import annotations
@@ -23,4 +23,5 @@ def planned(settings: Settings, tier: Tier | None = None) -> Settings:
 
 
 def _bounded(train: TrainSettings) -> TrainSettings:
-    return msgspec.structs.replace(train, **{name: min(getattr(train, name), most) for name, most in CHEAP.items()})
+    least = {name: min(getattr(train, name), most) for name, most in CHEAP.items()}
+    return msgspec.structs.replace(train, **least, towers=())

@@ -98,9 +98,7 @@ def _factors(cosines: Any, seed: int) -> F64:
 def _ridge(texts: F64, factors: F64, shrink: float) -> F64:
     """(d, k) argmin |texts W − factors|² + shrink |W|²; factors are centred, for nobody is liked by his mean."""
     centred = factors - factors.mean(axis=0)
-    library: Any = np.linalg
-    found: F64 = library.solve(texts.T @ texts + shrink * np.eye(texts.shape[1]), texts.T @ centred)
-    return found
+    return np.asarray(np.linalg.solve(texts.T @ texts + shrink * np.eye(texts.shape[1]), texts.T @ centred), np.float64)
 
 
 def _order(texts: F64, weights: F64, truth: F64, pairs: Any) -> float:
