@@ -151,7 +151,7 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to be fitted.
+    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
     tier: how much is done (``train.tiers``). ranker: what is tried beside the prior and the best single feature."""
 
     tier: Tier = "full"

@@ -25,10 +25,8 @@ from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
 from palate.score import load_scorer
 from palate.train import artefact
+from palate.train.learnt import bind
 from palate.train.manifest import Artefact
-from palate.train.neighbours import bind_neighbours
-from palate.train.segments import bind_segments
-from palate.train.towers.pack import bind_towers
 from palate.types import Margin, ModelInfo, TrainReport
 
 _LOADED = 3
@@ -91,13 +89,9 @@ class ModelShelf:
         return Model(
             manifest.version,
             scorer,
-            bind_neighbours(found.arrays, self.catalogue.state.items),
-            tuple(extra.get("context", ())),
-            bool(extra.get("queries", False)),
-            lifts=bind_segments(found.arrays, extra.get("segments", ()), self.catalogue.state.items),
-            towers=bind_towers(
-                found.arrays, extra.get("towers", {}), self.catalogue.state.items, self.catalogue.vectors
-            ),
+            context=tuple(extra.get("context", ())),
+            queries=bool(extra.get("queries", False)),
+            **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 
     def version(self, version: str, serving: Model) -> Model:

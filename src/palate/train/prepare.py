@@ -10,25 +10,17 @@ import msgspec
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.config import Settings, TrainSettings
-from palate.features import Neighbours
+from palate.config import Settings
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.state import State
-from palate.state.state import subject_of
 from palate.store.decision import Decision
 from palate.store.decisions import DecisionLog
-from palate.train.ease import fit_ease
 from palate.train.examples import Examples, context_fields
 from palate.train.history import History, Progress
-from palate.train.linar import fit_linar
-from palate.train.neighbours import bind_neighbours, pack_neighbours
+from palate.train.learnt import Learner, bind
 from palate.train.replay import Window, choose_window, feature_key, replay
-from palate.train.segments import bind_segments, fit_segments, pack_segments
-from palate.train.towers import Interactions
-from palate.train.towers.fit import fit_towers, interactions, until
-from palate.train.towers.pack import place_all
-from palate.types import I32, FieldValue, Interaction
+from palate.types import I32, Interaction
 
 _HOUR_MS = 3_600_000
 
@@ -51,18 +43,13 @@ class Prepared:
     """Examples to learn from and to judge on, and what they were made of.
 
     fresh: before the validation window; valid: replayed in it; late: live ones in it, which may not be judged on.
-    items: (n,) codes of interactions,
-    ids: their names. logged: live decisions that something came of. fields: of each user
-    code. data: everything that was done, as towers take it.
+    learner: learns the rest, from as much as is wanted. logged: live decisions that something came of.
     """
 
     window: Window
-    items: I32
-    ids: list[str]
+    learner: Learner
     context: tuple[str, ...]
     logged: list[Decision]
-    fields: list[dict[str, FieldValue]]
-    data: Interactions
     fresh: Examples = field(default_factory=Examples)
     valid: Examples = field(default_factory=Examples)
     late: Examples = field(default_factory=Examples)
@@ -79,7 +66,7 @@ def prepare(
     watch: Watch | None = None,
     window: Window | None = None,
 ) -> Prepared:
-    """Fold the history up to the replayed window, fit what stands beside the scorer on what came before it, and replay.
+    """Fold the history up to the replayed window, learn from what came before it, and replay.
 
     decisions_dir: where the replayed decisions are logged (replacing those of the last training), None: nowhere.
     window: by default ``choose_window``'s; a given one makes every decision's chance its own, so that replays of
@@ -103,22 +90,14 @@ def prepare(
         if progress is not None:
             progress("fold", stop, begin)
     lap("fold")
-    users, before = history.users[: chosen.begin], codes[: chosen.begin]
-    fields = _user_fields(history, state)
-    packed, told = pack_segments(fit_segments(users, before, len(ids), fields, settings.train.ease_items))
-    arrays = pack_neighbours(fit_neighbours(users, before, len(ids), settings.train), ids) | packed
-    lap("ease")
-    data = interactions(history, codes, ids, catalogue, settings)
-    towers = fit_towers(until(data, chosen.begin), settings, progress)
-    met = np.bincount(before, minlength=len(ids)) > 0
+    learner = Learner(history, codes, ids, catalogue, settings)
+    early = learner.learn(chosen.begin, progress)
     model = Model(
-        "replay", prior_model().scorer, bind_neighbours(arrays, state.items), (), True,
-        lifts=bind_segments(arrays, told, state.items),
-        towers=place_all(towers, ids, met, state.items, catalogue.vectors),
+        "replay", prior_model().scorer, queries=True, **bind(*early, state.items, catalogue.vectors)
     )  # fmt: skip
-    lap("towers")
+    lap("learn")
     logged = labelled(live, history)
-    found = Prepared(chosen, codes, ids, context_fields(logged), logged, fields, data)
+    found = Prepared(chosen, learner, context_fields(logged), logged)
     # A live decision of the validation window must not teach what that window then asks.
     judged = history.events[int(history.interactions[chosen.valid])][0] if chosen.valid < n else 1 << 62
     for decision in logged:
@@ -185,21 +164,3 @@ def labelled(live: list[Decision], history: History) -> list[Decision]:
         if clicked:
             out.append(msgspec.structs.replace(decision, clicked=clicked))
     return out
-
-
-def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
-    """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
-    follows = fit_linar(users, items, n_items, settings.ease_items)
-    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
-
-
-def _user_fields(history: History, state: State) -> list[dict[str, FieldValue]]:
-    """Of every code of ``history.users`` the user's fields."""
-    fields: list[dict[str, FieldValue]] = []
-    for place, code in enumerate(history.users.tolist()):
-        if code == len(fields):  # codes count in this order
-            _, _, event = history.events[int(history.interactions[place])]
-            assert isinstance(event, Interaction)
-            name = subject_of(event.user, event.session) or ""
-            fields.append(state.user_fields.get(state.users.get(name), {}))
-    return fields

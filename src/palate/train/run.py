@@ -20,12 +20,8 @@ from palate.train.examples import Examples
 from palate.train.fit import Fitted, fit
 from palate.train.history import Progress, read_history
 from palate.train.manifest import Manifest
-from palate.train.neighbours import pack_neighbours
-from palate.train.prepare import Watch, fit_neighbours, prepare
-from palate.train.segments import fit_segments, pack_segments
+from palate.train.prepare import Watch, prepare
 from palate.train.tiers import planned
-from palate.train.towers.fit import fit_towers
-from palate.train.towers.pack import pack_towers
 from palate.types import Margin
 
 MINIMUM = 50
@@ -81,15 +77,8 @@ def train(
     fresh, valid, context = found.fresh, found.valid, found.context
     fitted = fit(fresh, valid, context, settings.train, progress, found.late)
     watch.lap("fit")
-    whole = fit_neighbours(history.users, found.items, len(found.ids), settings.train)
-    packed, told = pack_segments(
-        fit_segments(history.users, found.items, len(found.ids), found.fields, settings.train.ease_items)
-    )
-    watch.lap("ease_all")
-    tower_arrays, built = pack_towers(
-        fit_towers(found.data, settings, progress), found.ids, np.ones(len(found.ids), np.bool_)
-    )
-    watch.lap("towers_all")
+    whole = found.learner.learn(len(history.interactions), progress)
+    watch.lap("learn_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
     manifest = Manifest(
@@ -105,7 +94,7 @@ def train(
             "context": list(context),
             "queries": sum(1 for d in found.logged if d.request and d.request.query) >= _QUERY_DECISIONS,
             "missed": valid.missed,
-            "segments": told,
+            **whole.told,
             "interactions": len(history.interactions),
             "decisions": {
                 "live": len(found.logged), "replay": found.replayed, "validation": len(valid) + valid.missed,
@@ -115,12 +104,11 @@ def train(
             "margins": {name: _rounded(one) for name, one in fitted.margins.items()},
             "examination": [round(value, 5) for value in fitted.examination.tolist()],
             "importance": _importance(fitted.scorer, valid),
-            "towers": built,
             "seconds": watch.seconds,
         },
     )  # fmt: skip
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
-    arrays |= packed | pack_neighbours(whole, found.ids) | tower_arrays
+    arrays |= whole.arrays
     return Trained(arrays, manifest, len(found.logged) + found.replayed, rows, watch.seconds, fitted)
 
 
