@@ -22,14 +22,14 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
-    {"types", "errors", "config", "checks", "wire", "frames", "ids", "kernels", "disk"},
+    {"types", "errors", "config", "settings", "checks", "wire", "frames", "ids", "kernels", "disk"},
     {"state", "profile", "tastes", "towers"},
     {"features"},
     STAGES | {"filters"},
     {"catalogue"},
     {"sourcing"},
     {"line"},
-    {"explain", "reasons"},
+    {"explain", "reasons", "people"},
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from palate.engine import Engine
-from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.features.neighbours import (
+    EASE_LAST,
+    EASE_RECENT,
+    LINAR,
+    LINAR_LAST,
+    NEAR_20,
+    NEAR_ALL,
+    NEAR_LAST,
+    NEXT_5,
+    NEXT_COS,
+)
 from palate.features.reach import Reach
 from palate.filters import available, compile_filter
 from palate.retrieve.topk import top_k
@@ -85,7 +95,7 @@ def plainly_retrieved(engine: Engine, request: RecommendRequest, seen: str, now:
     lists["popular"] = best(rows, counts[:, 2], sizes.popular, fresh)
     for name, columns in (
         ("next", [NEXT_COS, NEXT_5]), ("near", [NEAR_20, NEAR_ALL]), ("near_last", [NEAR_LAST]),
-        ("ease", [EASE_RECENT, EASE_LAST]), ("linar", [LINAR]),
+        ("ease", [EASE_RECENT, EASE_LAST]), ("linar", [LINAR, LINAR_LAST]),
     ):  # fmt: skip
         value = strengths[:, columns].sum(axis=1)
         lists[name] = best(rows, value, sizes.item_to_item // 2, fresh)

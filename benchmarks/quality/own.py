@@ -1,7 +1,8 @@
 """Run by ``benchmarks.quality`` in a process of its own, so that its memory can be measured: one of the systems that
 ``palate evaluate`` has, as it learns and frozen at the split.
 
-argv[1]: a folder with ``request.json`` (data, system, seen, test, seed, train_seed), where ``found.npz`` is put.
+argv[1]: a folder with ``request.json`` (data, system, variant, seen, test, seed, train_seed), where ``found.npz`` is
+put.
 Progress goes to stdout, a line of JSON each.
 """
 
@@ -15,17 +16,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.quality.content import CONTENT, ContentKnn
 from benchmarks.quality.found import Found
+from benchmarks.quality.variants import WHOLE, named
 from palate import datasets
 from palate.config import Settings, TrainSettings
 from palate.evaluate import Progress, Query, System
+from palate.evaluate.baselines import Tuned
 from palate.evaluate.protocol import Plan, draw, walk
 from palate.evaluate.report import SYSTEMS
 from palate.evaluate.stream import EventStream, Histories, from_source
-from palate.evaluate.systems import make_systems
+from palate.evaluate.systems import PalateSystem, make_systems
 from palate.types import F32, F64
 
 K = 10
+LABELS = {name: english for name, (english, _) in SYSTEMS.items()} | {
+    CONTENT: "Content-kNN",
+    "sasrec": "SASRec, ours",
+}
 
 
 class Frozen:
@@ -54,19 +62,32 @@ class Frozen:
         """Nothing: who started the system closes it."""
 
 
-def judge(system: System, frozen: System, stream: EventStream, plan: Plan, progress: Progress) -> Found:
-    """Start ``system``; rank the plan by ``frozen``, which must not learn, then by the system itself."""
+def judge(system: System, frozen: System | None, stream: EventStream, plan: Plan, progress: Progress) -> Found:
+    """Start ``system``; rank the plan by ``frozen``, which must not learn, if any, then by the system itself."""
     histories = Histories(stream)
-    found = Found(system.name, SYSTEMS.get(system.name, (system.name,))[0])
+    found = Found(system.name, LABELS.get(system.name, system.name))
     began = time.perf_counter()
     system.start(stream, plan.train, plan.test, progress)
     found.start_seconds = time.perf_counter() - began
-    found.frozen, _ = walk(frozen, stream, plan, histories, K, progress)
+    if frozen is not None:
+        found.frozen, _ = walk(frozen, stream, plan, histories, K, progress)
     began = time.perf_counter()
     found.ranks, _ = walk(system, stream, plan, histories, K, progress)
     found.test_seconds = time.perf_counter() - began
     found.notes = system.notes()
     return found
+
+
+def make(name: str, variant: str, seed: int) -> System:
+    """The system ``name``; of Palate, a variant."""
+    if name == "palate":
+        chosen = named(variant)
+        return PalateSystem(chosen.made(seed), trained=chosen.trained)
+    if name == CONTENT:
+        return Tuned(ContentKnn(), seed)
+    settings = Settings(train=TrainSettings(seed=seed))
+    (system,) = make_systems([name], settings, seed)
+    return system
 
 
 def main() -> None:
@@ -78,14 +99,16 @@ def main() -> None:
         sys.stdout.write(json.dumps({"stage": stage, "done": done, "total": total}) + "\n")
         sys.stdout.flush()
 
-    settings = Settings(train=TrainSettings(seed=asked["train_seed"]))
-    stream = from_source(datasets.load(asked["data"]), settings)
+    stream = from_source(datasets.load(asked["data"]), Settings())
     plan = draw(stream, asked["seen"], asked["test"], asked["seed"])
-    (system,) = make_systems([asked["system"]], settings, asked["train_seed"])
+    variant = asked["variant"]
+    system = make(asked["system"], variant, asked["train_seed"])
     try:
-        found = judge(system, Frozen(system, plan.test), stream, plan, progress)
+        found = judge(system, Frozen(system, plan.test) if variant == WHOLE else None, stream, plan, progress)
     finally:
         system.close()
+    if variant != WHOLE:
+        found.name, found.label = variant, named(variant).label
     found.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found.write(folder / "found.npz")
 

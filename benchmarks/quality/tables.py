@@ -20,7 +20,8 @@ SHOWN = ("ndcg", "hit_rate", "mrr")
 @dataclass(frozen=True)
 class Line:
     """A system in one table. cold: NDCG on cold items; spread: the standard deviation of NDCG between seeds, None of
-    one seed; ahead: Palate's NDCG less this one's, paired by event; failed: why there is nothing of the rest."""
+    one seed; ahead: Palate's NDCG less this one's, paired by event; failed: why there is nothing of the rest;
+    cold_ahead: as ahead, on cold items."""
 
     name: str
     label: str
@@ -34,6 +35,7 @@ class Line:
     test_seconds: float
     peak_mb: float
     failed: str = ""
+    cold_ahead: Estimate | None = None
 
 
 def lines(systems: Sequence[Sequence[Found]], plan: Plan, users: I64, mode: str, frozen: bool, k: int) -> list[Line]:
@@ -43,9 +45,11 @@ def lines(systems: Sequence[Sequence[Found]], plan: Plan, users: I64, mode: str,
     """
     main, cold = plan.main[mode], plan.scored[mode] & plan.cold_item
     palate: F64 | None = None
+    palate_cold = np.zeros(0)
     for runs in systems:
         if runs[0].name == "palate" and not failed(runs):
             palate = _mean(runs, mode, frozen, k, main)["ndcg"]
+            palate_cold = _mean(runs, mode, frozen, k, cold)["ndcg"]
     found: list[Line] = []
     for runs in systems:
         reason = failed(runs)
@@ -56,16 +60,17 @@ def lines(systems: Sequence[Sequence[Found]], plan: Plan, users: I64, mode: str,
         values = _mean(runs, mode, frozen, k, main)
         shown = by_user(np.stack([values[name] for name in SHOWN], axis=1), users[main])
         seeds = [float(_mean([run], mode, frozen, k, main)["ndcg"].mean()) for run in runs]
-        rare = by_user(_mean(runs, mode, frozen, k, cold)["ndcg"][:, None], users[cold])[0]
+        rare = _mean(runs, mode, frozen, k, cold)["ndcg"]
         ours = palate is not None and runs[0].name != "palate"
         found.append(
             Line(
-                runs[0].name, runs[0].label, *shown, rare,
+                runs[0].name, runs[0].label, *shown, by_user(rare[:, None], users[cold])[0],
                 float(np.std(seeds, ddof=1)) if len(seeds) > 1 else None,
                 paired(palate, values["ndcg"], users[main]) if ours and palate is not None else None,
                 float(np.mean([run.start_seconds for run in runs])),
                 float(np.mean([run.test_seconds for run in runs])),
                 max(run.peak_mb for run in runs),
+                cold_ahead=paired(palate_cold, rare, users[cold]) if ours else None,
             )
         )  # fmt: skip
     return found

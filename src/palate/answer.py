@@ -149,7 +149,7 @@ def build_answer(
         as_of=as_of,
         subject=request.user if request.user is not None else _session(request),
         model=model.version,
-        features=feature_key(),
+        features=feature_key(scored.off),
         shown=Shown(names, scores, positions, propensity, explored, pack(shown_x)),
         unshown=unshown,
         policy=policy,
@@ -197,8 +197,11 @@ def explain_decision(
     of another version.
     """
     shown, unshown = decision.shown, decision.unshown
-    if decision.features != feature_key():
-        raise Gone(f"The ranking {decision.ranking} was made with the features of another version of Palate.")
+    if decision.features != feature_key(line.off.names):
+        raise Gone(
+            f"The ranking {decision.ranking} was made with the features of another version of Palate, or others are "
+            "switched off now."
+        )
     position, score = None, None
     if item in shown.ids:
         place = shown.ids.index(item)

@@ -17,6 +17,7 @@ from palate.content import text as content
 from palate.features import ItemSide
 from palate.filters import available
 from palate.language.cache import VectorCache
+from palate.language.silent import SILENT
 from palate.retrieve.lexical import LexicalIndex
 from palate.retrieve.vector import VectorIndex
 from palate.state import State
@@ -73,6 +74,10 @@ class Catalogue:
         """The text that stands for the item, '' when it has none."""
         fields = self.state.item_fields.get(row)
         return content.item_text(fields, self.settings.text_fields, self.settings.max_chars) if fields else ""
+
+    def _spoken(self, row: int) -> str:
+        """The text whose vector the item has, '' for none."""
+        return "" if self.cache.encoder.name == SILENT else self.text(row)
 
     def side(self) -> ItemSide:
         """Arrays for the features, over all rows of the state."""
@@ -166,7 +171,7 @@ class Catalogue:
             for row in rows if self._pending else ():
                 del self._pending[row]
             self._taken += len(rows)
-        return [(row, self.text(row)) for row in rows]
+        return [(row, self._spoken(row)) for row in rows]
 
     def give_back(self, texts: list[tuple[int, str]]) -> None:
         """Texts taken that could not be encoded wait again."""
@@ -186,7 +191,7 @@ class Catalogue:
     def place(self, texts: list[tuple[int, str]], distinct: list[str], vectors: F32, inverse: I32) -> None:
         """Put encoded vectors in place; under the engine's lock. Texts that no item has any more are freed."""
         # A text that changed while it was being encoded waits again, or has even been placed by another caller.
-        valid = [place for place, (row, text) in enumerate(texts) if len(texts) > _CHECKED or self.text(row) == text]
+        valid = [place for place, (row, text) in enumerate(texts) if len(texts) > _CHECKED or self._spoken(row) == text]
         rows = np.array([texts[place][0] for place in valid], np.int32)
         used = inverse[valid] if len(valid) else np.zeros(0, np.int32)
         fresh = [n for n in np.unique(used).tolist() if distinct[n] and distinct[n] not in self._text_rows]

@@ -17,10 +17,13 @@ from palate.content.text import tokens
 from palate.features import (
     NAMES,
     NO_EASE,
+    NO_GROUPS,
     NO_LIFTS,
+    OWN,
     PRIOR,
     Computer,
     Crowd,
+    Groups,
     ItemSide,
     Neighbours,
     Placed,
@@ -31,6 +34,7 @@ from palate.features import (
     Subject,
     column,
 )
+from palate.features.off import Off, off
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -39,6 +43,7 @@ from palate.state.state import subject_of
 from palate.types import F32, F64, I32, Candidates, FieldValue, RankRequest, RecommendRequest, Stage
 
 QUERY_COLUMNS = (column("query_words"), column("query_meaning"))
+_OWN = slice(OWN[0], OWN[-1] + 1)
 _MASKS = 64
 _LARGEST = 1e18
 """Numbers of a context are cut to this, so that no product of theirs is infinite."""
@@ -50,6 +55,8 @@ class Model:
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
     features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
+    scale: of the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
+    ``features.company.Company.learn``. people: a ``people.attributes.People``, or None; ranks nothing.
     """
 
     version: str
@@ -60,6 +67,10 @@ class Model:
     note: str = ""
     lifts: SegmentLifts = NO_LIFTS
     towers: tuple[Placed, ...] = ()
+    scale: float = 1.0
+    groups: Groups = NO_GROUPS
+    gains: dict[str, float] = field(default_factory=dict[str, float])
+    people: object = None
 
 
 def prior_model() -> Model:
@@ -69,7 +80,8 @@ def prior_model() -> Model:
 
 @dataclass(slots=True)
 class Scored:
-    """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason."""
+    """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason; off:
+    features that read 0 because they are switched off."""
 
     subject: Subject
     side: ItemSide
@@ -81,6 +93,7 @@ class Scored:
     degraded: list[str] = field(default_factory=list[str])
     removed: dict[str, int] = field(default_factory=dict[str, int])
     non_finite: int = 0
+    off: frozenset[str] = frozenset()
 
 
 class _Clock:
@@ -107,6 +120,10 @@ class Line:
         self.catalogue = catalogue
         self.settings = settings
         self.computer = Computer(state)
+        self.computer.company.tag_names = catalogue.tags.ids
+        self.computer.company.meaning = catalogue.cache.query
+        self.computer.company.map = catalogue.cache.transfer
+        self.off: Off = off(settings.features.off)
         self.reach = Reach(state)
         self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
@@ -121,6 +138,8 @@ class Line:
         subject = self.computer.subject(row, side)
         self.crowd.follow(subject)
         signals = Signals(model.lifts, model.lifts.of(self.state.user_fields.get(row)), self.crowd, model.towers)
+        self.computer.company.learn(model.groups, model.gains)
+        hints = self.computer.hints(subject, side, now)
         seen = self.seen_mode(request)
         for placed in model.towers:
             placed.follow(self.catalogue.vectors, self.state.n_items)
@@ -138,7 +157,7 @@ class Line:
                 clock.skipped("taste retrieval", "the query names what is wanted; taste orders it")
             self.reach.follow(subject, model.ease)
             candidates, counts, removed = self.sourcing.retrieved(
-                request, subject, self.reach, now, query, seen, signals
+                request, subject, self.reach, now, query, seen, signals, hints
             )
             clock.ran("candidates", counts)
         clock.ran("filters", removed | {"kept": len(candidates)})
@@ -151,7 +170,9 @@ class Line:
             strengths = self.computer.strengths_of(subject, rows, model.ease)
         else:
             strengths = self.reach.of(rows)
-        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals)
+        x = self.computer.matrix(subject, rows, side, now, strengths, relevance, request.context, signals, hints)
+        if self.off:
+            x[:, self.off.columns] = 0.0
         if model.context:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
@@ -169,12 +190,15 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
-        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite)
+        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, self.off.names)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
         if request.query and request.query.strip():
             self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+        if request.user is not None:
+            for wish in self.computer.company.asking(self.state.users.get(request.user)):
+                self.catalogue.cache.query(wish.split(":", 1)[-1])
 
     def seen_mode(self, request: RecommendRequest) -> str:
         """drop or keep. ``auto`` keeps what a caller chose (rank), else follows setting, scene, the log's habits."""
@@ -221,24 +245,37 @@ def context_columns(names: tuple[str, ...], context: dict[str, FieldValue], n: i
 
 
 def total_score(model: Model, x: F32, has_query: bool) -> F64:
-    """(n,) scores: the scorer's, plus the query terms at their prior weights where it never learnt from queries."""
-    if not has_query or model.queries:
+    """(n,) scores: the scorer's, plus the terms of their own: ``OWN``, and those of the query where it never learnt
+    from queries, at their prior weights."""
+    weights = _own_terms(model, x, has_query)
+    if weights is None:
         return model.scorer.score(x)
     plain = x.copy()
-    plain[:, QUERY_COLUMNS] = 0.0
-    return model.scorer.score(plain) + x[:, QUERY_COLUMNS].astype(np.float64) @ PRIOR[list(QUERY_COLUMNS)]
+    plain[:, list(weights)] = 0.0
+    return model.scorer.score(plain) + x[:, list(weights)].astype(np.float64) @ np.array(list(weights.values()))
 
 
 def contributions(model: Model, x: F32, has_query: bool) -> tuple[F64, F64]:
     """(n, f) contributions and (n,) base whose sum is ``total_score``."""
-    if not has_query or model.queries:
+    weights = _own_terms(model, x, has_query)
+    if weights is None:
         return model.scorer.contributions(x)
     plain = x.copy()
-    plain[:, QUERY_COLUMNS] = 0.0
+    plain[:, list(weights)] = 0.0
     terms, base = model.scorer.contributions(plain)
-    for place in QUERY_COLUMNS:
-        terms[:, place] += x[:, place].astype(np.float64) * PRIOR[place]
+    for place, weight in weights.items():
+        terms[:, place] += x[:, place].astype(np.float64) * weight
     return terms, base
+
+
+def _own_terms(model: Model, x: F32, has_query: bool) -> dict[int, float] | None:
+    """Weights of the columns that the scorer doesn't see, None where all of them are 0."""
+    weights: dict[int, float] = {}
+    if has_query and not model.queries:
+        weights = {place: float(PRIOR[place]) for place in QUERY_COLUMNS}
+    if np.any(x[:, _OWN]):
+        weights |= {place: float(PRIOR[place]) * model.scale for place in OWN}
+    return weights or None
 
 
 def warm_up(model: Model) -> None:

@@ -91,6 +91,7 @@ class ModelShelf:
             scorer,
             context=tuple(extra.get("context", ())),
             queries=bool(extra.get("queries", False)),
+            scale=float(extra.get("scale", 1.0)),
             **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 

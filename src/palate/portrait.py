@@ -7,9 +7,24 @@ from collections.abc import Mapping
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.features import Computer
+from palate.features import Computer, Subject
+from palate.features.company import FOLLOWS
+from palate.people.attributes import People
+from palate.people.extract import Extractor, behaviour_of
+from palate.people.interests import interests
 from palate.state import State
-from palate.types import F32, Counts, FieldValue, HistoryEntry, TagWeight, UserProfile
+from palate.state.fold import DAY_MS
+from palate.types import (
+    F32,
+    Counts,
+    FieldValue,
+    Habits,
+    HistoryEntry,
+    InterestTag,
+    PredictedField,
+    TagWeight,
+    UserProfile,
+)
 
 TAGS = 12
 
@@ -47,10 +62,16 @@ def draw_counts(state: State, rankings: int, non_finite: int, pending: int) -> C
     )
 
 
-def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: str) -> UserProfile:
-    """What is believed of ``user``, newest history first; ``known`` is False where nothing is."""
+def draw_profile(
+    state: State, catalogue: Catalogue, computer: Computer, user: str, now: int, people: object = None
+) -> UserProfile:
+    """What is believed of ``user`` at ``now`` (ms), newest history first; ``known`` is False where nothing is.
+
+    people: a ``People`` of the model that serves, or None.
+    """
     row = state.users.get(user)
     subject = computer.subject(row, catalogue.side())
+    said = state.user_fields.get(row, {})
     _, _, _, values = state.history_of(row)
     history = [
         HistoryEntry(
@@ -72,14 +93,61 @@ def draw_profile(state: State, catalogue: Catalogue, computer: Computer, user: s
     return UserProfile(
         user=user,
         known=subject.count > 0 or row in state.user_fields,
-        fields=own_fields(state.user_fields.get(row, {})),
+        fields=own_fields({name: value for name, value in said.items() if name != FOLLOWS}),
         interactions=subject.count,
         history=history,
         long_term=_tags(subject.tags_long, catalogue),
         short_term=_tags(subject.tags_short, catalogue),
         interests=interests,
         as_of=state.seq,
+        tags=_interests(state, catalogue, subject, now),
+        habits=_habits(state, computer, subject, now),
+        predicted=_predicted(state, catalogue, computer, subject, now, people),
     )
+
+
+def _interests(state: State, catalogue: Catalogue, subject: Subject, now: int) -> list[InterestTag]:
+    days = state.silences.since(subject.ts, now) / DAY_MS
+    _, short, long = state.settings.state.half_lives
+    found = interests(subject.items, subject.weights, subject.ts, days, catalogue.side().tags, short, long)
+    return [
+        InterestTag(
+            catalogue.tags.ids[int(found.code[n])], round(float(found.weight[n]), 4),
+            round(float(found.half_life[n]), 2), found.trend(n), int(found.evidence[n]), int(found.since[n]),
+            int(found.last[n]),
+        )
+        for n in range(min(TAGS, len(found.code)))
+    ]  # fmt: skip
+
+
+def _habits(state: State, computer: Computer, subject: Subject, now: int) -> Habits:
+    found = behaviour_of(state, computer, subject, now)
+    names = ("night", "morning", "day", "evening")
+    parts = {} if found.dayparts is None else {n: round(v, 4) for n, v in zip(names, found.dayparts, strict=True)}
+    return Habits(
+        round(found.repeats, 4), _rounded(found.silence_days), parts, _rounded(found.weekend), _rounded(found.price),
+        _rounded(found.rating), found.follows,
+    )  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _predicted(
+    state: State, catalogue: Catalogue, computer: Computer, subject: Subject, now: int, people: object
+) -> list[PredictedField]:
+    if not isinstance(people, People):
+        return []
+    reports = {one.field: one.report for one in people.attributes}
+    extractor = Extractor(state, catalogue, computer, people.layout)
+    return [
+        PredictedField(
+            one.field, one.value, round(one.probability, 4), reports[one.field]["accuracy"],
+            reports[one.field]["majority"],
+        )
+        for one in people.predict(extractor, subject, now, state.user_fields.get(subject.row, {}))
+    ]  # fmt: skip
 
 
 def _tags(shares: F32, catalogue: Catalogue) -> list[TagWeight]:

@@ -23,6 +23,8 @@ _WORDS = {
         ("people", "People with a history like yours choose it."),
         ("new", "New in the catalogue."),
         ("query", "Matches your words."),
+        ("friends", "Had by people whom you follow."),
+        ("asked", "What you asked for."),
     )
 }
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}

@@ -11,8 +11,20 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import Placed, Reach, Signals, Subject
-from palate.features.neighbours import EASE_LAST, EASE_RECENT, LINAR, NEAR_20, NEAR_ALL, NEAR_LAST, NEXT_5, NEXT_COS
+from palate.content.text import tokens
+from palate.features import Hints, Placed, Reach, Signals, Subject
+from palate.features.neighbours import (
+    EASE_LAST,
+    EASE_RECENT,
+    LINAR,
+    LINAR_LAST,
+    NEAR_20,
+    NEAR_ALL,
+    NEAR_LAST,
+    NEXT_5,
+    NEXT_COS,
+)
+from palate.features.off import Off, off
 from palate.filters import Fields, all_plain, available, compile_filter
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
@@ -24,10 +36,14 @@ from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, Ran
 
 _LED_TO = ("next", "near", "near_last", "ease", "linar")
 _COLUMNS = np.array(
-    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, -1)], np.int64
+    [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, LINAR_LAST)], np.int64
 )
 """The lists of what the history leads to, and the strengths whose sum orders each."""
 _MASKS = 64
+_WISHED = 0.25
+"""Weight down to which wishes name candidates, not only order them."""
+_DIFFERENT = 0.01
+"""Length from which the difference between people alike and everybody is a direction."""
 REPEATS = 0.05
 """Repeat rate of the log from which people here come back to items that they had before."""
 
@@ -86,6 +102,7 @@ class Sourcing:
         self.state = state
         self.catalogue = catalogue
         self.settings = settings
+        self._off: Off = off(settings.features.off)
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
@@ -108,12 +125,14 @@ class Sourcing:
         query: tuple[list[str], F32] | None,
         seen: str,
         signals: Signals | None = None,
+        hints: Hints | None = None,
     ) -> tuple[Candidates, dict[str, int], dict[str, int]]:
         """Retrieve from every source that applies and fuse by reciprocal rank.
 
-        reach: where the subject's history leads to; signals: of this person. Returns the candidates, how many each retriever named, and how many each rule took from the catalogue. Items that the user
-        had before come from retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing
-        an item of the catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
+        reach: where the subject's history leads to; signals, hints: of this person. Returns the candidates, how many
+        each retriever named, and how many each rule took from the catalogue. Items that the user had before come from
+        retrievers of their own (``again``), so that they never crowd out new ones. Cost: nothing an item of the
+        catalogue but the scan of vectors and, where a filter is given, one pass over its mask.
         """
         sizes = self.settings.retrieve
         shown, *counts = self.catalogue.shown()
@@ -127,6 +146,10 @@ class Sourcing:
                 for label, (reached, scores) in signals.scored().items() if signals else ():
                     if len(reached):
                         lists[label] = _best_of(reached, scores, sizes.popular // 2, allowed)
+                if hints is not None:
+                    self._hinted(lists, hints, subject, allowed)
+            if self._off:
+                lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
             wanted = request.k or 10
             if query is None and len(rows) < wanted:
@@ -184,6 +207,27 @@ class Sourcing:
         finally:
             fresh.give_back()
         return lists
+
+    def _hinted(self, lists: dict[str, I32], hints: Hints, subject: Subject, allowed: Bools) -> None:
+        """Adds what people followed had, what was asked for, and what is like the taste of people alike."""
+        sizes = self.settings.retrieve
+        fresh = _Lent(allowed)
+        fresh.without(subject.seen[subject.seen_count > 0])
+        try:
+            if len(hints.rows):
+                lists["friends"] = ItemToItem(hints.rows, hints.worth)(sizes.popular, allowed)[0]
+            if hints.asked.words and hints.fade >= _WISHED:
+                words = [word for wish in hints.asked.words for word in tokens(wish)]
+                lists["asked_words"] = self.catalogue.words().search(words, sizes.lexical, allowed)[0]
+                if np.any(hints.asked.texts):
+                    found = self.catalogue.vectors.search(hints.asked.texts[-4:], sizes.vector // 2, allowed)
+                    lists |= {f"asked_{place}": near for place, (near, _) in enumerate(found)}
+            length = float(np.linalg.norm(hints.alike)) if subject.cold else 0.0
+            if length > _DIFFERENT:
+                near = self.catalogue.vectors.search(hints.alike[None] / np.float32(length), sizes.vector, allowed)
+                lists["alike"] = near[0][0]
+        finally:
+            fresh.give_back()
 
     def _had(self, reached: Reached, before: I32) -> list[I32]:
         """What the history leads to among the rows ``before``."""

@@ -163,7 +163,8 @@ class Reason(msgspec.Struct, omit_defaults=True):
     """A verified reason for an item: a code, and the items of the user's history it comes from.
 
     Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
-    ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients translate by code.
+    ``friends``, ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients
+    translate by code.
     """
 
     code: str
@@ -240,8 +241,47 @@ class TagWeight(msgspec.Struct):
     weight: float
 
 
+class InterestTag(msgspec.Struct):
+    """What a history says of a tag. weight: its share, decayed in live time with its own half-life, in days; trend:
+    ``rising``, ``falling`` or ``steady``, the last days beside the last months; evidence: entries; since, last: ms."""
+
+    tag: str
+    weight: float
+    half_life: float
+    trend: Literal["rising", "falling", "steady"]
+    evidence: int
+    since: int
+    last: int
+
+
+class PredictedField(msgspec.Struct):
+    """What a user didn't say, predicted from what they do; never used in a ranking. ``accuracy`` on people held out,
+    beside ``majority``, that of always naming the commonest value."""
+
+    field: str
+    value: str
+    probability: float
+    accuracy: float
+    majority: float
+
+
+class Habits(msgspec.Struct):
+    """How a user behaves. repeats: share of interactions; silence_days: since the last, live time; night, morning, day,
+    evening: shares by quarter of the day, UTC; weekend: share; price: geometric mean of the prices of what was chosen,
+    where items have one; rating: mean; follows: known people followed."""
+
+    repeats: float
+    silence_days: float | None = None
+    dayparts: dict[str, float] = {}
+    weekend: float | None = None
+    price: float | None = None
+    rating: float | None = None
+    follows: int = 0
+
+
 class UserProfile(msgspec.Struct):
-    """What Palate believes of a user; ``GET /v1/users/{id}``."""
+    """What Palate believes of a user; ``GET /v1/users/{id}``. ``fields`` is what was said, without whom they follow, of
+    which ``habits`` has the number; ``tags`` and ``predicted`` are concluded."""
 
     user: str
     known: bool
@@ -252,6 +292,9 @@ class UserProfile(msgspec.Struct):
     short_term: list[TagWeight]
     interests: list[list[str]]
     as_of: int
+    tags: list[InterestTag] = []
+    habits: Habits | None = None
+    predicted: list[PredictedField] = []
 
 
 class Margin(msgspec.Struct):

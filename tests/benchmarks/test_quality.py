@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import __main__ as command
-from benchmarks.quality import plot, tables
+from benchmarks.quality import data, plot, tables
 from benchmarks.quality.environments import python_of
 from benchmarks.quality.exchange import PEERS, Exchange, PeerFailed
 from benchmarks.quality.found import Found
@@ -196,10 +196,10 @@ def test_what_cannot_be_installed_says_so(tmp_path, monkeypatch):
         python_of(tmp_path / "requirements.txt", tmp_path / "environments")
 
 
-def a_run(folder, monkeypatch, seeds=1):
+def a_run(folder, monkeypatch, seeds=1, fresh=False):
     monkeypatch.setattr("benchmarks.quality.runs.python_of", lambda requirements, work: sys.executable)
     wanted = Asked("unused", ("drop", "keep"), 100, 1, seeds, 4)
-    return Runs(wanted, events(popular_world(n=1000)[0]), folder / "work", quiet)
+    return Runs(wanted, events(popular_world(n=1000)[0]), folder / "work", quiet, fresh)
 
 
 def test_results_are_read_again_until_something_changes(tmp_path, monkeypatch):
@@ -218,7 +218,7 @@ def test_results_are_read_again_until_something_changes(tmp_path, monkeypatch):
             assert np.array_equal(one.frozen[mode], other.frozen[mode], equal_nan=True)
     a_run(tmp_path, monkeypatch, seeds=2).peer(fake(tmp_path / "fake", [{"by": "log"}, {"by": "history"}], trials))
     assert diary.read_text().count("made") == 6
-    a_run(tmp_path, monkeypatch).peer(fake(tmp_path / "fake", [{"by": "log"}], trials), fresh=True)
+    a_run(tmp_path, monkeypatch, fresh=True).peer(fake(tmp_path / "fake", [{"by": "log"}], trials))
     assert diary.read_text().count("made") == 8
 
 
@@ -305,10 +305,10 @@ def test_every_peer_has_the_same_budget_pinned_releases_and_nothing_of_palate(fo
 
 
 def test_the_command_prints_tables_and_writes_the_plot(tmp_path, monkeypatch, capsys):
-    data = tmp_path / "shop"
-    data.mkdir()
+    shop = tmp_path / "shop"
+    shop.mkdir()
     rows = "".join(f"u{u},i{i},{(at + 1) * HOUR // 1000}\n" for at, (u, i) in enumerate(popular_world(n=800)[0]))
-    (data / "events.csv").write_text("user,item,timestamp\n" + rows)
+    (shop / "events.csv").write_text("user,item,timestamp\n" + rows)
     peers = tmp_path / "peers"
     fake(peers / "fake", [{"by": "log"}])
     monkeypatch.setattr(command, "PEERS", peers)
@@ -328,11 +328,17 @@ def test_the_command_prints_tables_and_writes_the_plot(tmp_path, monkeypatch, ca
     # Frozen at the split both count the same events; learning, the peer is refitted and popular is fed.
     assert popular[1].strip("*") == peer[1].strip("*")
     assert (tmp_path / "work" / "quality.html").exists()
+    monkeypatch.setattr(sys, "argv", ["quality", *arguments, "--only-kept"])
+    assert command.main() == 0
+    assert capsys.readouterr().out == text
+    monkeypatch.setattr(sys, "argv", ["quality", *arguments[:-1], str(tmp_path / "other"), "--minutes", "0"])
+    assert command.main() == 0
+    assert "| Fake" not in capsys.readouterr().out
 
 
 def test_data_that_is_nowhere_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(InvalidInput, match="nowhere"):
-        command._source("nowhere", tmp_path)
+        data.found("nowhere", tmp_path, tmp_path)
     monkeypatch.setattr(sys, "argv", ["quality", "--data", "nowhere", "--beside", str(tmp_path), "--no-plot"])
     assert command.main() == 1
     assert "'nowhere' is no data set" in capsys.readouterr().err.replace("\n", " ")

@@ -54,7 +54,8 @@ def matrix(engine: Engine, user: str, rows: I32, ease: bool = True, words: bool 
 
 def test_declarations_are_complete() -> None:
     assert len(set(NAMES)) == len(NAMES) == len(PRIOR)
-    codes = {"because_of", "again", "popular", "trending", "people", "new", "taste", "tag", "query", ""}
+    codes = {"because_of", "again", "popular", "trending", "people", "new", "taste", "tag", "query"}
+    codes |= {"friends", "asked", ""}
     for feature in FEATURES:
         assert feature.unit
         assert feature.meaning
@@ -139,6 +140,7 @@ def test_item_to_item_strengths_are_the_sums_of_their_definitions(world: Engine)
             for at in range(ease.next_indptr[h], ease.next_indptr[h + 1]):
                 if ease.next_indices[at] == target and q < LINAR_ENTRIES:
                     by_hand["linar"] += w * LINAR_DECAY**q * ease.next_values[at]
+                    by_hand["linar_last"] += w * 0.5**q * ease.next_values[at]
             done.add(h)
         expected = np.array(list(by_hand.values()))
         np.testing.assert_allclose(strengths[target], expected, rtol=1e-6, atol=1e-9, err_msg=str(list(by_hand)))

@@ -15,10 +15,11 @@ from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.types import F64, I32
 
 
-def dense(users: I32, items: I32, n_items: int, strength: float) -> F64:
-    """B of Steck (2019), by the formula."""
+def dense(users: I32, items: I32, n_items: int, strength: float, half_life: float = 0.0) -> F64:
+    """B of Steck (2019), by the formula; with a half-life as a share of the log."""
     x = np.zeros((int(users.max()) + 1, n_items))
-    x[users, items] = 1.0
+    age = len(users) - 1 - np.arange(len(users))
+    x[users, items] = np.sqrt(0.5 ** (age / (half_life * len(users)))) if half_life else 1.0  # the last one stays
     p = np.linalg.inv(x.T @ x + strength * np.eye(n_items))
     b = -p / np.diag(p)[None, :]
     np.fill_diagonal(b, 0.0)
@@ -47,6 +48,12 @@ def test_weights_equal_a_dense_reference(strength: float) -> None:
     users, items = log(1500, 100, 40, 1)
     found = fit_ease(users, items, 40, strength=strength)
     np.testing.assert_allclose(matrix(found, 40), dense(users, items, 40, strength), atol=2e-5, rtol=1e-4)
+
+
+def test_what_is_long_ago_counts_less() -> None:
+    users, items = log(1500, 100, 40, 1)
+    found = fit_ease(users, items, 40, strength=20.0, half_life=0.2)
+    np.testing.assert_allclose(matrix(found, 40), dense(users, items, 40, 20.0, 0.2), atol=2e-5, rtol=1e-4)
 
 
 def test_the_order_of_interactions_and_repetitions_do_not_matter() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from palate.features import Neighbours
-from palate.features.neighbours import LINAR_DECAY, LINAR_ENTRIES
+from palate.features.neighbours import LINAR_ENTRIES
 from palate.state.state import Names
 from palate.train.ease import fit_ease
-from palate.train.linar import INPUT, OUTPUT, fit_linar
+from palate.train.linar import DECAY, DISCOUNT, fit_linar
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.types import F64, I32
 from tests.train.test_ease import log, matrix
@@ -20,20 +20,22 @@ def sparse(users: I32, items: I32, n: int, limit: int = 6000, strength: float = 
     return matrix(Neighbours(*fit_linar(users, items, n, limit, strength)), n)
 
 
-def dense(users: I32, items: I32, n: int, strength: float) -> F64:
+def dense(users: I32, items: I32, n: int, strength: float, half_life: float = 0.0) -> F64:
     """L by the formula, one row of x and y an interaction."""
     x, y = np.zeros((len(users), n)), np.zeros((len(users), n))
     past: dict[int, list[int]] = {}
     for t, (user, item) in enumerate(zip(users.tolist(), items.tolist(), strict=True)):
         before = past.setdefault(user, [])
         for q, earlier in enumerate(before[-1 : -LINAR_ENTRIES - 1 : -1]):
-            x[t, earlier] += LINAR_DECAY**q
+            x[t, earlier] += DECAY**q
         y[t, item] = 1.0
         before.append(item)
     counts = np.bincount(items, minlength=n).astype(float)
-    d = np.diag(counts**-INPUT)
-    e = np.diag((counts.mean() / counts) ** OUTPUT)
-    weights = d @ np.linalg.solve(d @ x.T @ x @ d + strength * np.eye(n), d @ x.T @ y) @ e
+    d = np.diag(counts**-DISCOUNT)
+    w = np.diag(
+        0.5 ** ((len(users) - 1 - np.arange(len(users))) / (half_life * len(users))) if half_life else x[:, 0] ** 0
+    )
+    weights = d @ np.linalg.solve(d @ x.T @ w @ x @ d + strength * np.eye(n), d @ x.T @ w @ y)
     np.fill_diagonal(weights, 0.0)
     return weights
 
@@ -44,6 +46,12 @@ def test_weights_equal_a_dense_reference(strength: float) -> None:
     np.testing.assert_allclose(
         sparse(users, items, 40, strength=strength), dense(users, items, 40, strength), atol=1e-4, rtol=1e-3
     )
+
+
+def test_what_is_long_ago_counts_less() -> None:
+    users, items = log(1500, 30, 40, 1)
+    found = matrix(Neighbours(*fit_linar(users, items, 40, strength=5.0, half_life=0.2)), 40)
+    np.testing.assert_allclose(found, dense(users, items, 40, 5.0, 0.2), atol=1e-4, rtol=1e-3)
 
 
 def test_it_learns_what_comes_next_where_ease_can_not() -> None:
@@ -81,7 +89,7 @@ def test_hardly_anything(users: list[int], items: list[int], n: int) -> None:
 
 def test_two_items_and_one_order() -> None:
     found = sparse(np.array([0, 0], np.int32), np.array([1, 4], np.int32), 5, strength=1.0)
-    assert found[1, 4] == pytest.approx(0.5)
+    assert found[1, 4] == pytest.approx(0.5)  # both counts are 1
     assert np.count_nonzero(found) == 1
 
 

@@ -43,3 +43,19 @@ def test_only_the_training_side_touches_lightgbm() -> None:
             assert imports == ["import lightgbm"]
         else:
             assert imports == [], path
+
+
+def test_torch_trains_and_neither_saves_nor_loads() -> None:
+    """Training imports it by name, in one place; its own files can carry code: none is written or read."""
+    root = Path(palate.__file__).parent
+    found = {
+        str(path.relative_to(root)): text.count('import_module("torch")')
+        for path in sorted(root.rglob("*.py"))
+        if 'import_module("torch' in (text := path.read_text(encoding="utf-8"))
+    }
+    assert found == {"train/towers/sequence.py": 1}
+    for path in sorted(root.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        assert "torch.load" not in text, path
+        assert "torch.save" not in text, path
+        assert "torch.jit" not in text, path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,10 @@ import safetensors.numpy
 from palate.engine import Engine
 from palate.features import NAMES
 from palate.score.convert import from_lightgbm
+from palate.towers.als import AlsTower
 from palate.train import artefact
 from palate.train.manifest import Manifest
+from palate.train.towers.pack import Fitted, bind_towers, pack_towers
 from palate.types import F32, F64, I64, Candidate, Event, Interaction, Item, RankRequest
 
 START = 1_700_000_000_000
@@ -28,6 +31,7 @@ SETTINGS = '[language]\nencoder = "hashing"\n'
 TARGETS = "targets.safetensors"
 """What the forest was fitted on; an artefact of LightGBM is never loaded, it is fitted again (seconds)."""
 SEED = 2
+FACTORS = 64
 
 Say = Callable[[str, int, int], None]
 
@@ -135,10 +139,21 @@ def short(count: int) -> str:
     return f"{count // 1_000_000}m" if count >= 1_000_000 else f"{count // 1000}k" if count >= 1000 else str(count)
 
 
+def towers(engine: Engine, items: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Factors of all items as an artefact holds them: random ones in no direction more than in others, among which
+    searching takes longest. What is measured is what they cost."""
+    rng = np.random.default_rng([SEED, 1])
+    text_map: F32 = 0.1 * rng.standard_normal((engine.catalogue.cache.encoder.dim, FACTORS), np.float32)
+    vectors: F32 = 0.1 * rng.standard_normal((items, FACTORS), np.float32)
+    made = Fitted("factors", AlsTower(text_map, 2.0), vectors)
+    return pack_towers([made], [f"item-{n}" for n in range(items)], np.ones(items, np.bool_))
+
+
 def sample(engine: Engine, items: int, users: int, count: int, most: int = MOST) -> F32:
     """Real feature rows (count × 100, f) of random requests."""
     now = engine.clock()
-    model = engine.shelf.active()
+    bound = bind_towers(*towers(engine, items), engine.state.items, engine.catalogue.vectors)
+    model = dataclasses.replace(engine.shelf.active(), towers=bound)
     found = [engine.line.run(request, now, model).x for request in requests(items, users, count, 100, most=most)]
     return np.concatenate(found)
 
@@ -153,15 +168,16 @@ def install(engine: Engine, directory: Path, items: int, users: int, trees: int,
     target: F64 = np.tanh((x / spread) @ weights / 3.0) + 0.3 * rng.normal(size=len(x))
     safetensors.numpy.save_file({"x": x, "target": target, "size": np.array([trees, leaves])}, str(directory / TARGETS))
     scorer = from_lightgbm(forest(directory), list(NAMES))
+    arrays, told = towers(engine, items)
     manifest = artefact.save(
         directory / "models",
-        {f"scorer.{name}": array for name, array in scorer.arrays().items()},
+        {f"scorer.{name}": array for name, array in scorer.arrays().items()} | arrays,
         Manifest(
             kind="trees",
             features=list(NAMES),
             encoder=engine.catalogue.cache.encoder.name,
             log_position=engine.counts().seq,
-            extra={"scorer": scorer.meta()},
+            extra={"scorer": scorer.meta(), "towers": told},
         ),
     )
     engine.activate(manifest.version)

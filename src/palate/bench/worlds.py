@@ -13,7 +13,7 @@ from typing import NamedTuple
 from palate.bench import world
 from palate.bench.world import Say
 
-FORMAT = 1
+FORMAT = 2
 """Of made-up worlds: kept ones of another format are left alone and built anew."""
 
 

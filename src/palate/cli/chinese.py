@@ -183,8 +183,8 @@ _ERRORS: dict[str, str] = {
     ),
     "{item} was not shown in the ranking {ranking}, and features of unshown items are kept only for a sample "
     "(decisions.sample).": "排序 {ranking} 中没有显示 {item}；未显示物品的特征只抽样保留（decisions.sample）。",
-    "The ranking {ranking} was made with the features of another version of Palate.": (
-        "排序 {ranking} 是用另一版本 Palate 的特征生成的。"
+    "The ranking {ranking} was made with the features of another version of Palate, or others are switched off now.": (
+        "排序 {ranking} 是用另一版本 Palate 的特征生成的，或者现在关闭了别的特征。"
     ),
     # models and training
     "There is no model {version} in {path}: versions are called v0001, v0002, …; list the models to see those there.": (

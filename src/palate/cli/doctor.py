@@ -40,6 +40,7 @@ _SIGNS: dict[Status, tuple[str, str]] = {
 _EXTRAS = {
     "data": "the movies and grocery data sets, and Parquet",
     "dashboard": "plots on the dashboard and in evaluation reports",
+    "train": "the training of sequence models",
     "tune": "palate tune, and rankers of scikit-learn",
     "dev": "the tests and checks of Palate itself",
 }
@@ -205,6 +206,8 @@ def _encoder(settings: Settings) -> Check:
     except (PalateError, OSError, ImportError, RuntimeError) as error:
         return Check("encoder", "broken", f"{name} can't be loaded: {error}", mend)
     seconds = time.perf_counter() - started
+    if name == "none":
+        return Check("encoder", "ok", "none: texts count by their words and tags alone")
     length = float((vectors[0] ** 2).sum())
     if vectors.shape != (3, encoder.dim) or abs(length - 1) > 1e-3:
         return Check("encoder", "broken", f"{encoder.name} gave vectors of shape {vectors.shape}", mend)
@@ -372,6 +375,8 @@ def _vectors(directory: Path, settings: Settings) -> Check:
     from palate.language import make_encoder
     from palate.language.cache import examine
 
+    if settings.language.encoder == "none":
+        return Check("vectors", "ok", "no encoder, no vectors")
     encoder = make_encoder(settings.language.encoder, settings.language.threads)
     try:
         kept, wrong = examine(directory / "vectors", encoder)

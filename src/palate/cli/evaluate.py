@@ -36,6 +36,9 @@ def evaluate(
     ratings: Annotated[
         bool, typer.Option("--ratings", help="Judge the prediction of ratings instead, in five folds.")
     ] = False,
+    cold_start: Annotated[
+        bool, typer.Option("--cold-start", help="Judge what each way of knowing new people and items is worth.")
+    ] = False,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
@@ -50,6 +53,8 @@ def evaluate(
     palate evaluate --data ./events --seen drop --test all --json
 
     palate evaluate --data movies --ratings
+
+    palate evaluate --data movies --cold-start
     """
     from palate import datasets
     from palate.evaluate import evaluate as judge
@@ -66,6 +71,11 @@ def evaluate(
         if directory is not None or to is not None or system:
             raise InvalidInput("--ratings prints what it finds: leave out --dir, --out and --system.", "ratings")
         _ratings(out, data, mapping, seed)
+        return
+    if cold_start:
+        if directory is not None or to is not None or system:
+            raise InvalidInput("--cold-start prints what it finds: leave out --dir, --out and --system.", "cold-start")
+        _cold_start(out, data, mapping, seed)
         return
     with out.progress() as bars:
         dataset = datasets.load(data, mapping, bars)
@@ -97,6 +107,22 @@ def _ratings(out: Out, data: str, mapping: Path | None, seed: int) -> None:
     for one in result.systems:
         within = "" if one.within is None else f"{one.within:.1%}"
         row(made, one.system, _interval(one.rmse), _interval(one.mae), within, f"{one.seconds:.1f}")
+    out.show(made, whole=True)
+
+
+def _cold_start(out: Out, data: str, mapping: Path | None, seed: int) -> None:
+    from palate import datasets
+    from palate.evaluate.cold import cold_start
+
+    with out.progress() as bars:
+        result = cold_start(datasets.load(data, mapping, bars), seed=seed, progress=bars)
+    out.result(result)
+    title = say("title.cold", data=result.data, people=result.new_people, items=result.new_items)
+    numbers = (say("col.people"), say("col.with"), say("col.without"), say("col.gain"))
+    made = table(title, say("col.known_by"), *((name, "right") for name in numbers))
+    for one in result.rows:
+        asked = (_interval(one.with_it), _interval(one.without), _interval(one.gain)) if one.people else ("", "", "")
+        row(made, say(f"cold.{one.name}"), str(one.people), *asked)
     out.show(made, whole=True)
 
 

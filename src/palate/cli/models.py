@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,7 +12,7 @@ from palate.cli.console import JsonOption, LangOption, Out, moment, number, row,
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, quoted, service_of, target
 from palate.cli.translation import local, word
-from palate.config import Tier
+from palate.config import Tier, load
 from palate.errors import InvalidInput
 from palate.types import Margin, ModelInfo
 
@@ -162,6 +163,44 @@ def rollback(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang
         found = place.rollback()
     out.result(found)
     out.say("activated", version=found.version)
+
+
+@app.command("carry")
+def carry(
+    source: Annotated[Path, typer.Argument(metavar="DIRECTORY|FILE", help="Where a map is learnt, or kept.")],
+    directory: DirOption = DEFAULT_DIR,
+    to: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Keep the map in a file instead.")] = None,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Learn what texts go together in one catalogue, and use it in another that knows little yet.
+
+    The map holds no ids and no texts. A service takes it in when it starts; the next training says what it is worth.
+
+    [bold]Examples[/bold]
+
+    palate models carry old.palate --dir shop.palate
+
+    palate models carry old.palate --out books.safetensors
+    """
+    import palate
+    from palate.language import transfer
+    from palate.train.transfer import fit_map
+
+    out = Out(json_)
+    target_file = to
+    if target_file is None:
+        target_file = existing(directory) / "vectors" / transfer.FILE
+        target_file.parent.mkdir(exist_ok=True)
+    if source.is_dir():
+        with palate.open(existing(source), until=1 << 62) as engine:
+            engine.wait_encoded()
+            found = fit_map(engine.state, engine.catalogue)
+    else:
+        found = transfer.load(source, load(None if to is not None else directory).language.encoder)
+    transfer.save(target_file, found)
+    out.result({"file": str(target_file), "encoder": found.encoder, "report": found.report})
+    out.say("carried", path=quoted(target_file), rho=found.report["spearman"], text=found.report["spearman_text"])
 
 
 def _table(models: list[ModelInfo]) -> Table:

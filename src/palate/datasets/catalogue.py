@@ -17,7 +17,9 @@ from palate.errors import InvalidInput
 from palate.types import FieldValue
 from palate.wire import check_fields
 
-_LISTS = re.compile(r"genres?|categor(y|ies)|tags?|keywords?|actors?|cast|directors?|authors?|topics?|labels?")
+_LISTS = re.compile(
+    r"genres?|categor(y|ies)|tags?|keywords?|actors?|cast|directors?|authors?|topics?|labels?|likes|follows"
+)
 _NOTHING = frozenset({"(no genres listed)"})
 _ID_LIKE = re.compile(r"(^|[a-z_ ])(id|ids|ID|Id)$|^(sku|isbn|asin|zip|zipcode|zip_code|phone)$")
 _LEADING_ZERO = re.compile(r"^[+-]?0\d")

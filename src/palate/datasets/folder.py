@@ -1,6 +1,7 @@
 """Any folder, or one file, of CSV, TSV, NDJSON, JSON or Parquet as a data set.
 
-What a file is follows from its columns (see ``palate.datasets.mapping``): events, the catalogue, or users. NDJSON whose
+What a file is follows from its columns (see ``palate.datasets.mapping``): events, the catalogue, users, or who follows
+whom (``userID``, ``friendID``). NDJSON whose
 objects are wire events (``"event": "interaction"`` …) passes through as it is. Rules, so that a folder with
 several versions of the same thing reads sensibly:
 
@@ -32,6 +33,8 @@ from palate.wire import decode_events
 ROW_ORDER_START = 946_684_800_000
 """2000-01-01T00:00:00Z, where times made of row order begin."""
 
+MAX_FOLLOWS = 500
+"""People kept of those whom somebody follows, the last in the file; a ranking looks at fewer."""
 _STEP_MS = 1_000
 _TICK = 20_000
 _WIRE = frozenset({"interaction", "impression", "item", "user"})
@@ -146,7 +149,7 @@ class _Reader:
         for file in sorted(raw):
             self._skip(self._name(file), f"{self._name(min(clean))} is its clean form")
         # Catalogues first, so that titles in events only fill gaps.
-        order = {"items": 0, "users": 1, "events": 2}
+        order = {"items": 0, "users": 1, "follows": 1, "events": 2}
         return sorted((e for e in found if e[0] not in raw), key=lambda e: order[e[2].kind] if e[2] else 2)
 
     def _name(self, file: Path) -> str:
@@ -168,6 +171,8 @@ class _Reader:
         self._columns.begin(self._prefix(file))
         if sheet is None or roles is None:
             self._wire(file, name)
+        elif roles.kind == "follows":
+            self._follows(name, sheet, roles)
         elif roles.kind == "events":
             self._events(name, sheet, roles, self._mapping.of(name))
         else:
@@ -194,6 +199,23 @@ class _Reader:
                 self._reject(name, number, str(error))
         for number, sentence in table.finish():
             self._reject(name, number, sentence)
+
+    def _follows(self, name: str, sheet: Sheet, roles: Roles) -> None:
+        """Who follows whom, one a row: the field ``follows`` of a user, in the order of the rows."""
+        found: dict[str, dict[str, None]] = {}
+        for number, cells in sheet.rows():
+            self._report.rows += 1
+            if isinstance(cells, str):
+                self._reject(name, number, cells)
+                continue
+            try:
+                user, other = to_id(cells[roles.at["user"]], "user"), to_id(cells[roles.at["follows"]], "follows")
+            except ValueError as error:
+                self._reject(name, number, str(error))
+                continue
+            found.setdefault(user, {})[other] = None
+        for user, others in found.items():
+            self._users.fields.setdefault(user, {})["follows"] = list(others)[-MAX_FOLLOWS:]
 
     def _events(self, name: str, sheet: Sheet, roles: Roles, mapping: FileMapping) -> None:
         read = _EventReader(self._columns, sheet, roles, mapping)

@@ -2,14 +2,14 @@
 
 A mapping is a dict or a TOML file; every key is optional, and a column that isn't named is still recognised::
 
-    user = "client"                 # columns: user item session timestamp type value text title
+    user = "client"                 # columns: user item session timestamp type value text title follows
     timestamp = "bought_at"
     time_format = "%d/%m/%Y %H:%M"  # strptime; or time_unit = "s" | "ms" | "us" | "ns"
     default_type = "purchase"       # the type of events that name none
     ignore = ["*.bak.csv"]          # files to leave out
 
     [files."ratings*.dat"]          # the same keys for some files only
-    kind = "events"                 # events | items | users
+    kind = "events"                 # events | items | users | follows
     delimiter = "::"
     columns = ["user", "item", "rating", "timestamp"]    # for a file without a header
     encoding = "latin-1"
@@ -29,15 +29,15 @@ import msgspec
 
 from palate.errors import ConfigError
 
-Kind = Literal["events", "items", "users"]
+Kind = Literal["events", "items", "users", "follows"]
 TimeUnit = Literal["s", "ms", "us", "ns"]
 
 
-ROLES = ("user", "item", "session", "timestamp", "type", "value", "text", "title")
+ROLES = ("user", "item", "session", "timestamp", "type", "value", "text", "title", "follows")
 
 
 class FileMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The mapping of one file. The first eight keys are names of columns."""
+    """The mapping of one file. The first nine keys are names of columns."""
 
     user: str | None = None
     item: str | None = None
@@ -47,6 +47,7 @@ class FileMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     value: str | None = None
     text: str | None = None
     title: str | None = None
+    follows: str | None = None
     kind: Kind | None = None
     default_type: str | None = None
     time_format: str | None = None
@@ -139,6 +140,10 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "text": ("review", "reviewtext", "text", "comment", "tag"),
     "title": ("title", "name", "itemname", "productname", "producttitle", "description"),
+    "follows": (
+        "follows", "followed", "followedid", "followee", "followeeid", "following", "followingid", "friend", "friendid",
+        "trustee", "trusteeid",
+    ),
 }  # fmt: skip
 _RATINGS = frozenset({"rating", "ratings", "stars", "score", "overall"})
 _QUANTITIES = frozenset({"quantity", "qty", "units"})
@@ -164,7 +169,8 @@ class Roles:
 def find_roles(name: str, columns: Sequence[str], mapping: FileMapping) -> Roles | None:
     """The roles of the columns of the file ``name``; None where it is neither events, items nor users.
 
-    With user (or session) and item it is events; with an item only, the catalogue; with a user only, users. A file
+    With user (or session) and item it is events; with an item only, the catalogue; with a user only, users; with a
+    user and another whom they follow, one a row, and nothing else, follows. A file
     with neither but a column ``id`` is users where its name says so, else the catalogue.
     A mapped column need not be in every file, unless the file's kind is mapped too. Errors: ``ConfigError``.
     """
@@ -185,7 +191,7 @@ def find_roles(name: str, columns: Sequence[str], mapping: FileMapping) -> Roles
         at["user" if mapping.kind == "users" or (mapping.kind is None and _USER_FILES.search(name)) else "item"] = (
             plains.index("id")
         )
-    kind = mapping.kind or _kind(at)
+    kind = mapping.kind or _kind(at, len(columns))
     if kind is None or not _complete(kind, at):
         if mapping.kind is not None:
             raise ConfigError(
@@ -199,7 +205,9 @@ def find_roles(name: str, columns: Sequence[str], mapping: FileMapping) -> Roles
     )
 
 
-def _kind(at: Mapping[str, int]) -> Kind | None:
+def _kind(at: Mapping[str, int], columns: int) -> Kind | None:
+    if "follows" in at and "user" in at and "item" not in at and columns <= 3:
+        return "follows"
     if "item" in at:
         return "events" if "user" in at or "session" in at else "items"
     return "users" if "user" in at else None
@@ -208,7 +216,7 @@ def _kind(at: Mapping[str, int]) -> Kind | None:
 def _complete(kind: Kind, at: Mapping[str, int]) -> bool:
     if kind == "events":
         return "item" in at and ("user" in at or "session" in at)
-    return ("item" if kind == "items" else "user") in at
+    return ("item" if kind == "items" else "user") in at and (kind != "follows" or "follows" in at)
 
 
 def _default_type(value: str, plains: Sequence[str], at: Mapping[str, int]) -> str:

@@ -92,9 +92,11 @@ def evaluate(
 
     source: a data set of ``palate.datasets``, a frame, or events. seen: ``drop`` leaves out what the user had before
     (and doesn't score events whose item is among it), ``keep`` ranks everything. systems: names out of ``palate,
-    random, popular, recent_popular, item_knn, ease``, or implementations; None means all of these. settings: Palate's.
+    random, popular, recent_popular, item_knn, ease``, or implementations; None means all of these. ``sasrec``, ``lstm``
+    and ``ncf``, each a model by itself, stand beside them only where named, and need PyTorch. settings: Palate's.
 
-    Errors: ``InvalidInput`` for a source that can't be read or split, an unknown system, or bad arguments.
+    Errors: ``InvalidInput`` for a source that can't be read or split, an unknown system, or bad arguments;
+    ``MissingExtra`` for a system that isn't installed.
     Cost: minutes; 1.5 M events and 92,000 items take a few minutes for the baselines on one core.
     """
     from palate.evaluate.protocol import run

@@ -39,6 +39,9 @@ SYSTEMS: dict[str, tuple[str, str]] = {
     "recent_popular": ("Recent popular", "近期热门"),
     "item_knn": ("Item-kNN", "物品近邻"),
     "ease": ("EASE", "EASE"),
+    "sasrec": ("SASRec", "SASRec"),
+    "lstm": ("LSTM", "LSTM"),
+    "ncf": ("NCF", "NCF"),
 }
 SEEN: dict[str, tuple[str, str]] = {
     "drop": ("New items only (seen=drop)", "仅未接触过的物品 (seen=drop)"),

@@ -108,7 +108,7 @@ class Spread:
     def __init__(self, stream: EventStream, settings: Settings) -> None:
         self._language = settings.language
         self._fields = stream.fields
-        named = any(self._text(code) for code in range(len(stream.fields)))
+        named = settings.language.encoder != "none" and any(self._text(code) for code in range(len(stream.fields)))
         self._cache = VectorCache(None, make_encoder(self._language.encoder, self._language.threads)) if named else None
 
     def _text(self, code: int) -> str:

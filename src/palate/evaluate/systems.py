@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ from palate.evaluate.stream import EventStream
 from palate.types import F64, Event, Impression, RecommendRequest
 
 NAMES = ("palate", "random", "popular", "recent_popular", "item_knn", "ease")
+TRAINED = ("sasrec", "lstm", "ncf")
+"""Only where they are named: they need PyTorch, and minutes."""
 CHUNK = 10_000
 
 
@@ -44,7 +47,12 @@ def _make(name: str, settings: Settings, seed: int) -> System:
         return Tuned(ItemKnn(), seed)
     if name == "ease":
         return Tuned(Ease(), seed)
-    raise InvalidInput(f"The system {name!r} is unknown; there are {', '.join(NAMES)}.", "systems")
+    if name in TRAINED:
+        from palate.evaluate.sequence import Sequence, load_torch
+
+        load_torch()
+        return Sequence(name, seed)
+    raise InvalidInput(f"The system {name!r} is unknown; there are {', '.join(NAMES + TRAINED)}.", "systems")
 
 
 class PalateSystem:
@@ -56,8 +64,10 @@ class PalateSystem:
 
     name = "palate"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, directory: str | Path = ":memory:", trained: bool = True) -> None:
+        """directory: of the engine; trained: whether it is trained at all."""
         self._settings = settings
+        self._directory, self._trained = directory, trained
 
     def start(self, stream: EventStream, train: int, stop: int, progress: Progress) -> None:
         """Ingest everything before ``stop`` and train on it; the engine makes its own validation split."""
@@ -70,10 +80,14 @@ class PalateSystem:
         self._codes = {name: code for code, name in enumerate(stream.item_ids)}
         self._at = 0
         self._side = 0
-        self._engine: Any = module.open(":memory:", settings=self._settings)
+        self._engine: Any = module.open(self._directory, settings=self._settings)
         while self._at < stop:
             self.feed(min(self._at + CHUNK, stop))
             progress("palate: ingesting", self._at, stop)
+
+        if not self._trained:
+            self._notes = {"trained": "not: it ranks by the prior"}
+            return
 
         def training(stage: str, done: int, total: int) -> None:
             progress(f"palate: {stage}", done, total)

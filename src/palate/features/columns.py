@@ -82,7 +82,7 @@ def popularity(
 
 @kernel
 def compressed(strengths: F64, out: F32) -> None:
-    """out = arcsinh(1000 strengths): about linear in what is small, logarithmic in what is large. Both (m, 12)."""
+    """out = arcsinh(1000 strengths): about linear in what is small, logarithmic in what is large. Both (m, 13)."""
     for m in range(strengths.shape[0]):
         for channel in range(strengths.shape[1]):
             value = strengths[m, channel]

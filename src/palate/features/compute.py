@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palate.features import columns, neighbours, speakers
+from palate.features.company import Company, Hints
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
 from palate.features.signals import Signals
@@ -25,6 +26,7 @@ _TAGS = column("tags_long")
 _AGAIN = column("again_count")
 _QUERY = column("query_words")
 _PERSON = column("user_count")
+_COMPANY = column("friends_had")
 _CACHE = 2048
 
 
@@ -62,6 +64,7 @@ class Computer:
 
     def __init__(self, state: State) -> None:
         self.state = state
+        self.company = Company(state)
         self._only: I32 = np.zeros(0, np.int32)
         self._subjects: OrderedDict[int, tuple[tuple[float, ...], Subject]] = OrderedDict()
 
@@ -87,12 +90,16 @@ class Computer:
             self._subjects.popitem(last=False)
         return subject
 
+    def hints(self, subject: Subject, side: ItemSide, now: int) -> Hints | None:
+        """What others and the person's own words say of their taste; None for most people (see ``Company.of``)."""
+        return self.company.of(subject, side.vectors, side.text_of, side.tags, side.n_tags, now)
+
     def forget(self) -> None:
         """Drop cached subjects (item vectors or tags changed)."""
         self._subjects.clear()
 
     def parts(self, subject: Subject, row: int, ease: Neighbours = NO_EASE) -> F64:
-        """(12, h): what each history entry gives to one item."""
+        """(13, h): what each history entry gives to one item."""
         pairs = self.state.pairs
         return neighbours.parts(
             row, subject.items, subject.weights, pairs.keys, pairs.columns["fwd"], pairs.columns["co"], pairs.start,
@@ -125,7 +132,7 @@ class Computer:
         )  # fmt: skip
 
     def strengths_of(self, subject: Subject, rows: I32, ease: Neighbours = NO_EASE) -> F64:
-        """(m, 12) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
+        """(m, 13) what ``Reach`` gives for ``rows``, without looking at what else is reached."""
         state = self.state
         if len(self._only) < state.n_items:
             self._only = np.zeros(max(state.n_items, 2 * len(self._only), 256), np.int32)
@@ -147,10 +154,12 @@ class Computer:
         query: Query | None = None,
         context: dict[str, FieldValue] | None = None,
         signals: Signals | None = None,
+        hints: Hints | None = None,
     ) -> F32:
         """Features of candidate ``rows`` (m,) at ``now`` (ms). (m, f) float32. Rows must be known (≥ 0).
 
-        strengths: (m, 12) of these rows, from ``strengths_of`` or ``Reach.of``. signals: of this person. Cost: O(m).
+        strengths: (m, 13) of these rows, from ``strengths_of`` or ``Reach.of``. signals: of this person. hints: the
+        last that ``hints`` gave. Cost: O(m).
         """
         x = np.zeros((len(rows), len(NAMES)), np.float32)
         if len(rows):
@@ -178,6 +187,9 @@ class Computer:
                 x[:, _QUERY] = query.words
                 x[:, _QUERY + 1] = query.meaning
             self._person(x, subject, now, context or {})
+            if hints is not None:
+                into = x[:, _COMPANY : _COMPANY + 8]
+                self.company.columns(hints, rows, side.vectors, side.text_of, side.tags, into)
         return x
 
     def _popularity(self, x: F32, rows: I32, now: int, live: tuple[int, I64, I64]) -> None:

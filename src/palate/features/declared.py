@@ -13,8 +13,9 @@ import numpy as np
 from palate.types import F64
 
 Group = Literal[
-    "popularity", "item_to_item", "content", "tags", "again", "towers", "query", "person", "context", "people"
-]
+    "popularity", "item_to_item", "content", "tags", "again", "towers", "query", "person", "context", "people",
+    "company",
+]  # fmt: skip
 
 
 class Feature(NamedTuple):
@@ -51,7 +52,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("ease", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE over the history (Steck 2019)"),
     Feature("ease_recent", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .9 decay an event"),
     Feature("ease_last", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "EASE, .5 decay an event"),
-    Feature("linar", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, the last twenty"),
+    Feature("linar", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, .8 decay an event"),
+    Feature("linar_last", "item_to_item", "asinh(1000 w)", 0.0, "because_of", "linear sequence model, .5 decay"),
     Feature(
         "near_session", "item_to_item", "asinh(1000 c)", 0.0, "because_of", "seen near this session's (30 minutes)"
     ),
@@ -81,10 +83,21 @@ FEATURES: tuple[Feature, ...] = (
     Feature("session_length", "person", "log count", 0.0, "", "interactions in the last half hour"),
     Feature("hour", "context", "hour of day", 0.0, "", "UTC, or context.hour"),
     Feature("weekday", "context", "0 Monday", 0.0, "", "UTC, or context.weekday"),
+    Feature("friends_had", "company", "log count", 0.5, "friends", "had by people whom the user follows, by recency"),
+    Feature("friends_share", "company", "share", 0.5, "", "the same, over how many these are"),
+    Feature("friends_new", "company", "log count", 1.0, "friends", "friends_had of somebody nearly unknown, fading"),
+    Feature("asked_tags", "company", "count", 1.0, "asked", "its tags that the user asked for, fading with history"),
+    Feature("asked_taste", "company", "cosine", 2.0, "asked", "text against the nearest wish, fading with history"),
+    Feature("alike_tags", "company", "share", 1.0, "", "its tags among people like a new user, over everybody's"),
+    Feature("alike_taste", "company", "cosine", 2.0, "", "text against their taste, less everybody's"),
+    Feature("carried", "company", "score", 0.25, "", "text, by a map learnt in another catalogue, against their taste"),
 )
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)
 PRIOR: F64 = np.array([f.prior for f in FEATURES])
+OWN: tuple[int, ...] = tuple(NAMES.index(name) for name in ("friends_new", "asked_tags", "asked_taste"))
+"""Columns that no scorer learns: too few people of a log are ever in this position, and they chose to be. Their prior
+weights, in the scale of the scorer, are terms of their own of every score."""
 _COLUMN = {name: place for place, name in enumerate(NAMES)}
 
 

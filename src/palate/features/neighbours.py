@@ -14,7 +14,8 @@ near_max     max of the cosine, w > 0
 ease         Σ w B[h, j] over the distinct items
 ease_recent  Σ w .9^q B[h, j]
 ease_last    Σ w .5^q B[h, j]
-linar        Σ_{q<20} w δ^q L[h, j], L of the closed-form sequence model (``train.linar``)
+linar        Σ_{q<20} w .8^q L[h, j], L of the closed-form sequence model (``train.linar``)
+linar_last   Σ_{q<20} w .5^q L[h, j]
 near_session Σ_{q<s} w co / √((n_h + κ)(n_j + κ)) / √s, s entries of the newest session
 ===========  =====================================================================
 
@@ -31,15 +32,14 @@ from palate.kernels import kernel, soon
 from palate.state.rows import EMPTY, find
 from palate.types import F32, F64, I32, I64
 
-CHANNELS = 12
-NEXT_1, NEXT_5, NEXT_COS, NEAR_LAST, NEAR_20, NEAR_ALL, NEAR_MAX, EASE, EASE_RECENT, EASE_LAST, LINAR, NEAR_SESSION = (
-    range(CHANNELS)
-)
+CHANNELS = 13
+NEXT_1, NEXT_5, NEXT_COS, NEAR_LAST, NEAR_20, NEAR_ALL, NEAR_MAX = range(7)
+EASE, EASE_RECENT, EASE_LAST, LINAR, LINAR_LAST, NEAR_SESSION = range(7, CHANNELS)
 KAPPA = 5.0
 LINAR_ENTRIES = 20
 """Newest history entries that ``linar`` looks at, in training and serving alike."""
 LINAR_DECAY = 0.8
-"""δ of ``linar``, an entry."""
+"""Of ``linar``, an entry."""
 _MAYBE = 8192
 
 
@@ -142,7 +142,7 @@ def accumulate(
     e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int,
     rows: I32, strengths: F64, mark: I32,
 ) -> int:  # fmt: skip
-    """Every reached item into ``rows`` (m,), what it gets into ``strengths`` (m, 12), zeros. Returns how many, −1 where
+    """Every reached item into ``rows`` (m,), what it gets into ``strengths`` (m, 13), zeros. Returns how many, −1 where
     there are more than ``rows`` has room for.
 
     items (h,) newest first, weights (h,) signed. ``mark`` (n,) must be zero: it gets the place of each item in
@@ -206,12 +206,13 @@ def accumulate(
                 n += 1
                 mark[j] = n
             strengths[mark[j] - 1, LINAR] += worth * l_values[at]
+            strengths[mark[j] - 1, LINAR_LAST] += decayed[1] * l_values[at]
     return n
 
 
 @kernel
 def taken(rows: I32, strengths: F64, mark: I32) -> F64:
-    """(m, 12) strengths of ``rows`` after ``accumulate``, zeros where they weren't reached."""
+    """(m, 13) strengths of ``rows`` after ``accumulate``, zeros where they weren't reached."""
     out = np.zeros((len(rows), CHANNELS), np.float64)
     for m in range(len(rows)):
         if mark[rows[m]] > 0:
@@ -226,7 +227,7 @@ def gather(
     e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int,
     mark: I32, out: F64,
 ) -> None:  # fmt: skip
-    """What ``accumulate`` gives for ``rows`` (m,) alone, in the same order of sums: out (m, 12), zeros.
+    """What ``accumulate`` gives for ``rows`` (m,) alone, in the same order of sums: out (m, 13), zeros.
 
     ``mark`` (n,) must be zero, and is again afterwards. A pair row is read along where it is short, and asked for each
     candidate where it is long. What ``maybe`` doesn't know isn't among the rows: it fits the nearest cache, ``mark``
@@ -277,6 +278,7 @@ def gather(
                 j = l_indices[at]
                 if maybe[j & (_MAYBE - 1)] != 0 and j < n_marked and mark[j] != 0:
                     out[mark[j] - 1, LINAR] += worth * l_values[at]
+                    out[mark[j] - 1, LINAR_LAST] += decayed[1] * l_values[at]
     for m in range(len(rows)):
         mark[rows[m]] = 0
 
@@ -287,7 +289,7 @@ def parts(
     keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
     e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int,
 ) -> F64:  # fmt: skip
-    """What each history entry gives to one item: (12, h), summing to ``accumulate``'s row (near_max: the maximum)."""
+    """What each history entry gives to one item: (13, h), summing to ``accumulate``'s row (near_max: the maximum)."""
     out = np.zeros((len(items), CHANNELS), np.float64)
     scale = 1.0 / np.sqrt(max(1, len(items)))
     newest = _newest(weights)
@@ -315,4 +317,5 @@ def parts(
             for at in range(l_indptr[h], l_indptr[h + 1]):
                 if l_indices[at] == target:
                     out[q, LINAR] += w * LINAR_DECAY**q * l_values[at]
+                    out[q, LINAR_LAST] += decayed[1] * l_values[at]
     return np.ascontiguousarray(out.T)

@@ -175,8 +175,8 @@ class Placed:
             return self.tower.parts(whole, target)
         product = float(self.tower.read(whole)[0] @ target)
         for place in range(min(len(out), _ATTRIBUTED)):
-            items, vectors, weights, ts = (np.delete(part, place, axis=0) for part in whole[:4])
-            without = Reading(items, vectors, weights, ts, now)
+            kept = np.arange(len(out)) != place
+            without = Reading(whole.items[kept], whole.vectors[kept], whole.weights[kept], whole.ts[kept], now)
             out[place] = product - float(self.tower.read(without)[0] @ target)
         return out
 

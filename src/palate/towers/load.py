@@ -10,10 +10,20 @@ import numpy as np
 from palate.errors import CorruptArtefact
 from palate.towers import Tower
 from palate.towers.als import AlsTower
+from palate.towers.hybrid import HybridTower
+from palate.towers.lstm import LstmTower
+from palate.towers.ncf import NcfTower
+from palate.towers.sasrec import SasrecTower
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
-_LOADERS: dict[str, Callable[[Arrays, Mapping[str, Any]], Tower]] = {"als": AlsTower.load}
+_LOADERS: dict[str, Callable[[Arrays, Mapping[str, Any]], Tower]] = {
+    "als": AlsTower.load,
+    "hybrid": HybridTower.load,
+    "lstm": LstmTower,
+    "ncf": NcfTower,
+    "sasrec": SasrecTower,
+}
 
 
 def load_tower(kind: str, arrays: Arrays, meta: Mapping[str, Any]) -> Tower:

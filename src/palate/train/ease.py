@@ -1,7 +1,8 @@
 """EASE: embarrassingly shallow autoencoder (Steck 2019), kept as sparse neighbours that serve in microseconds.
 
 With X the binary user × item matrix and G = XᵀX:  P = (G + λI)⁻¹,  B = I − P · diag(1 / diag P),  diag B = 0.
-The weight B[h, j] says how much having h speaks for j once all other items are accounted for.
+The weight B[h, j] says how much having h speaks for j once all other items are accounted for. With a half-life, an
+entry of X is √w for an interaction of weight w = .5^(age / half-life), so that what goes together now counts most.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from palate.kernels import kernel
 from palate.types import F32, I32, I64
 
 NEIGHBOURS = 100
+HALF_LIFE = 0.5
+"""In training, of what an interaction counts, as a share of the log."""
 _TILE = 64
 
 
-def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = 500.0) -> Neighbours:
+def fit_ease(
+    users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = 500.0, half_life: float = 0.0
+) -> Neighbours:
     """EASE over the ``limit`` most frequent of ``n_items`` items; each keeps its ``NEIGHBOURS`` largest |weights|.
 
-    users, items: (n,) codes of interactions, in any order. strength: λ. Cost: O(limit³), about 10 s for 6,000 on two
-    cores and 8·limit² bytes; nothing for fewer than two items.
+    users, items: (n,) codes of interactions; their order matters only with a half_life, a share of n: then it is that
+    of time, and of several by the same user the newest counts. strength: λ. Cost: O(limit³), about 10 s for 6,000 on
+    two cores and 8·limit² bytes; nothing for fewer than two items.
     """
     counts = np.bincount(items, minlength=n_items)
     kept = np.sort(np.argsort(-counts, kind="stable")[: min(limit, n_items)])
@@ -34,13 +40,14 @@ def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: 
         return Neighbours(np.zeros(n_items + 1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
     code = np.full(n_items, -1, np.int64)
     code[kept] = np.arange(len(kept))
-    inside = code[items] >= 0
-    ones = np.ones(int(inside.sum()), np.float32)
+    inside = np.flatnonzero(code[items] >= 0)
+    pair = users[inside].astype(np.int64) * len(kept) + code[items[inside]]
+    _, newest = np.unique(pair[::-1], return_index=True)
+    inside = inside[len(inside) - 1 - newest]
+    entries = np.sqrt(weights_of(len(items), half_life))[inside]
     matrix: Any = scipy.sparse.csr_matrix(
-        (ones, (users[inside], code[items[inside]])), shape=(int(users.max()) + 1, len(kept))
+        (entries, (users[inside], code[items[inside]])), shape=(int(users.max()) + 1, len(kept))
     )
-    matrix.sum_duplicates()
-    matrix.data[:] = 1.0
     gram: F32 = np.asarray((matrix.T @ matrix).todense(), np.float32)
     gram[np.diag_indices_from(gram)] += strength
     lapack: Any = scipy.linalg.lapack
@@ -55,6 +62,13 @@ def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: 
         return found
 
     return Neighbours(*prune(row, kept.astype(np.int64), n_items))
+
+
+def weights_of(n: int, half_life: float) -> F32:
+    """(n,) what interactions in time order count, half of the next at a distance of ``half_life`` · n; 0 for 1 each."""
+    if half_life <= 0:
+        return np.ones(n, np.float32)
+    return (0.5 ** ((n - 1 - np.arange(n)) / (half_life * n))).astype(np.float32)
 
 
 @kernel

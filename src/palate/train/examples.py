@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from palate.features import NAMES
+from palate.features import NAMES, OWN
 from palate.kernels import kernel
 from palate.line import context_columns
 from palate.store.decision import Decision
@@ -60,6 +60,9 @@ class Examples:
         if not len(chosen) or len(x) < 2:
             self.missed += 1
             return
+        if np.any(x[:, OWN]):  # nothing of them is learnt
+            x = x.copy()
+            x[:, OWN] = 0.0
         if context:
             x = np.concatenate([x, context_columns(context, fields or {}, len(x))], axis=1)
         self.positions += [None] * (len(self.x) - len(self.positions)) + [positions]

@@ -1,4 +1,5 @@
-"""Everything that is fitted beside the scorer: neighbours, segments and towers; as arrays of an artefact and back.
+"""Everything that is fitted beside the scorer: neighbours, segments, towers and what is known of
+people; as arrays of an artefact and back.
 
 Fitted twice in a training: on what came before the replayed window, so that no example sees its own future, and on
 everything, to serve. Both go through the same arrays, so that what is learnt from is what will serve.
@@ -16,10 +17,10 @@ from palate.config import Settings, TrainSettings
 from palate.features import Neighbours
 from palate.retrieve.vector import VectorIndex
 from palate.state.state import Names, subject_of
-from palate.train.ease import fit_ease
+from palate.train import ease, linar
 from palate.train.history import History, Progress
-from palate.train.linar import fit_linar
 from palate.train.neighbours import bind_neighbours, pack_neighbours
+from palate.train.people import fit_people, load_people, people_arrays, people_meta
 from palate.train.segments import bind_segments, fit_segments, pack_segments
 from palate.train.towers.fit import Choices, fit_towers, interactions, until
 from palate.train.towers.pack import bind_towers, pack_towers
@@ -41,6 +42,7 @@ class Learner:
         self.items = items
         self.ids = ids
         self.settings = settings
+        self.catalogue = catalogue
         self.data = interactions(history, items, ids, catalogue, settings)
         self.fields = _user_fields(history, catalogue)
         self.choices = Choices()
@@ -54,8 +56,11 @@ class Learner:
         met = np.bincount(items, minlength=n) > 0
         fitted = fit_towers(until(self.data, stop), self.settings, self.choices, progress)
         towers, built = pack_towers(fitted, self.ids, met)
+        state, everything = self.catalogue.state, stop >= len(self.history.interactions)
+        people = fit_people(state, self.catalogue, train.people, train.seed, state.clock_ts, everything)
         return Learnt(
-            pack_neighbours(neighbours, self.ids) | segments | towers, {"segments": told, "towers": built}
+            pack_neighbours(neighbours, self.ids) | segments | towers | people_arrays(people),
+            {"segments": told, "towers": built, "people": people_meta(people)},
         )  # fmt: skip
 
 
@@ -63,7 +68,11 @@ def bind(
     arrays: Mapping[str, np.ndarray[Any, Any]], told: Mapping[str, Any], names: Names, texts: VectorIndex
 ) -> dict[str, Any]:
     """The same over the rows of ``names``: what a ``Model`` takes by name. Errors: ``CorruptArtefact``."""
+    people, groups, gains = load_people(arrays, told.get("people", {}))
     return {
+        "people": people,
+        "groups": groups,
+        "gains": gains,
         "ease": bind_neighbours(arrays, names),
         "lifts": bind_segments(arrays, told.get("segments", ()), names),
         "towers": bind_towers(arrays, told.get("towers", {}), names, texts),
@@ -72,8 +81,10 @@ def bind(
 
 def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
     """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
-    follows = fit_linar(users, items, n_items, settings.ease_items)
-    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
+    limit = settings.ease_items
+    together = ease.fit_ease(users, items, n_items, limit, half_life=ease.HALF_LIFE)
+    follows = linar.fit_linar(users, items, n_items, limit, half_life=linar.HALF_LIFE)
+    return Neighbours(*together[:3], *follows)
 
 
 def _user_fields(history: History, catalogue: Catalogue) -> list[dict[str, FieldValue]]:

@@ -3,10 +3,11 @@
 Each interaction of a subject is a row: x the subject's items before it, the last ``LINAR_ENTRIES``, each worth δ^q at
 recency q, y the item itself. Ridge regression of all y on all x has the closed form
 
-    L = D (D XᵀX D + λI)⁻¹ D XᵀY E,   D = diag(n^−α),  E = diag((n̄ / n)^β),
+    L = D (D XᵀW X D + λI)⁻¹ D XᵀW Y,   D = diag(n^−α),
 
-n the interaction counts and n̄ their mean. D shrinks frequent items less evenly than a plain ridge would, E discounts
-the popularity of what is predicted. The diagonal is left out: whether people come back has features of its own.
+n the interaction counts, so that frequent items are shrunk more nearly as rare ones are, and W what each row counts, as
+in ``ease``. Serving forgets faster than δ (``LINAR_DECAY`` and .5 an entry): weights that are fitted to long memories
+and read with short ones ranked best. The diagonal is left out: whether people come back has features of its own.
 """
 
 from __future__ import annotations
@@ -16,23 +17,28 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 
-from palate.features.neighbours import LINAR_DECAY, LINAR_ENTRIES
+from palate.features.neighbours import LINAR_ENTRIES
 from palate.kernels import kernel
-from palate.train.ease import prune
+from palate.train.ease import prune, weights_of
 from palate.types import F32, F64, I32, I64
 
-STRENGTH = 20.0
+STRENGTH = 100.0
 """λ."""
-INPUT, OUTPUT = 0.25, 0.25
-"""α and β."""
+DECAY = 0.9
+"""δ."""
+DISCOUNT = 0.25
+"""α."""
+HALF_LIFE = 0.25
+"""In training, of what a row counts, as a share of the log."""
 
 
 def fit_linar(
-    users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = STRENGTH
+    users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = STRENGTH, half_life: float = 0.0
 ) -> tuple[I64, I32, F32]:
     """L over the ``limit`` most frequent of ``n_items`` items, as sparse rows: indptr, indices, values.
 
-    users, items: (n,) codes of interactions in time order. Each item keeps its ``NEIGHBOURS`` largest |weights|.
+    users, items: (n,) codes of interactions in time order; half_life: of what a row counts, as a share of n (0: all
+    count 1). Each item keeps its ``NEIGHBOURS`` largest |weights|.
     Cost: O(n · entries² + limit³) and 12·limit² bytes; nothing for fewer than two items.
     """
     counts = np.bincount(items, minlength=n_items)
@@ -44,12 +50,12 @@ def fit_linar(
     code = np.full(n_items, -1, np.int32)
     code[kept] = np.arange(size)
     order = np.argsort(users, kind="stable")
-    decays: F64 = np.asarray(LINAR_DECAY ** np.arange(LINAR_ENTRIES), np.float64)
+    decays: F64 = np.asarray(DECAY ** np.arange(LINAR_ENTRIES), np.float64)
     gram, following = np.zeros((size, size), np.float32), np.zeros((size, size), np.float32)
-    _sums(users[order], code[items[order]], decays, gram, following)
+    worth = weights_of(len(items), half_life)[order]
+    _sums(users[order], code[items[order]], worth, decays, gram, following)
     n = counts[kept].astype(np.float64)
-    inner = (n**-INPUT).astype(np.float32)
-    outer = ((n.mean() / n) ** OUTPUT).astype(np.float32)
+    inner = (n**-DISCOUNT).astype(np.float32)
     gram *= inner[:, None]
     gram *= inner
     gram[np.diag_indices_from(gram)] += strength
@@ -60,7 +66,7 @@ def fit_linar(
     weights: F32 = np.asarray(lapack.spotrs(factor, np.asfortranarray(following), lower=0, overwrite_b=True)[0])
 
     def row(h: int) -> F32:
-        found: F32 = inner[h] * weights[h] * outer
+        found: F32 = inner[h] * weights[h]
         found[h] = 0.0
         return found
 
@@ -68,11 +74,11 @@ def fit_linar(
 
 
 @kernel
-def _sums(users: I32, items: I32, decays: F64, gram: F32, following: F32) -> None:
-    """XᵀX (its lower half, seen from rows) into ``gram`` and XᵀY into ``following``, both zeros.
+def _sums(users: I32, items: I32, worth: F32, decays: F64, gram: F32, following: F32) -> None:
+    """XᵀW X (its lower half, seen from rows) into ``gram`` and XᵀW Y into ``following``, both zeros.
 
-    users: (n,) in runs; items: (n,) codes in the order of each run, −1 for one that takes no part. decays: of the
-    entries that are looked at, newest first.
+    users: (n,) in runs; items: (n,) codes in the order of each run, −1 for one that takes no part; worth: what each
+    counts. decays: of the entries that are looked at, newest first.
     """
     first = 0
     for t in range(len(users)):
@@ -85,8 +91,8 @@ def _sums(users: I32, items: I32, decays: F64, gram: F32, following: F32) -> Non
             i = items[t - 1 - a]
             if i < 0:
                 continue
-            following[i, items[t]] += np.float32(decays[a])
+            following[i, items[t]] += worth[t] * np.float32(decays[a])
             for b in range(entries):
                 j = items[t - 1 - b]
                 if j >= 0 and j <= i:
-                    gram[i, j] += np.float32(decays[a] * decays[b])
+                    gram[i, j] += worth[t] * np.float32(decays[a] * decays[b])

@@ -11,6 +11,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
+from palate.features import off
 from palate.language.cache import VectorCache
 from palate.line import Model, prior_model
 from palate.state import State
@@ -96,7 +97,7 @@ def prepare(
         "replay", prior_model().scorer, queries=True, **bind(*early, state.items, catalogue.vectors)
     )  # fmt: skip
     lap("learn")
-    logged = labelled(live, history)
+    logged = labelled(live, history, feature_key(off(settings.features.off).names))
     found = Prepared(chosen, learner, context_fields(logged), logged)
     # A live decision of the validation window must not teach what that window then asks.
     judged = history.events[int(history.interactions[chosen.valid])][0] if chosen.valid < n else 1 << 62
@@ -133,9 +134,9 @@ def _replay_log(directory: Path | None, settings: Settings) -> DecisionLog | Non
     return DecisionLog(directory, settings.decisions)
 
 
-def labelled(live: list[Decision], history: History) -> list[Decision]:
-    """Live decisions of this feature list that something came of: an interaction that names the ranking, or one by the
-    same person with a shown item within the hour after."""
+def labelled(live: list[Decision], history: History, key: str) -> list[Decision]:
+    """Live decisions with the features ``key`` that something came of: an interaction that names the ranking, or one by
+    the same person with a shown item within the hour after."""
     by_ranking: dict[str, list[str]] = {}
     by_subject: dict[str, list[tuple[int, str]]] = {}
     wanted = {decision.ranking for decision in live}
@@ -151,7 +152,7 @@ def labelled(live: list[Decision], history: History) -> list[Decision]:
             by_subject.setdefault(name, []).append((ts, event.item))
     out: list[Decision] = []
     for decision in live:
-        if decision.features != feature_key():
+        if decision.features != key:
             continue
         clicked = by_ranking.get(decision.ranking, [])
         if not clicked and decision.subject is not None:

@@ -66,7 +66,8 @@ class Replayed:
     """One decision as training takes it: its candidates, thinned, best first by what replayed it.
 
     x: (m, f) features; scores: (m,), NaN where not scored; chosen: which were, none where the choice was no candidate.
-    names: the ids, each looked up when it is asked for. considered: candidates before they were thinned.
+    names: the ids, each looked up when it is asked for. considered: candidates before they were thinned. key: names the
+    features.
     """
 
     timestamp: int
@@ -80,6 +81,7 @@ class Replayed:
     places: I64
     names: Sequence[str]
     considered: int
+    key: str
 
     def decision(self, unshown: bool = True) -> Decision:
         """What is logged of it; with the candidates that weren't shown where they are wanted."""
@@ -100,7 +102,7 @@ class Replayed:
             as_of=0,
             subject=self.subject,
             model=self.model,
-            features=feature_key(),
+            features=self.key,
             shown=shown,
             unshown=Unshown(ids[top:], pack(self.x[top:])) if unshown else None,
             source="replay",
@@ -150,7 +152,7 @@ def replay(
         yield chosen, Replayed(
             ts, name, request, event.item, model.version, scored.x[order], scored.scores[order],
             np.flatnonzero(scored.candidates.rows[order] == item) if item >= 0 else np.zeros(0, np.int64),
-            order, scored.candidates.ids, len(scored.candidates),
+            order, scored.candidates.ids, len(scored.candidates), feature_key(scored.off),
         )  # fmt: skip
         if progress is not None and done % 50 == 0:
             progress("replay", done, len(window.sampled))
@@ -170,6 +172,7 @@ def _order(scored: Scored, item: int, limit: int | None, rng: np.random.Generato
 
 
 @functools.cache
-def feature_key() -> str:
-    """Names the feature list of a decision (and its prior weights), so that training never mixes columns."""
-    return f"{zlib.crc32(','.join(NAMES).encode() + PRIOR.tobytes()):08x}"
+def feature_key(off: frozenset[str] = frozenset()) -> str:
+    """Names the features of a decision, their prior weights and what was off, so that training never mixes columns."""
+    hidden = "".join(f"-{name}" for name in sorted(off))
+    return f"{zlib.crc32((','.join(NAMES) + hidden).encode() + PRIOR.tobytes()):08x}"

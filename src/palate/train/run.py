@@ -12,7 +12,9 @@ import numpy as np
 
 from palate.config import Settings
 from palate.errors import Conflict, InvalidInput, Locked
+from palate.features import PRIOR
 from palate.language.cache import VectorCache
+from palate.line import prior_model
 from palate.store import Store
 from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
@@ -104,6 +106,7 @@ def train(
             "margins": {name: _rounded(one) for name, one in fitted.margins.items()},
             "examination": [round(value, 5) for value in fitted.examination.tolist()],
             "importance": _importance(fitted.scorer, valid),
+            "scale": _scale(fitted.scorer, valid),
             "seconds": watch.seconds,
         },
     )  # fmt: skip
@@ -114,6 +117,17 @@ def train(
 
 def _rounded(margin: Margin) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in msgspec.structs.asdict(margin).items()}
+
+
+def _scale(scorer: Any, valid: Examples) -> float:
+    """The spread of the scorer's scores within a validation decision over that of the prior's, median of up to 500."""
+    prior = prior_model().scorer
+    spreads = [
+        (float(scorer.score(x).std()), float(prior.score(np.ascontiguousarray(x[:, : len(PRIOR)])).std()))
+        for x in valid.x[:500]
+    ]
+    ratios = [mine / theirs for mine, theirs in spreads if theirs > 1e-9]
+    return round(float(np.median(ratios)), 6) if ratios else 1.0
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:

@@ -13,11 +13,16 @@ from palate.train.history import History, Progress
 from palate.train.towers import Interactions
 from palate.train.towers.als import AlsSettings, fit_als
 from palate.train.towers.choose import choose_als
+from palate.train.towers.hybrid import fit_hybrid
 from palate.train.towers.pack import Fitted
 from palate.types import F32, I32, Interaction
 
 SECONDS = 60.0
 """After which no round of a fit begins."""
+HYBRID_SECONDS = 30.0
+"""Of one core, that a hybrid factorisation takes at most, about."""
+SEQUENCE_SECONDS = 120.0
+"""After which a sequence model hands back the best that it has."""
 _LEAST = 0.1
 """Weight of what a person thought least of."""
 
@@ -84,4 +89,14 @@ def fit_towers(
         choices.factors = choices.factors or choose_als(data, seed, progress)
         tower, items = fit_als(data, choices.factors, seed, progress, SECONDS)
         fitted.append(Fitted("factors", tower, items, time.perf_counter() - began, dict(choices.factors._asdict())))
+    if "hybrid" in settings.train.towers:
+        began = time.perf_counter()
+        tower, items = fit_hybrid(data, None, settings.train.seed, progress, HYBRID_SECONDS)
+        fitted.append(Fitted("hybrid", tower, items, time.perf_counter() - began, tower.meta()))
+    kind = next((name for name in settings.train.towers if name in ("sasrec", "lstm", "ncf")), None)
+    if kind is not None and int(np.bincount(data.users).max()) > 1:
+        from palate.train.towers.sequence import fit_sequence
+
+        tower, items, found = fit_sequence(data, None, settings.train.seed, progress, SEQUENCE_SECONDS, kind)
+        fitted.append(Fitted("sequence", tower, items, found.seconds, found._asdict()))
     return fitted

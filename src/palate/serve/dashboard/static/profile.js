@@ -33,6 +33,35 @@ function taste(label, entries, onTag) {
   return h("section", {}, h("h3", {}, label), body);
 }
 
+function lasting(entries, onTag) {
+  const arrows = { rising: "↑", falling: "↓", steady: "" };
+  const chips = entries.map((entry) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "chip weighted",
+        vars: { share: `${Math.round((100 * entry.weight) / Math.max(entries[0].weight, 1e-9))}%` },
+        title: t("profile.lasts", { tag: entry.tag, weight: percent(entry.weight), days: entry.half_life, count: entry.evidence, since: moment(entry.since) }),
+        on: { click: () => onTag(entry.tag) },
+      },
+      h("span", {}, tagText(entry.tag)),
+      entry.trend !== "steady" && h("span", { class: "weight", title: entry.trend === "rising" ? t("profile.rising") : t("profile.falling") }, arrows[entry.trend]),
+      h("span", { class: "weight" }, t("profile.days", { days: Math.round(entry.half_life) })),
+    ),
+  );
+  return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.tags")), h("div", { class: "chips" }, chips));
+}
+
+function guesses(entries) {
+  return entries.length > 0 && h(
+    "section",
+    {},
+    h("h3", {}, t("profile.predicted")),
+    h("dl", { class: "facts" }, entries.map((entry) => h("div", {}, h("dt", {}, entry.field), h("dd", {}, t("profile.guess", { value: entry.value, probability: percent(entry.probability) }))))),
+  );
+}
+
 function history(entries, again) {
   if (entries.length === 0) return h("p", { class: "soft" }, t("profile.no_history"));
   const shown = everything ? entries : entries.slice(0, SHORT);
@@ -67,6 +96,8 @@ export function renderProfile(subject, profile, onTag) {
     subject.user === undefined
       ? h("p", { class: "soft small" }, t("profile.session"))
       : [taste(t("profile.now"), profile?.short_term ?? [], onTag), taste(t("profile.long"), profile?.long_term ?? [], onTag)],
+    lasting(profile?.tags ?? [], onTag),
+    guesses(profile?.predicted ?? []),
     (profile?.interests?.length ?? 0) > 0 && h(
       "section",
       {},
