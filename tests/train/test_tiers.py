@@ -38,7 +38,7 @@ def test_a_cheap_training_ships_and_keeps_most_of_the_quality() -> None:
         full = engine.train()
         cheap = engine.train(tier="cheap")
         assert cheap.activated
-        assert cheap.metrics["ndcg@10"] > 0.9 * full.metrics["ndcg@10"]
+        assert cheap.metrics["ndcg@10"] > 0.8 * full.metrics["ndcg@10"]
         assert cheap.metrics["ndcg@10"] > cheap.metrics["ndcg@10.prior"]
         assert cheap.rows < full.rows
 

@@ -287,6 +287,7 @@ def test_an_engine_in_memory_trains_from_its_live_decisions_too() -> None:
 def test_a_click_within_the_hour_labels_a_ranking_that_it_does_not_name(tmp_path: Path) -> None:
     from palate.train.history import read_history
     from palate.train.prepare import labelled
+    from palate.train.replay import feature_key
 
     with at(tmp_path / "e.palate") as engine:
         engine.ingest(WORLD.events)

@@ -45,8 +45,8 @@ HELP: dict[str, str] = {
     ),
     "The best on the validation window ships: the prior, the best single feature, a linear blend, trees, or linear and "
     "trees together.": "验证窗口上最好的会上线：先验、最佳单一特征、线性混合、树模型，或线性加树模型。",
-    "The cheap tier takes less than a minute for a million events, and gives up some quality for it.": (
-        "cheap 档每一百万个事件不到一分钟，为此放弃少许质量。"
+    "The cheap tier does a fraction of the work, and gives up some quality for it.": (
+        "cheap 档只做一小部分工作，为此放弃少许质量。"
     ),
     "How much is done; default: train.tier, which is full.": "做多少：full 或 cheap；默认取 train.tier，即 full。",
     "Serve the new model once it has won its validation.": "新模型在验证中胜出后就启用。",

@@ -36,7 +36,7 @@ def train(
     The best on the validation window ships: the prior, the best single feature, a linear blend, trees, or linear and
     trees together.
 
-    The cheap tier takes less than a minute for a million events, and gives up some quality for it.
+    The cheap tier does a fraction of the work, and gives up some quality for it.
 
     [bold]Examples[/bold]
 
