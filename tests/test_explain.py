@@ -39,13 +39,13 @@ def force(engine: Engine, kind: str) -> None:
     import palate.train.fit as fitting
 
     with pytest.MonkeyPatch.context() as patch:
-        judge = fitting.judge
+        gains = fitting.gains
 
-        def prefer(scorer: Any, examples: Any) -> float:
+        def prefer(scorer: Any, examples: Any, kept: Any) -> Any:
             is_it = scorer.kind == kind and (kind != "linear" or scorer.mean.any())
-            return judge(scorer, examples) + (1.0 if is_it else 0.0)
+            return gains(scorer, examples, kept) + (1.0 if is_it else 0.0)
 
-        patch.setattr(fitting, "judge", prefer)
+        patch.setattr(fitting, "gains", prefer)
         report = engine.train()
     assert report.kind == kind
 

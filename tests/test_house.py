@@ -22,7 +22,7 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
-    {"types", "errors", "config", "checks", "wire", "frames", "ids", "kernels", "disk"},
+    {"types", "errors", "config", "layers", "checks", "wire", "frames", "ids", "kernels", "disk"},
     {"state", "profile", "tastes", "towers"},
     {"features"},
     STAGES | {"filters"},
@@ -243,7 +243,7 @@ def test_the_version_is_said_once() -> None:
 def test_serving_never_imports_what_only_training_needs() -> None:
     code = (
         "import sys, palate.serve.app\n"
-        "found = {'torch', 'lightgbm', 'pandas', 'plotly'} & set(sys.modules)\n"
+        "found = {'torch', 'lightgbm', 'pandas', 'plotly', 'sklearn', 'optuna'} & set(sys.modules)\n"
         "sys.exit(f'imported: {sorted(found)}' if found else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -16,8 +15,11 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from palate.errors import ConfigError
+from palate.layers import merge, nested, parse, read, source
 
 Scene = Literal["shop", "video", "news", "social"]
+Tier = Literal["full", "cheap"]
+Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,9 +157,14 @@ class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """auto_events: retrain in the background after that many new interactions (0: never). towers: those that
-    are fitted."""
+    """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
 
+    tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
+    ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
+    """
+
+    tier: Tier = "full"
+    ranker: Ranker = "auto"
     decisions: int = 7000
     candidates: int = 120
     valid_share: float = 0.25
@@ -264,6 +271,8 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("scene",): get_args(Scene),
     ("durability",): ("durable", "fast"),
     ("seen",): ("auto", "drop", "keep"),
+    ("train", "tier"): get_args(Tier),
+    ("train", "ranker"): get_args(Ranker),
 }
 
 
@@ -278,33 +287,24 @@ def load(
     """
     layers: list[tuple[str, Mapping[str, Any]]] = []
     if directory is not None and os.path.lexists(directory / "palate.toml"):
-        layers.append((str(directory / "palate.toml"), _read(directory / "palate.toml")))
+        layers.append((str(directory / "palate.toml"), read(directory / "palate.toml")))
     env = os.environ if environ is None else environ
     for name, text in sorted(env.items()):
         if name.startswith("PALATE_") and name not in ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL"):
             keys = name.removeprefix("PALATE_").lower().split("__")
-            layers.append((f"the environment variable {name}", _nested(keys, _parse(text))))
+            layers.append((f"the environment variable {name}", nested(keys, parse(text))))
     layers.append(("the arguments", overrides or {}))
     merged: dict[str, Any] = {}
     for _, layer in layers:
-        _merge(merged, layer)
+        merge(merged, layer)
     unknown = _unknown(merged, Settings, ())
     if unknown is not None:
-        raise ConfigError(f"{_source(layers, unknown)}: {'.'.join(unknown)} is no setting; {_meant(unknown)}")
+        raise ConfigError(f"{source(layers, unknown)}: {'.'.join(unknown)} is no setting; {_meant(unknown)}")
     try:
         return msgspec.convert(merged, Settings, strict=True)
     except msgspec.ValidationError as error:
         path, sentence = _mistake(str(error), merged)
-        raise ConfigError(f"{_source(layers, path)}: {sentence}.") from None
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}.") from None
-    except OSError as error:
-        raise ConfigError(f"{file} can't be read: {error.strerror}.") from None
+        raise ConfigError(f"{source(layers, path)}: {sentence}.") from None
 
 
 def _unknown(values: Mapping[str, Any], kind: type[msgspec.Struct], above: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -361,39 +361,3 @@ def _mistake(error: str, merged: Mapping[str, Any]) -> tuple[tuple[str, ...], st
     if path in _CHOICES:
         said = f"{said}; use {', '.join(_CHOICES[path])}"
     return path, f"{'.'.join(path)}: {said[:1].lower()}{said[1:]}" if path else said
-
-
-def _source(layers: list[tuple[str, Mapping[str, Any]]], path: tuple[str, ...]) -> str:
-    """Which of ``layers`` has the last word on ``path``."""
-    for name, layer in reversed(layers):
-        value: Any = layer
-        for key in path:
-            if not isinstance(value, Mapping):
-                break
-            value = cast("Mapping[str, Any]", value).get(key, layers)
-            if value is layers:
-                break
-        if value is not layers:
-            return name
-    return layers[-1][0]
-
-
-def _nested(path: list[str], value: Any) -> dict[str, Any]:
-    return {path[0]: value} if len(path) == 1 else {path[0]: _nested(path[1:], value)}
-
-
-def _parse(text: str) -> Any:
-    """A TOML value where it is one (``3``, ``true``, ``["a"]``), else the text itself."""
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
-    for key, value in new.items():
-        old = into.get(key)
-        if isinstance(old, dict) and isinstance(value, Mapping):
-            _merge(old, value)  # pyright: ignore[reportUnknownArgumentType]
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType]

@@ -21,7 +21,7 @@ import numpy as np
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
-from palate.config import Settings
+from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
 from palate.intake import Settle, offer, pour, records_of, resolve, stamped_records
@@ -32,6 +32,7 @@ from palate.portrait import draw_counts, draw_profile, known_users, own_fields
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
 from palate.train.history import event_of
+from palate.train.tiers import planned
 from palate.types import (
     F64,
     Counts,
@@ -268,14 +269,16 @@ class Engine:
 
     # ---------------------------------------------------------------------------- models
 
-    def train(self, progress: Progress | None = None, activate: bool = True) -> TrainReport:
+    def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
-        Requests go on. Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
+        tier: ``full`` or ``cheap`` (``train.tiers``), by default ``train.tier``'s. Requests go on.
+
+        Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
         """
         self._check_writable()
         self._training.check_idle()
-        report = self.shelf.train(self.parts, self.settings, progress)
+        report = self.shelf.train(self.parts, planned(self.settings, tier), progress)
         with self._lock:
             self.catalogue.encode_now()
             self.line.computer.forget()

@@ -25,11 +25,9 @@ from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
 from palate.score import load_scorer
 from palate.train import artefact
+from palate.train.learnt import bind
 from palate.train.manifest import Artefact
-from palate.train.neighbours import bind_neighbours
-from palate.train.segments import bind_segments
-from palate.train.towers.pack import bind_towers
-from palate.types import ModelInfo, TrainReport
+from palate.types import Margin, ModelInfo, TrainReport
 
 _LOADED = 3
 _PATIENCE = 5.0
@@ -91,13 +89,9 @@ class ModelShelf:
         return Model(
             manifest.version,
             scorer,
-            bind_neighbours(found.arrays, self.catalogue.state.items),
-            tuple(extra.get("context", ())),
-            bool(extra.get("queries", False)),
-            lifts=bind_segments(found.arrays, extra.get("segments", ()), self.catalogue.state.items),
-            towers=bind_towers(
-                found.arrays, extra.get("towers", {}), self.catalogue.state.items, self.catalogue.vectors
-            ),
+            context=tuple(extra.get("context", ())),
+            queries=bool(extra.get("queries", False)),
+            **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 
     def version(self, version: str, serving: Model) -> Model:
@@ -144,6 +138,7 @@ class ModelShelf:
                     log_position=manifest.log_position,
                     encoder=manifest.encoder,
                     events=manifest.events,
+                    **_judgement(manifest.extra),
                 )
             )
         return sorted(found, key=lambda info: info.version, reverse=True)
@@ -189,6 +184,7 @@ class ModelShelf:
             decisions=trained.decisions,
             rows=trained.rows,
             seconds=trained.seconds,
+            **_judgement(manifest.extra),
         )
 
     def train_apart(self, parts: Parts, settings: Settings) -> str:
@@ -240,3 +236,12 @@ class ModelShelf:
     def _check_open(self) -> None:
         if self._stopped:
             raise Unavailable("Palate is closing: the training was stopped. Train again once the directory is open.")
+
+
+def _judgement(extra: dict[str, Any]) -> dict[str, Any]:
+    """What a manifest says of how its winner was chosen; nothing where it is older than that."""
+    try:
+        margins = msgspec.convert(extra.get("margins", {}), dict[str, Margin])
+    except msgspec.ValidationError:
+        margins = {}
+    return {"name": str(extra.get("winner", "")), "single": str(extra.get("single", "")), "margins": margins}

@@ -254,8 +254,20 @@ class UserProfile(msgspec.Struct):
     as_of: int
 
 
+class Margin(msgspec.Struct):
+    """A mean difference of NDCG@10 over the same decisions, and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class ModelInfo(msgspec.Struct):
-    """A ranking artefact. ``metrics`` are those of the validation window that chose it."""
+    """A ranking artefact. ``metrics`` are those of the validation window that chose it.
+
+    name: of the winner among these. single: the feature that alone ranks best, ``-`` before one that does so downwards.
+    margins: by how much the winner beats each of the others.
+    """
 
     version: str
     created: int
@@ -265,10 +277,13 @@ class ModelInfo(msgspec.Struct):
     log_position: int
     encoder: str
     events: int
+    name: str = ""
+    single: str = ""
+    margins: dict[str, Margin] = {}
 
 
 class TrainReport(msgspec.Struct):
-    """What training did: candidates compared on the validation window, and what ships."""
+    """What training did: candidates compared on the validation window, and what ships. Names as in ``ModelInfo``."""
 
     version: str
     kind: str
@@ -278,6 +293,9 @@ class TrainReport(msgspec.Struct):
     rows: int
     seconds: dict[str, float]
     note: str = ""
+    name: str = ""
+    single: str = ""
+    margins: dict[str, Margin] = {}
 
 
 class Counts(msgspec.Struct):

@@ -66,7 +66,8 @@ def test_every_section_reports_its_figures(figures: dict[str, Any]) -> None:
     assert {"user_bytes", "user_100_events_bytes", "item_bytes", "item_sparse_bytes"} <= figures["memory"].keys()
     assert {"events_per_s", "million_s", "cpu_us"} <= figures["rebuild"].keys()
     assert {"snapshot_s", "ready_s"} <= figures["start"].keys()
-    assert {"seconds", "million_s", "cpu_s"} <= figures["train"].keys()
+    tier = {"seconds", "million_s", "cpu_s", "encode_s"}
+    assert tier | {f"full_{name}" for name in tier} <= figures["train"].keys()
     assert {"100", "200", "rank_growth", "events_growth", "rss_user_bytes"} <= figures["scale"].keys()
     assert {"rank_cpu_us", "events_cpu_us", "rss_mb", "disk_mb", "start_s"} <= figures["scale"]["100"].keys()
     late = {"client_late_p99_ms", "waited_us"}

@@ -10,14 +10,15 @@ import pytest
 
 from palate.errors import CorruptArtefact
 from palate.testing.tower import DAY, NOW, TowerContract
-from palate.towers import Tower
+from palate.towers import Reading, Tower
 from palate.towers.als import AlsTower
 from palate.towers.load import load_tower
 from palate.train.towers import Interactions
 from palate.train.towers.als import AlsSettings, factorise, fit_als, fit_map, tower_of
+from palate.train.towers.choose import UNOBSERVED, choose_als
 from palate.types import F32, F64, I32
 
-SETTINGS = AlsSettings(dim=8, rounds=12, half_life=0.0)
+SETTINGS = AlsSettings(dim=8, rounds=12, fading=0.0)
 
 
 @dataclass
@@ -59,31 +60,25 @@ def fitted(unmet: int = 0) -> tuple[AlsTower, F32]:
     return fit_als(planted(unmet=unmet).data, SETTINGS)
 
 
+@functools.cache
+def faded() -> tuple[AlsTower, F32]:
+    return fit_als(planted().data, SETTINGS._replace(fading=0.5))
+
+
 class TestAlsContract(TowerContract):
     def fitted(self) -> tuple[Tower, F32]:
-        return fit_als(planted().data, SETTINGS._replace(half_life=5.0)) if not hasattr(self, "_kept") else self._kept
-
-    @pytest.fixture(autouse=True)
-    def _fit_once(self) -> None:
-        self._kept = _faded()
+        return faded()
 
 
-@functools.cache
-def _faded() -> tuple[Tower, F32]:
-    return fit_als(planted().data, SETTINGS._replace(half_life=5.0))
+def reading(items: F32, history: list[int], weights: list[float] | None = None) -> Reading:
+    """``history``, oldest first."""
+    rows = np.array(history[::-1], np.int32)
+    worth = np.array((weights or [1.0] * len(rows))[::-1])
+    return Reading(rows, items[rows], worth, NOW - np.arange(len(rows), dtype=np.int64) * DAY, NOW)
 
 
 def scores(tower: Tower, items: F32, history: list[int]) -> F64:
-    reading = TestAlsContract.reading
-    return (items @ tower.read(reading(_Held(tower, items), history))[0]).astype(np.float64)  # type: ignore[arg-type]
-
-
-class _Held:
-    def __init__(self, tower: Tower, items: F32) -> None:
-        self._both = tower, items
-
-    def fitted(self) -> tuple[Tower, F32]:
-        return self._both
+    return (items @ tower.read(reading(items, history))[0]).astype(np.float64)
 
 
 def test_a_planted_world_is_recovered() -> None:
@@ -99,12 +94,12 @@ def test_a_planted_world_is_recovered() -> None:
 
 def test_the_fold_in_is_the_closed_form() -> None:
     """(a VᵀV + λI + Σ c v vᵀ) u = Σ c v, with the factors as they were trained and not as they are served."""
-    settings = SETTINGS._replace(half_life=3.0)
+    settings = SETTINGS._replace(fading=1.5)
     found = factorise(planted().data, settings, 1)
     tower, items = tower_of(found, settings)
     history = [3, 17, 9, 3, 40]
     v = found.items.astype(np.float64)
-    c = 0.5 ** (np.arange(5) / 3.0)
+    c = (1.0 + np.arange(5)) ** -1.5
     mine = v[history[::-1]]
     gram = settings.unobserved * v.T @ v + found.penalty * np.eye(8) + (mine * c[:, None]).T @ mine
     person = np.linalg.solve(gram, (mine * c[:, None]).sum(axis=0))
@@ -150,27 +145,22 @@ def test_a_rare_item_is_mostly_its_text() -> None:
 
 
 def test_parts_add_up() -> None:
-    tower, items = _faded()
-    assert isinstance(tower, AlsTower)
-    contract = TestAlsContract()
-    contract._kept = _faded()
+    tower, items = faded()
     for weights in (None, [1.0, 2.0, -2.0, 0.3]):
-        reading = contract.reading([4, 8, 8, 30], weights=weights)
-        person = tower.read(reading)[0]
+        history = reading(items, [4, 8, 8, 30], weights)
+        person = tower.read(history)[0]
         for row in (4, 12, 33):
-            parts = tower.parts(reading, items[row])
+            parts = tower.parts(history, items[row])
             assert parts.sum() == pytest.approx(float(person @ items[row]), abs=1e-5)
             assert weights is None or parts[1] == 0
 
 
 def test_dislikes_push_away() -> None:
-    tower, items = _faded()
-    contract = TestAlsContract()
-    contract._kept = _faded()
-    liked = tower.read(contract.reading([0, 4, 8]))[0]
-    mixed = tower.read(contract.reading([0, 4, 8], weights=[1.0, 1.0, -2.0]))[0]
+    tower, items = faded()
+    liked = tower.read(reading(items, [0, 4, 8]))[0]
+    mixed = tower.read(reading(items, [0, 4, 8], [1.0, 1.0, -2.0]))[0]
     assert mixed @ items[8] < liked @ items[8]
-    assert not tower.read(contract.reading([0], weights=[-2.0]))[0].any()
+    assert not tower.read(reading(items, [0], [-2.0]))[0].any()
 
 
 def test_a_map_without_texts_says_nothing() -> None:
@@ -192,3 +182,34 @@ def test_damaged_artefacts_are_named() -> None:
         load_tower("als", {}, tower.meta())
     with pytest.raises(CorruptArtefact, match="lack their map"):
         load_tower("als", tower.arrays(), {"kind": "als"})
+
+
+@functools.cache
+def followed() -> Interactions:
+    """People who have one kind for a while, then another: only the last few items say what comes next."""
+    rng = np.random.default_rng(9)
+    users, items = [], []
+    for turn in range(40):
+        for person in range(60):
+            kind = (person + turn // 2) % 4
+            users.append(person)
+            items.append(int(rng.integers(15)) * 4 + kind)
+    n = len(users)
+    return planted().data._replace(
+        users=np.array(users, np.int32), items=np.array(items, np.int32), weights=np.ones(n, np.float32),
+        times=NOW - 90 * DAY + np.arange(n, dtype=np.int64) * 60_000,
+    )  # fmt: skip
+
+
+def test_settings_are_chosen_by_what_came_next() -> None:
+    """Where only the last few items tell, what was before them fades fast; where tastes stay, slowly."""
+    quick, slow = choose_als(followed(), 1), choose_als(planted().data, 1)
+    assert quick.fading > slow.fading
+    assert choose_als(followed(), 1) == quick
+    assert quick.unobserved in UNOBSERVED
+
+
+def test_with_little_to_judge_by_the_settings_stay() -> None:
+    data = followed()
+    few = data._replace(users=data.users[:40], items=data.items[:40], times=data.times[:40], weights=data.weights[:40])
+    assert choose_als(few, 1) == AlsSettings()

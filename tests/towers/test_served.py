@@ -1,4 +1,4 @@
-"""Towers in the served model: bound, growing, retrieved by, explained, switched off; artefacts without any still load."""
+"""Towers in the served model: bound, growing, retrieved by, explained, switched off; artefacts without any load."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def decisions_of(history: History, settings: Settings = SETTINGS) -> list[tuple[
     early = fit_ease(history.users[: window.begin], items[: window.begin], len(codes))
     ease = bind_neighbours(pack_neighbours(early, list(codes)), state.items)
     model = Model("replay", prior_model().scorer, ease, (), True)
-    return list(replay(state, catalogue, history, window, model))
+    return [(place, one.decision()) for place, one in replay(state, catalogue, history, window, model)]
 
 
 def changed_after(world: World, place: int) -> list[Event]:

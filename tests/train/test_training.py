@@ -286,7 +286,7 @@ def test_an_engine_in_memory_trains_from_its_live_decisions_too() -> None:
 
 def test_a_click_within_the_hour_labels_a_ranking_that_it_does_not_name(tmp_path: Path) -> None:
     from palate.train.history import read_history
-    from palate.train.run import _labelled
+    from palate.train.prepare import labelled
 
     with at(tmp_path / "e.palate") as engine:
         engine.ingest(WORLD.events)
@@ -300,7 +300,7 @@ def test_a_click_within_the_hour_labels_a_ranking_that_it_does_not_name(tmp_path
         assert log is not None
         log.flush()
         labelled = {
-            d.ranking: d.clicked for d in _labelled(list(log.read()), read_history(engine.parts.store, engine.settings))
+            d.ranking: d.clicked for d in labelled(list(log.read()), read_history(engine.parts.store, engine.settings))
         }
         assert labelled == {rankings[0].ranking: [shown[0][0]], rankings[2].ranking: [shown[2][1]]}
 

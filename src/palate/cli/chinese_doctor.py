@@ -24,6 +24,7 @@ DOCTOR: dict[str, str] = {
     "{name}, where {wanted} is needed": "{name}（需要 {wanted}）",
     "the movies and grocery data sets, and Parquet ({names})": "数据集 movies 和 grocery，以及 Parquet（{names}）",
     "plots on the dashboard and in evaluation reports ({names})": "仪表盘和评测报告中的图（{names}）",
+    "palate tune, and rankers of scikit-learn ({names})": "palate tune，以及 scikit-learn 的排序器（{names}）",
     "the tests and checks of Palate itself ({names})": "Palate 自身的测试和检查（{names}）",
     "no private directory for compiled code: kernels are compiled again in every process, which takes seconds": (
         "没有存放编译代码的私有目录：每个进程都要重新编译内核，耗时数秒"
@@ -72,6 +73,7 @@ DOCTOR: dict[str, str] = {
     "For {reason}: pip install 'palate[{extra}]'": "要用{reason}，请运行：pip install 'palate[{extra}]'",
     "the movies and grocery data sets, and Parquet": "数据集 movies 和 grocery，以及 Parquet",
     "plots on the dashboard and in evaluation reports": "仪表盘和评测报告中的图",
+    "palate tune, and rankers of scikit-learn": "palate tune，以及 scikit-learn 的排序器",
     "the tests and checks of Palate itself": "Palate 自身的测试和检查",
     "Let PALATE_CACHE_DIR name a writable directory that you own.": "让 PALATE_CACHE_DIR 指向一个属于你且可写的目录。",
     "Correct or remove that key in {file}.": "请更正或删除 {file} 中的这个键。",

@@ -43,15 +43,30 @@ HELP: dict[str, str] = {
     "Train the ranking model on the decisions in the log, or on the history replayed into decisions.": (
         "用日志中的决策训练排序模型；没有决策时，把历史重放成决策。"
     ),
-    "The best on the validation window ships: the prior, a linear blend, trees, or linear and trees together.": (
-        "验证窗口上最好的会上线：先验、线性混合、树模型，或线性加树模型。"
+    "The best on the validation window ships: the prior, the best single feature, a linear blend, trees, or linear and "
+    "trees together.": "验证窗口上最好的会上线：先验、最佳单一特征、线性混合、树模型，或线性加树模型。",
+    "The cheap tier takes less than a minute for a million events, and gives up some quality for it.": (
+        "cheap 档每一百万个事件不到一分钟，为此放弃少许质量。"
     ),
+    "How much is done; default: train.tier, which is full.": "做多少：full 或 cheap；默认取 train.tier，即 full。",
     "Serve the new model once it has won its validation.": "新模型在验证中胜出后就启用。",
     "Ranking artefacts: list, activate, roll back.": "排序模型：列出、启用、回滚。",
     "List the models of a directory, the active one marked.": "列出目录中的模型，标出启用的那个。",
     "Serve this model from the next request on.": "从下一个请求起使用这个模型。",
     "A version, as `palate models list` shows it.": "版本，如 `palate models list` 所示。",
     "Serve the model that was active before.": "改回之前启用的模型。",
+    # tune
+    "Search for training settings that rank better on the validation window; nothing changes without --write.": (
+        "在验证窗口上搜索排序更好的训练设置；不加 --write 就什么也不改。"
+    ),
+    "One half of that window chooses, the other says what was gained. Stopped at any moment, the next run goes on.": (
+        "窗口的一半用来选择，另一半说明增益。随时可以中断，下次运行会接着做。"
+    ),
+    "How many in all, those of an earlier run counted.": "一共多少次试验，包括上次运行的。",
+    "After which no further trial begins.": "超过这些分钟后不再开始新的试验。",
+    "Also settings for which the history is replayed again: slower.": "也搜索需要重新重放历史的设置：更慢。",
+    "Of the trials.": "试验的随机种子。",
+    "Put what was found into palate.toml.": "把找到的设置写入 palate.toml。",
     # serve
     "Serve a directory over HTTP, with the dashboard at /; a new directory is made where there is none.": (
         "通过 HTTP 提供一个目录，仪表盘在 /；目录不存在时会新建。"

@@ -38,6 +38,17 @@ TROUBLE: dict[str, str] = {
     "The service at {url} holds this directory and activates what it trains; leave --no-activate out, or stop it.": (
         "{url} 处的服务占用该目录，训练后会直接启用；请去掉 --no-activate，或先停止服务。"
     ),
+    "The service at {url} holds this directory and trains as its settings say; leave --tier out, set train.tier, or "
+    "stop it.": "{url} 处的服务占用该目录，并按其设置训练；请去掉 --tier、设置 train.tier，或先停止服务。",
+    "--tier {name} is unknown: use full or cheap.": "--tier {name} 不认识：请用 full 或 cheap。",
+    "There are {found} validation decisions to tune by, and at least {least} are needed: ingest more events, or raise "
+    "train.window_share.": (
+        "可用来调参的验证决策有 {found} 个，至少需要 {least} 个：请导入更多事件，或调高 train.window_share。"
+    ),
+    "There are no interactions to tune by: ingest events first.": "没有可用来调参的交互：请先导入事件。",
+    "palate.toml is written in a way that can't be changed by itself; set by hand: {settings}.": (
+        "palate.toml 的写法无法自动修改；请手动设置：{settings}。"
+    ),
     "An API key is needed: send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.": "需要 API 密钥。",
     "This API key is not known here; check it, or make one with `palate serve --new-key`.": (
         "服务不认识这个 API 密钥；请检查，或用 `palate serve --new-key` 生成一个。"

@@ -40,6 +40,7 @@ _SIGNS: dict[Status, tuple[str, str]] = {
 _EXTRAS = {
     "data": "the movies and grocery data sets, and Parquet",
     "dashboard": "plots on the dashboard and in evaluation reports",
+    "tune": "palate tune, and rankers of scikit-learn",
     "dev": "the tests and checks of Palate itself",
 }
 _LITTLE_SPACE = 1024**3

@@ -11,8 +11,9 @@ from palate.cli.console import JsonOption, LangOption, Out, moment, number, row,
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, quoted, service_of, target
 from palate.cli.translation import local, word
+from palate.config import Tier
 from palate.errors import InvalidInput
-from palate.types import ModelInfo
+from palate.types import Margin, ModelInfo
 
 app = typer.Typer(help="Ranking artefacts: list, activate, roll back.", no_args_is_help=False)
 
@@ -22,22 +23,38 @@ def train(
     activate: Annotated[
         bool, typer.Option("--activate/--no-activate", help="Serve the new model once it has won its validation.")
     ] = True,
+    tier: Annotated[
+        str | None,
+        typer.Option("--tier", metavar="full|cheap", help="How much is done; default: train.tier, which is full."),
+    ] = None,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
     """Train the ranking model on the decisions in the log, or on the history replayed into decisions.
 
-    The best on the validation window ships: the prior, a linear blend, trees, or linear and trees together.
+    The best on the validation window ships: the prior, the best single feature, a linear blend, trees, or linear and
+    trees together.
+
+    The cheap tier takes less than a minute for a million events, and gives up some quality for it.
 
     [bold]Examples[/bold]
 
     palate train
 
+    palate train --tier cheap
+
     palate train --dir shop.palate --no-activate --json
     """
     out = Out(json_)
+    wanted = _tier(tier)
     service = service_of(existing(directory))
     if service is not None:
+        if wanted is not None:
+            raise InvalidInput(
+                f"The service at {service.url} holds this directory and trains as its settings say; leave --tier out, "
+                "set train.tier, or stop it.",
+                "--tier",
+            )
         if not activate:
             raise InvalidInput(
                 f"The service at {service.url} holds this directory and activates what it trains; leave --no-activate "
@@ -49,7 +66,7 @@ def train(
         out.say("training", url=service.url)
         return
     with engine_of(directory) as engine, out.progress() as bars:
-        report = engine.train(progress=bars, activate=activate)
+        report = engine.train(progress=bars, activate=activate, tier=wanted)
     out.result(report)
     seconds = report.seconds.get("total", sum(report.seconds.values()))
     state = say("active") if report.activated else say("inactive", version=report.version)
@@ -63,10 +80,29 @@ def train(
     )
     if report.note:
         out.note(local(report.note))
-    made = table("", say("col.metrics"), ("", "right"))
+    made = table("", say("col.metrics"), ("", "right"), (say("col.margin"), "right"))
     for name, value in report.metrics.items():
-        row(made, name, number(value))
+        own = name.removeprefix("ndcg@10.")
+        row(made, name, number(value), interval(report.margins[own]) if own in report.margins else "")
     out.show(made)
+    if report.single:
+        out.say("single", feature=_feature(report.single))
+
+
+def _tier(name: str | None) -> Tier | None:
+    if name is None or name in ("full", "cheap"):
+        return name
+    raise InvalidInput(f"--tier {name!r} is unknown: use full or cheap.", "--tier")
+
+
+def _feature(single: str) -> str:
+    """A feature by its word, with an arrow that says which end of it comes first."""
+    return f"{word('feature', single.removeprefix('-'))} {'↓' if single.startswith('-') else '↑'}"
+
+
+def interval(margin: Margin) -> str:
+    """A margin with its interval, signs shown."""
+    return f"{margin.value:+.4f} [{margin.low:+.4f}, {margin.high:+.4f}]"
 
 
 @app.callback(invoke_without_command=True)
@@ -129,9 +165,12 @@ def rollback(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang
 
 
 def _table(models: list[ModelInfo]) -> Table:
-    made = table(say("title.models"), "", say("col.version"), say("col.kind"), say("col.created"), say("col.metrics"))
+    columns = [say(f"col.{name}") for name in ("version", "kind", "created", "metrics", "over_single")]
+    made = table(say("title.models"), "", *columns)
     for model in models:
         own = {name: value for name, value in model.metrics.items() if "." not in name} or model.metrics
         metrics = "  ".join(f"{name} {number(value)}" for name, value in own.items())
-        row(made, "●" if model.active else "", model.version, word("kind", model.kind), moment(model.created), metrics)
+        over = f"{interval(model.margins['single'])} {_feature(model.single)}" if "single" in model.margins else ""
+        active = "●" if model.active else ""
+        row(made, active, model.version, word("kind", model.kind), moment(model.created), metrics, over)
     return made

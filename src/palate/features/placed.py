@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from palate.kernels import kernel
+from palate.kernels import kernel, soon
 from palate.profile import Subject
 from palate.state.state import Names
 from palate.tastes import dot
@@ -59,6 +59,8 @@ class Texts(Protocol):
 @kernel
 def products(rows: I32, vectors: F32, person: F32, logarithmic: bool, out: F32) -> None:
     """out[m] = vectors[rows[m]] · person, or arcsinh(1000 of it). out (m,) may be a column."""
+    for m in range(len(rows)):  # all of them are on their way before the first is needed
+        soon(vectors, rows[m], 4)
     for m in range(len(rows)):
         value = dot(vectors[rows[m]], person)
         out[m] = np.arcsinh(1000.0 * value) if logarithmic else value
@@ -173,7 +175,8 @@ class Placed:
             return self.tower.parts(whole, target)
         product = float(self.tower.read(whole)[0] @ target)
         for place in range(min(len(out), _ATTRIBUTED)):
-            without = Reading(*(np.delete(part, place, axis=0) for part in whole[:4]), now)
+            items, vectors, weights, ts = (np.delete(part, place, axis=0) for part in whole[:4])
+            without = Reading(items, vectors, weights, ts, now)
             out[place] = product - float(self.tower.read(without)[0] @ target)
         return out
 

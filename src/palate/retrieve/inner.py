@@ -100,7 +100,7 @@ class InnerIndex:
         self._row_at: I32 = np.zeros(room, np.int32)
 
     def put(self, rows: I32, vectors: F32) -> None:
-        """Distinct ``rows`` of ``vectors`` (n, d) are new, or others than before. Cost: O(d) a row, and at times O(n)."""
+        """Distinct ``rows`` of ``vectors`` (n, d) are new, or others than before. Cost: O(d) a row, at times O(n)."""
         if not len(rows):
             return
         if len(self._slot_of) < len(vectors):
@@ -155,10 +155,11 @@ class InnerIndex:
         asked = np.rint(query / np.float32(unit)).astype(np.int16)
         back = asked.astype(np.float64) * unit
         rest = query.astype(np.float64) - back
-        lengths = tuple(float(np.sqrt(v @ v)) * 1.00001 for v in (query.astype(np.float64), back, rest))
+        long, wide, left = (float(np.sqrt(v @ v)) * 1.00001 for v in (query.astype(np.float64), back, rest))
         mask = np.zeros(0, np.bool_) if alive is None else alive
         count = _largest(
-            self._used, vectors, self._codes, self._marks, self._most, self._row_at, query, asked, unit, lengths,
+            self._used, vectors, self._codes, self._marks, self._most, self._row_at, query, asked, unit,
+            (long, wide, left),
             alive is not None, mask, rows, scores,
         )  # fmt: skip
         return rows[:count], scores[:count]

@@ -45,7 +45,8 @@ class VectorIndex:
     dim: components of a vector. Memory: about 5·dim + 40 bytes a text, at most double that after growth, and 12 bytes
     an item. ``set_items`` names the text rows that no item has any more; once freed (``free_texts``), new texts take
     their place, so that memory follows the most texts that items ever had at one time. ``changes`` counts the calls
-    that gave an item another text, ``stamps`` (items,) which of them was an item's last. ``recall``: see ``prepare``. ``graph``: see ``use_graph``; None where there is none.
+    that gave an item another text; ``stamps``: (items,) at which of them each item got its text. ``recall``: see
+    ``prepare``. ``graph``: see ``use_graph``; None where there is none.
     """
 
     def __init__(self, dim: int) -> None:

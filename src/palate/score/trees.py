@@ -20,7 +20,7 @@ from palate.score.quick import MOST_LEAVES, QuickScorer
 from palate.score.tree_kernels import CATEGORIES, LEFT, ZERO, Rules
 from palate.types import F32, F64, I32, I64
 
-_INFINITE = 1e300
+INFINITE = 1e300
 """A threshold that all numbers pass, infinity too, is written as this, by LightGBM as well."""
 
 
@@ -65,7 +65,7 @@ class Forest:
         forest = cls(
             offset=array(arrays, "offset", np.int32),
             feature=feature,
-            threshold=np.where(threshold >= _INFINITE, np.inf, threshold),
+            threshold=np.where(threshold >= INFINITE, np.inf, threshold),
             rule=rule,
             left=array(arrays, "left", np.int32, count),
             right=array(arrays, "right", np.int32, count),
@@ -84,7 +84,7 @@ class Forest:
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """What ``load`` takes; of numbers only, what every version of Palate reads."""
         arrays = self.in_memory()
-        arrays["threshold"] = np.minimum(self.threshold, _INFINITE)
+        arrays["threshold"] = np.minimum(self.threshold, INFINITE)
         if (self.rule <= LEFT).all():
             arrays["default_left"] = arrays.pop("rule") > 0
             del arrays["category_start"], arrays["category"]

@@ -19,8 +19,6 @@ from palate.types import F32, F64
 
 _PRECISE = np.float32(1e-12)
 """Squared relative residual at which the solution is as good as float32 makes it."""
-_LEAST = 1e-6
-"""Confidence below which an entry says nothing."""
 
 
 @reassociating
@@ -64,25 +62,22 @@ def solve(vectors: F32, confidence: F32, right: F32, out: F32) -> None:
 
 
 @reassociating
-def _fold(vectors: F32, weights: F64, keep: float, scale: float, out: F32) -> None:
-    """The person of a history, newest first, into out (d,). keep: what is left of a confidence an entry later."""
+def _fold(vectors: F32, weights: F64, fading: float, out: F32) -> None:
+    """The person of a history, newest first, into out (d,)."""
     h, d = vectors.shape
-    confidence, right, used = np.empty(h, np.float32), np.zeros(d, np.float32), 0
-    fade = scale
-    while used < h and fade >= 1e-6:
-        weight = weights[used] * fade
-        confidence[used] = abs(weight)
+    confidence, right = np.empty(h, np.float32), np.zeros(d, np.float32)
+    for q in range(h):
+        weight = weights[q] * (1.0 + q) ** -fading
+        confidence[q] = abs(weight)
         if weight > 0.0:
             for i in range(d):
-                right[i] += np.float32(weight) * vectors[used, i]
-        used += 1
-        fade *= keep
-    solve(vectors[:used], confidence[:used], right, out)
+                right[i] += np.float32(weight) * vectors[q, i]
+    solve(vectors, confidence, right, out)
 
 
 class AlsTower:
-    """See the module. half_life: entries of a history after which a confidence is halved (0: never); scale: the
-    confidence of the newest entry of weight 1; text_map (t, d): from a text vector to an item's vector.
+    """See the module. text_map (t, d): from a text vector to an item's vector. fading: the confidence of an entry is
+    its weight times (1 + q)^−fading, q entries after it; a power leaves more to what was long ago than halving does.
 
     A disliked entry (weight below 0) is one whose product is to be 0. What was long ago counts by how many entries
     came since, not by the calendar, so that nobody fades while away.
@@ -90,10 +85,9 @@ class AlsTower:
 
     kind = "als"
 
-    def __init__(self, text_map: F32, half_life: float, scale: float) -> None:
+    def __init__(self, text_map: F32, fading: float) -> None:
         self._map = np.ascontiguousarray(text_map, np.float32)
-        self._half_life, self._scale = float(half_life), float(scale)
-        self._keep = 0.5 ** (1.0 / half_life) if half_life > 0 else 1.0
+        self._fading = float(fading)
 
     @property
     def dim(self) -> int:
@@ -105,15 +99,13 @@ class AlsTower:
 
     def confidences(self, weights: F64) -> F64:
         """(h,) signed confidence of each entry of a history, newest first."""
-        faded: F64 = weights * self._scale * self._keep ** np.arange(len(weights))
-        faded[np.abs(faded) < _LEAST * np.abs(weights)] = 0.0
-        return faded
+        return weights * (1.0 + np.arange(len(weights))) ** -self._fading
 
     def read(self, history: Reading, memory: object = None) -> tuple[F32, object]:
         """Nothing is remembered: folding in anew costs some ten microseconds."""
         out = np.zeros(self.dim, np.float32)
         if len(history.items):
-            _fold(history.vectors, history.weights, self._keep, self._scale, out)
+            _fold(history.vectors, history.weights, self._fading, out)
         return out, None
 
     def parts(self, history: Reading, target: F32) -> F64:
@@ -131,13 +123,17 @@ class AlsTower:
         return {"text_map": self._map}
 
     def meta(self) -> dict[str, Any]:
-        return {"kind": self.kind, "half_life": self._half_life, "scale": self._scale}
+        return {"kind": self.kind, "fading": self._fading}
 
     @classmethod
     def load(cls, arrays: Mapping[str, np.ndarray[Any, Any]], meta: Mapping[str, Any]) -> AlsTower:
         """The tower that ``arrays`` and ``meta`` came from. Errors: ``CorruptArtefact``."""
-        text_map, half_life, scale = arrays.get("text_map"), meta.get("half_life"), meta.get("scale")
-        numbers = isinstance(half_life, int | float) and isinstance(scale, int | float)
-        if text_map is None or text_map.ndim != 2 or text_map.dtype != np.float32 or not numbers:
+        text_map, fading = arrays.get("text_map"), meta.get("fading")
+        if (
+            text_map is None
+            or text_map.ndim != 2
+            or text_map.dtype != np.float32
+            or not isinstance(fading, int | float)
+        ):
             raise CorruptArtefact("The factors of the model lack their map or their settings; train it again.")
-        return cls(text_map, float(meta["half_life"]), float(meta["scale"]))
+        return cls(text_map, float(fading))

@@ -14,9 +14,11 @@ import scipy.linalg
 import scipy.sparse
 
 from palate.features import Neighbours
+from palate.kernels import kernel
 from palate.types import F32, I32, I64
 
 NEIGHBOURS = 100
+_TILE = 64
 
 
 def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: float = 500.0) -> Neighbours:
@@ -43,8 +45,8 @@ def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: 
     gram[np.diag_indices_from(gram)] += strength
     lapack: Any = scipy.linalg.lapack
     factor = lapack.spotrf(gram, lower=0, overwrite_a=True)[0]
-    upper: F32 = np.triu(lapack.spotri(factor, lower=0, overwrite_c=True)[0])
-    inverse: F32 = upper + np.triu(upper, 1).T
+    inverse: F32 = lapack.spotri(factor, lower=0, overwrite_c=True)[0].T  # LAPACK's order of memory, by rows
+    _mirror(inverse)
     diagonal: F32 = np.diag(inverse).copy()
 
     def row(h: int) -> F32:
@@ -53,6 +55,17 @@ def fit_ease(users: I32, items: I32, n_items: int, limit: int = 6000, strength: 
         return found
 
     return Neighbours(*prune(row, kept.astype(np.int64), n_items))
+
+
+@kernel
+def _mirror(square: F32) -> None:
+    """Put what lies below the diagonal above it as well, tile by tile, so that neither side is read across memory."""
+    n = len(square)
+    for top in range(0, n, _TILE):
+        for left in range(top, n, _TILE):
+            for row in range(top, min(top + _TILE, n)):
+                for column in range(max(left, row + 1), min(left + _TILE, n)):
+                    square[row, column] = square[column, row]
 
 
 def prune(row: Callable[[int], F32], kept: I64, n_items: int) -> tuple[I64, I32, F32]:

@@ -1,110 +1,122 @@
-"""Fitting the blend: a listwise linear model and LambdaMART, judged on a later window; the best of them ships.
+"""Fitting the blend: every learner on the earlier decisions, judged on the later ones; the best of them ships.
 
-Linear: softmax over a decision's candidates, cross-entropy with the chosen one (ListNet's top-one loss, Cao 2007),
-L2, L-BFGS. Trees: LambdaMART (Burges 2010) through LightGBM, numeric splits, early stopping on validation. Blend:
-their sum, with one of three shares of the linear part.
-The prior blend always takes part: training never ships something worse than no training.
+The prior and the best single feature always take part: training never ships something worse than no training, nor a
+blend that its best part beats. What is tried beside them is ``train.ranker``'s choice (``auto``: the linear model,
+LambdaMART, and their sum in three shares; or one back end of scikit-learn, ``rankers``).
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
-import scipy.optimize
 
 from palate.config import TrainSettings
 from palate.features import NAMES, PRIOR
 from palate.score import Scorer
 from palate.score.blend import BlendScorer
 from palate.score.linear import LinearScorer
-from palate.score.trees import TreeScorer
-from palate.train.examples import Examples, ndcg_at_10
+from palate.train.examination import examination, no_bias
+from palate.train.examples import Examples
 from palate.train.history import Progress
-from palate.types import F32, F64, I64
+from palate.train.judge import gains, judge, margin
+from palate.train.learners import best_single, fit_linear, fit_trees
+from palate.train.rankers import BACK_ENDS, fit_ranker
+from palate.types import F32, F64, I64, Margin
 
-L2 = 1e-3
+__all__ = ["Compared", "Fitted", "compare", "fit", "fit_linear", "fit_trees", "judge"]
+
 SHARES = (0.25, 0.5, 1.0)
 """Weights of the linear part that a blend is tried with."""
+_ENOUGH = 20
+"""Groups below which nothing is fitted, or judged for trees."""
+
+
+@dataclass(slots=True)
+class Compared:
+    """Candidates by name, in order of preference where they tie: scorers, NDCG@10, (g,) gains of every decision judged.
+
+    single: the best single feature, ``-`` before one that ranks downwards, '' where none was judged. trees: how many
+    boosting stopped at. examination: of positions, as ``examination.examination``.
+    """
+
+    scorers: dict[str, Scorer]
+    metrics: dict[str, float]
+    gains: dict[str, F64]
+    single: str
+    trees: int
+    examination: F64
+
+    @property
+    def best(self) -> str:
+        order = list(self.scorers)
+        return max(order, key=lambda name: (self.metrics[name], -order.index(name)))
 
 
 @dataclass(slots=True)
 class Fitted:
-    """The winner, its kind, the validation NDCG@10 of every candidate, and the winner's."""
+    """The winner, its kind, the validation NDCG@10 of every candidate, and the winner's.
+
+    name: of the winner among the candidates. margins: by how much it wins over the best of each other family.
+    """
 
     scorer: Scorer
     kind: str
     metrics: dict[str, float]
     best: float
+    name: str = "prior"
+    single: str = ""
+    margins: dict[str, Margin] = field(default_factory=dict[str, Margin])
+    examination: F64 = field(default_factory=no_bias)
 
 
-def fit_linear(examples: Examples, names: tuple[str, ...]) -> LinearScorer:
-    """Cross-entropy of the chosen candidate among its group. Cost: about 60 passes over the rows."""
-    x, labels, sizes = examples.stacked()
-    filled = np.nan_to_num(x.astype(np.float32), nan=0.0)
-    mean, scale = filled.mean(axis=0), filled.std(axis=0)
-    scale = np.where(scale > 1e-6, scale, 1.0)
-    z = (filled - mean) / scale
-    starts = np.cumsum(sizes) - sizes
-    weight = labels / np.repeat(np.maximum(1, np.add.reduceat(labels, starts)), sizes)
-    groups = len(sizes)
+def compare(
+    train: Examples,
+    valid: Examples,
+    names: tuple[str, ...],
+    settings: TrainSettings,
+    step: Callable[[], None] | None = None,
+    known: Compared | None = None,
+) -> Compared:
+    """Fit every candidate on ``train`` and judge it on ``valid``. step: called after each part of the work.
 
-    def loss(w: F64) -> tuple[float, F64]:
-        s = (z @ w.astype(np.float32)).astype(np.float64)
-        s -= np.repeat(np.maximum.reduceat(s, starts), sizes)
-        e = np.exp(s)
-        total = np.add.reduceat(e, starts)
-        p = e / np.repeat(total, sizes)
-        value = (np.log(total).sum() - (weight * s).sum()) / groups + L2 * float(w @ w)
-        gradient = ((p - weight).astype(np.float32) @ z).astype(np.float64) / groups + 2 * L2 * w
-        return value, gradient
-
-    optimise: Any = scipy.optimize
-    found: Any = optimise.minimize(loss, np.zeros(z.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 100})
-    weights: F64 = np.asarray(found.x, np.float64)
-    return LinearScorer(names, weights, mean.astype(np.float64), scale.astype(np.float64))
-
-
-def fit_trees(
-    examples: Examples, valid: Examples | None, names: tuple[str, ...], settings: TrainSettings, trees: int
-) -> tuple[TreeScorer, int]:
-    """LambdaMART; with ``valid`` it stops early. Returns the scorer and how many trees it has."""
-    import lightgbm
-
-    from palate.score.convert import from_lightgbm
-
-    x, labels, sizes = examples.stacked()
-    data: Any = lightgbm.Dataset(x, label=labels, group=sizes, feature_name=list(names), free_raw_data=True)
-    parameters: dict[str, Any] = {
-        "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [10],
-        "lambdarank_truncation_level": 20,
-        "learning_rate": settings.learning_rate,
-        "num_leaves": settings.leaves,
-        # A leaf of a thousandth of the rows: chosen items are few, and smaller leaves learn their noise.
-        "min_data_in_leaf": max(5, min(200, len(x) // 1000)),
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 5.0,
-        "seed": settings.seed,
-        "deterministic": True,
-        "force_col_wise": True,
-        # Half the cores: the others serve, and threads that wait for one another in turns are slower than one alone.
-        "num_threads": max(1, (os.cpu_count() or 1) // 2),
-        "verbosity": -1,
-    }
-    callbacks: list[Any] = []
-    sets: list[Any] = []
-    if valid is not None:
-        vx, vl, vs = valid.stacked()
-        sets = [lightgbm.Dataset(vx, label=vl, group=vs, reference=data, feature_name=list(names))]
-        callbacks = [lightgbm.early_stopping(30, verbose=False)]
-    booster: Any = lightgbm.train(parameters, data, num_boost_round=trees, valid_sets=sets, callbacks=callbacks)
-    return from_lightgbm(booster, names), int(booster.best_iteration or booster.num_trees())
+    known: of the same examples, whose linear model, single feature and examination are taken as they are.
+    """
+    took = step or _nothing
+    prior: Scorer = LinearScorer(names, np.concatenate([PRIOR, np.zeros(len(names) - len(NAMES))]))
+    found = Compared({"prior": prior}, {}, {}, "", 0, no_bias())
+    if len(valid) >= _ENOUGH:
+        single = (known.scorers["single"], known.single) if known else best_single(valid, names)
+        found.scorers["single"], found.single = single
+    if len(train) >= _ENOUGH:
+        found.examination = known.examination if known else examination(train)
+        wanted = settings.ranker
+        offset = _offset(train, found.examination)
+        enough = len(train) >= 100 and len(valid) >= _ENOUGH
+        if wanted in BACK_ENDS:
+            found.scorers[wanted] = fit_ranker(wanted, train, names, settings, found.examination)
+            took()
+        else:
+            linear = None
+            if wanted in ("auto", "linear", "blend"):
+                linear = _known_line(known) or fit_linear(train, names, offset)
+                found.scorers["linear"] = linear
+            took()
+            if wanted != "linear" and enough:
+                thin = thinned(valid, settings.candidates, settings.seed)
+                trees, found.trees = fit_trees(train, thin, names, settings, settings.trees, offset)
+                found.scorers["trees"] = trees
+                if linear is not None:
+                    for share in SHARES:
+                        found.scorers[f"blend_{share:g}"] = BlendScorer(linear, trees, share)
+    took()
+    kept: dict[int, F64] = {}
+    found.gains = {name: gains(scorer, valid, kept) for name, scorer in found.scorers.items()}
+    count = len(valid) + valid.missed
+    found.metrics = {name: float(gain.sum()) / count if count else 0.0 for name, gain in found.gains.items()}
+    took()
+    return found
 
 
 def fit(
@@ -118,63 +130,91 @@ def fit(
     """Fit all on ``train``, compare on ``valid``, refit the winner on both and on ``late``.
 
     late: examples of the validation window that may not be judged on; they only join the refit.
+    Errors: ``MissingExtra`` where ``train.ranker`` wants scikit-learn and it isn't there.
     """
     names = NAMES + context
     say = progress or _silent
-    prior: Scorer = LinearScorer(names, np.concatenate([PRIOR, np.zeros(len(context))]))
-    scorers: dict[str, Scorer] = {"prior": prior}
-    shares: dict[str, float] = {}
-    count = 0
+    done = iter(range(4))
     say("fit", 0, 4)
-    if len(train) >= 20:
-        linear = fit_linear(train, names)
-        scorers["linear"] = linear
-        say("fit", 1, 4)
-        if len(train) >= 100 and len(valid) >= 20:
-            trees, count = fit_trees(train, _thinned(valid, settings), names, settings, settings.trees)
-            scorers["trees"] = trees
-            for share in SHARES:
-                name = f"blend_{share:g}"
-                shares[name] = share
-                scorers[name] = BlendScorer(linear, trees, share)
-    say("fit", 2, 4)
-    metrics = {name: judge(scorer, valid) for name, scorer in scorers.items()}
-    order = list(scorers)
-    best = max(order, key=lambda name: (metrics[name], -order.index(name)))
-    say("fit", 3, 4)
-    late = late or Examples()
-    both = Examples(train.x + late.x + valid.x, train.chosen + late.chosen + valid.chosen)
-    scorer = prior
-    if best != "prior":
-        thin = _thinned(both, settings)
-        linear = fit_linear(thin, names)
-        scorer = linear
-        if best != "linear":
-            trees, _ = fit_trees(thin, None, names, settings, max(10, count))
-            scorer = trees if best == "trees" else BlendScorer(linear, trees, shares[best])
+    next(done)
+    found = compare(train, valid, names, settings, lambda: say("fit", min(3, next(done, 3)), 4))
+    best = found.best
+    scorer = found.scorers[best]
+    if best not in ("prior", "single"):
+        scorer = _refitted(best, train.joined(late or Examples(), valid), names, settings, found)
     say("fit", 4, 4)
-    return Fitted(scorer, scorer.kind if best != "prior" else "prior", metrics, metrics[best])
+    return Fitted(
+        scorer,
+        best if best in ("prior", "single", *BACK_ENDS) else scorer.kind,
+        found.metrics,
+        found.metrics[best],
+        best,
+        found.single,
+        margins(found, valid.missed, settings.seed),
+        found.examination,
+    )
+
+
+def _refitted(best: str, both: Examples, names: tuple[str, ...], settings: TrainSettings, found: Compared) -> Scorer:
+    """The winner anew, on everything."""
+    thin = thinned(both, settings.candidates, settings.seed)
+    if best in BACK_ENDS:
+        return fit_ranker(best, thin, names, settings, found.examination)
+    offset = _offset(thin, found.examination)
+    if best == "trees":
+        return fit_trees(thin, None, names, settings, max(10, found.trees), offset)[0]
+    linear = fit_linear(thin, names, offset)
+    if best == "linear":
+        return linear
+    trees, _ = fit_trees(thin, None, names, settings, max(10, found.trees), offset)
+    return BlendScorer(linear, trees, float(best.removeprefix("blend_")))
+
+
+def margins(found: Compared, missed: int, seed: int) -> dict[str, Margin]:
+    """By how much the winner beats each other family of candidates: of blends, the best one."""
+    best = found.best
+    families: dict[str, str] = {}
+    for name in found.scorers:
+        family = name.partition("_")[0]
+        if family not in families or found.metrics[name] > found.metrics[families[family]]:
+            families[family] = name
+    return {
+        family: margin(found.gains[best], found.gains[name], missed, seed)
+        for family, name in families.items()
+        if family != best.partition("_")[0]
+    }
+
+
+def _known_line(known: Compared | None) -> LinearScorer | None:
+    found = known.scorers.get("linear") if known else None
+    return found if isinstance(found, LinearScorer) else None
+
+
+def _offset(examples: Examples, examined: F64) -> F64 | None:
+    """What the learners take of positions; None where no position is told apart."""
+    return examples.offsets(examined) if len(examined) > 1 else None
 
 
 def _silent(stage: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
-def judge(scorer: Scorer, examples: Examples) -> float:
-    """Validation NDCG@10 of a scorer."""
-    return ndcg_at_10([scorer.score(x) for x in examples.x], examples)
+def _nothing() -> None:
+    """A step that nobody watches."""
 
 
-def _thinned(examples: Examples, settings: TrainSettings) -> Examples:
-    """Groups cut to about ``train.candidates`` rows, drawn evenly, the chosen ones kept."""
+def thinned(examples: Examples, candidates: int, seed: int) -> Examples:
+    """Groups cut to about so many ``candidates``, drawn evenly, the chosen ones kept."""
     out = Examples()
-    rng = np.random.default_rng(settings.seed)
-    for x, chosen in zip(examples.x, examples.chosen, strict=True):
-        if len(x) <= settings.candidates:
+    rng = np.random.default_rng(seed)
+    for n, (x, chosen) in enumerate(zip(examples.x, examples.chosen, strict=True)):
+        if len(x) <= candidates:
             keep: I64 = np.arange(len(x))
         else:
-            keep = np.union1d(rng.permutation(len(x))[: settings.candidates], chosen)
+            keep = np.union1d(rng.permutation(len(x))[:candidates], chosen)
         rows: F32 = x[keep]
+        placed = examples.placed(n)
         out.x.append(rows)
         out.chosen.append(np.searchsorted(keep, chosen).astype(np.int64))
+        out.positions.append(None if placed is None else placed[keep])
     return out

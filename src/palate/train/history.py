@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import contextlib
+import gc
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -58,43 +61,75 @@ def read_history(
 
     dead: positions of events that can't be folded (``State.dead``), which are left out here too.
     """
+    with _paused_collector():
+        return _read(store, settings, progress, dead)
+
+
+@contextlib.contextmanager
+def _paused_collector() -> Generator[None]:
+    """Nothing that is read here becomes garbage, and walking all of it again and again takes as long as reading it."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+def _read(store: Store, settings: Settings, progress: Progress | None, dead: Iterable[int]) -> History:
     skipped = frozenset(dead)
     slack = int(settings.state.future_seconds * 1000)
     content: list[Stamped] = []
     events: list[Stamped] = []
-    keys: list[tuple[int, int]] = []
+    keys: list[I64] = []
     erased: dict[str, tuple[int, int]] = {}
     total, done, seq = store.seq, 0, 0
     for whole in store.read():
         records = [one for one in whole if one.seq not in skipped] if skipped else whole
-        ties: list[int] = tie_keys([record.id for record in records]).tolist()
-        for tie, (ts, received, event) in zip(ties, stamped(records), strict=True):
-            when = received if ts > received + slack else ts
+        ties = tie_keys([record.id for record in records])
+        sent = np.array([record.timestamp for record in records], np.int64)
+        arrived = np.array([record.received for record in records], np.int64)
+        when = np.where(sent > arrived + slack, arrived, sent)
+        told = np.zeros(len(records), np.bool_)
+        for place, (clamped, one) in enumerate(zip(when.tolist(), stamped(records), strict=True)):
+            event = one[2]
             if isinstance(event, Interaction | Impression):
-                keys.append((when, tie))
-                events.append((when, received, event))
+                told[place] = True
+                events.append(one if clamped == one[0] else (clamped, one[1], event))
             else:
-                content.append((ts, received, event))
+                content.append(one)
                 if isinstance(event, User) and event.deleted:
-                    stamp = (when, tie)
+                    stamp = (clamped, int(ties[place]))
                     erased[event.user] = max(stamp, erased.get(event.user, stamp))
+        keys.append(np.stack([when[told], ties[told]]))
         done += len(whole)
         seq = whole[-1].seq
         if progress is not None:
             progress("read", done, total)
-    order = sorted(range(len(events)), key=keys.__getitem__)
-    events = [events[place] for place in order if not (erased and _is_erased(events[place][2], keys[place], erased))]
-    chosen: list[int] = []
+    if keys:
+        stamps = np.concatenate(keys, axis=1)
+        order = np.lexsort(stamps[::-1])
+        if erased:
+            places: list[int] = order.tolist()
+            kept = [not _is_erased(events[n][2], (int(stamps[0, n]), int(stamps[1, n])), erased) for n in places]
+            order = order[np.array(kept, np.bool_)]
+        events = [events[place] for place in order.tolist()]
+    return History(content, events, *_chosen(events, settings), seq)
+
+
+def _chosen(events: list[Stamped], settings: Settings) -> tuple[I64, I32, list[str]]:
+    """Places of interactions that aren't negative, codes of who, and names of with what."""
+    kinds = {event.type for _, _, event in events if isinstance(event, Interaction)}
+    worth = {kind for kind in kinds if settings.weight(kind) >= 0}
+    places = [
+        place for place, (_, _, event) in enumerate(events) if isinstance(event, Interaction) and event.type in worth
+    ]
+    found = [cast(Interaction, events[place][2]) for place in places]
     codes: dict[str, int] = {}
-    users: list[int] = []
-    items: list[str] = []
-    for place, (_, _, event) in enumerate(events):
-        if isinstance(event, Interaction) and settings.weight(event.type) >= 0:
-            chosen.append(place)
-            name = subject_of(event.user, event.session) or ""
-            users.append(codes.setdefault(name, len(codes)))
-            items.append(event.item)
-    return History(content, events, np.array(chosen, np.int64), np.array(users, np.int32), items, seq)
+    names = [event.user if event.user is not None else subject_of(None, event.session) or "" for event in found]
+    users = np.fromiter((codes.setdefault(name, len(codes)) for name in names), np.int32, len(names))
+    return np.array(places, np.int64), users, [event.item for event in found]
 
 
 def _is_erased(event: Event, key: tuple[int, int], erased: dict[str, tuple[int, int]]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from palate.state import State
 from palate.state.state import subject_of
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.history import History, Progress
-from palate.types import I64, Interaction, RecommendRequest
+from palate.types import F32, F64, I64, Interaction, RecommendRequest
 
 SHOWN = 10
 
@@ -36,31 +36,96 @@ class Window:
     sampled: I64
 
 
-def choose_window(history: History, settings: Settings) -> Window:
-    """The last ``window_share`` of the interactions; its last ``valid_share`` validates; decisions drawn evenly."""
+def choose_window(history: History, settings: Settings, valid: int | None = None) -> Window:
+    """The last ``window_share`` of the interactions; its last ``valid_share`` validates; decisions drawn evenly.
+
+    valid: where validation begins, whatever the window; its decisions then are the same for every window.
+    """
     train = settings.train
     n = len(history.interactions)
     begin = int(n * (1 - train.window_share))
-    valid = int(n - (n - begin) * train.valid_share)
     rng = np.random.default_rng(train.seed)
+    of_late = rng
+    if valid is None:
+        valid = int(n - (n - begin) * train.valid_share)
+    else:
+        of_late = np.random.default_rng([train.seed, 1])
     inside = np.arange(begin, n)
     if len(inside) > train.decisions:
         share = max(train.valid_share, min(0.5, 1200 / train.decisions))
         late, early = inside[inside >= valid], inside[inside < valid]
         n_late = min(len(late), int(train.decisions * share))
         n_early = min(len(early), train.decisions - n_late)
-        inside = np.sort(np.concatenate([rng.choice(early, n_early, False), rng.choice(late, n_late, False)]))
+        drawn = rng.choice(early, n_early, False)
+        inside = np.sort(np.concatenate([drawn, of_late.choice(late, n_late, False)]))
     return Window(begin, valid, inside)
 
 
+@dataclass(slots=True)
+class Replayed:
+    """One decision as training takes it: its candidates, thinned, best first by what replayed it.
+
+    x: (m, f) features; scores: (m,), NaN where not scored; chosen: which were, none where the choice was no candidate.
+    names: the ids, each looked up when it is asked for. considered: candidates before they were thinned.
+    off: features that are switched off.
+    """
+
+    timestamp: int
+    subject: str | None
+    request: RecommendRequest
+    item: str
+    model: str
+    x: F32
+    scores: F64
+    chosen: I64
+    places: I64
+    names: Sequence[str]
+    considered: int
+    off: frozenset[str] = frozenset()
+
+    def decision(self, unshown: bool = True) -> Decision:
+        """What is logged of it; with the candidates that weren't shown where they are wanted."""
+        places: list[int] = (self.places if unshown else self.places[:SHOWN]).tolist()
+        ids = [self.names[place] for place in places]
+        top = min(SHOWN, len(ids))
+        shown = Shown(
+            ids[:top],
+            [float(value) if np.isfinite(value) else None for value in self.scores[:top].tolist()],
+            list(range(1, top + 1)),
+            [1.0] * top,
+            [False] * top,
+            pack(self.x[:top]),
+        )
+        asked = self.request
+        return Decision(
+            timestamp=self.timestamp,
+            as_of=0,
+            subject=self.subject,
+            model=self.model,
+            features=feature_key(self.off),
+            shown=shown,
+            unshown=Unshown(ids[top:], pack(self.x[top:])) if unshown else None,
+            source="replay",
+            request=Asked("recommend", asked.user, asked.session, SHOWN, seen=asked.seen, candidates=self.considered),
+            clicked=[self.item],
+        )
+
+
 def replay(
-    state: State, catalogue: Catalogue, history: History, window: Window, model: Model, progress: Progress | None = None
-) -> Iterator[tuple[int, Decision]]:
+    state: State,
+    catalogue: Catalogue,
+    history: History,
+    window: Window,
+    model: Model,
+    progress: Progress | None = None,
+    apart: bool = False,
+) -> Iterator[tuple[int, Replayed]]:
     """Yield (interaction, decision) for every sampled interaction of the window, oldest first.
 
     ``state`` must be folded up to the window's begin and is moved on. Candidates of training decisions are thinned to
     ``train.candidates``, drawn evenly, the chosen one always among them; validation keeps all.
     An item the user had before is judged among everything; a new one half the time among new items only.
+    apart: the chance in a decision depends on its interaction alone, not on those replayed before it.
     """
     settings = state.settings
     line = Line(state, catalogue, settings)
@@ -74,55 +139,36 @@ def replay(
             at = place
         ts, _, event = history.events[place]
         assert isinstance(event, Interaction)
-        user = state.users.get(subject_of(event.user, event.session) or "")
-        again = state.has_seen(user, state.items.get(event.item))
+        if apart:
+            rng = np.random.default_rng([settings.train.seed, chosen])
+        name = subject_of(event.user, event.session)
+        item = state.items.get(event.item)
+        again = state.has_seen(state.users.get(name or ""), item)
         seen = "keep" if again or rng.random() < 0.5 else "drop"
         request = RecommendRequest(user=event.user, session=event.session, seen=seen)
         scored = line.run(request, ts, model)
         keep = None if chosen >= window.valid else settings.train.candidates
-        yield chosen, _decision(scored, request, event, ts, model, keep, rng)
+        order = _order(scored, item, keep, rng)
+        yield chosen, Replayed(
+            ts, name, request, event.item, model.version, scored.x[order], scored.scores[order],
+            np.flatnonzero(scored.candidates.rows[order] == item) if item >= 0 else np.zeros(0, np.int64),
+            order, scored.candidates.ids, len(scored.candidates), scored.off,
+        )  # fmt: skip
         if progress is not None and done % 50 == 0:
             progress("replay", done, len(window.sampled))
     if progress is not None:
         progress("replay", len(window.sampled), len(window.sampled))
 
 
-def _decision(
-    scored: Scored,
-    request: RecommendRequest,
-    event: Interaction,
-    ts: int,
-    model: Model,
-    limit: int | None,
-    rng: np.random.Generator,
-) -> Decision:
-    ids = list(scored.candidates.ids)
+def _order(scored: Scored, item: int, limit: int | None, rng: np.random.Generator) -> I64:
+    """Places of the candidates, best first; at most ``limit`` of them, and the chosen ``item`` besides."""
     order = np.argsort(-np.nan_to_num(scored.scores, nan=-np.inf), kind="stable")
     if limit is not None and len(order) > limit:
         # Evenly, never by strength: negatives picked for a high score teach that what makes it high is bad.
         drawn = rng.permutation(len(order))[:limit]
-        target = [place for place, name in enumerate(ids) if name == event.item]
-        order = order[np.sort(np.union1d(drawn, np.flatnonzero(np.isin(order, target))))]
-    top, others = order[:SHOWN], order[SHOWN:]
-    return Decision(
-        timestamp=ts,
-        as_of=0,
-        subject=subject_of(event.user, event.session),
-        model=model.version,
-        features=feature_key(scored.off),
-        shown=Shown(
-            [ids[place] for place in top.tolist()],
-            [float(value) if np.isfinite(value) else None for value in scored.scores[top]],
-            list(range(1, len(top) + 1)),
-            [1.0] * len(top),
-            [False] * len(top),
-            pack(scored.x[top]),
-        ),
-        unshown=Unshown([ids[place] for place in others.tolist()], pack(scored.x[others])),
-        source="replay",
-        request=Asked("recommend", event.user, event.session, SHOWN, seen=request.seen, candidates=len(ids)),
-        clicked=[event.item],
-    )
+        target = np.flatnonzero(scored.candidates.rows[order] == item)
+        order = order[np.union1d(drawn, target)]
+    return order
 
 
 @functools.cache

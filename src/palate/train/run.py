@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,35 +10,22 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from palate.catalogue import Catalogue
-from palate.config import Settings, TrainSettings
+from palate.config import Settings
 from palate.errors import Conflict, InvalidInput, Locked
-from palate.features import Neighbours, off
 from palate.language.cache import VectorCache
-from palate.line import Model, prior_model
-from palate.score.linear import LinearScorer
-from palate.state import State
-from palate.state.state import subject_of
 from palate.store import Store
 from palate.store.decision import Decision
-from palate.store.decisions import DecisionLog
 from palate.store.lock import DirectoryLock
-from palate.train.ease import fit_ease
-from palate.train.examples import Examples, context_fields
-from palate.train.fit import fit
-from palate.train.history import History, Progress, read_history
-from palate.train.linar import fit_linar
+from palate.train.examples import Examples
+from palate.train.fit import Fitted, fit
+from palate.train.history import Progress, read_history
 from palate.train.manifest import Manifest
-from palate.train.neighbours import bind_neighbours, pack_neighbours
-from palate.train.replay import choose_window, feature_key, replay
-from palate.train.segments import bind_segments, fit_segments, pack_segments
-from palate.train.towers.fit import fit_towers, interactions, until
-from palate.train.towers.pack import pack_towers, place_all
-from palate.types import I32, FieldValue, Interaction
+from palate.train.prepare import Watch, prepare
+from palate.train.tiers import planned
+from palate.types import Margin
 
 MINIMUM = 50
 """Interactions below which nothing can be learnt."""
-_HOUR_MS = 3_600_000
 _QUERY_DECISIONS = 200
 
 
@@ -52,6 +38,7 @@ class Trained:
     decisions: int
     rows: int
     seconds: dict[str, float]
+    fitted: Fitted
 
 
 def training_lock(models: Path) -> DirectoryLock:
@@ -61,17 +48,6 @@ def training_lock(models: Path) -> DirectoryLock:
         return DirectoryLock(models)
     except Locked:
         raise Conflict("A training is running in this directory already: wait until it has ended.") from None
-
-
-class _Watch:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._at = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = round(now - self._at, 3)
-        self._at = now
 
 
 def train(
@@ -88,7 +64,8 @@ def train(
     decisions_dir: where the replayed decisions are logged (replacing those of the last training).
     Errors: ``InvalidInput`` with fewer than ``MINIMUM`` interactions: there is nothing to learn from.
     """
-    watch = _Watch()
+    settings = planned(settings)
+    watch = Watch()
     history = read_history(store, settings, progress, dead)
     if len(history.interactions) < MINIMUM:
         raise InvalidInput(
@@ -96,66 +73,12 @@ def train(
             "Until then the blend that works from event one ranks: just ingest more events."
         )
     watch.lap("read")
-    window = choose_window(history, settings)
-    item_codes, ids = _codes(history)
-    watch.lap("order")
-    state = State(settings)
-    catalogue = Catalogue(state, cache, settings.language)
-    catalogue.update(state.apply(history.content))
-    catalogue.encode_now(None if progress is None else lambda done, total: progress("encode", done, total))
-    watch.lap("encode")
-    begin = int(history.interactions[window.begin])
-    for start in range(0, begin, 50_000):
-        stop = min(begin, start + 50_000)
-        catalogue.update(state.apply(history.events[start:stop]))
-        if progress is not None:
-            progress("fold", stop, begin)
-    watch.lap("fold")
-    early = fit_neighbours(history.users[: window.begin], item_codes[: window.begin], len(ids), settings.train)
-    n = len(history.interactions)
-    fields = _user_fields(history, state)
-    groups = fit_segments(
-        history.users[: window.begin], item_codes[: window.begin], len(ids), fields, settings.train.ease_items
-    )
-    packed, told = pack_segments(groups)
-    arrays = pack_neighbours(early, ids) | packed
-    watch.lap("ease")
-    data = interactions(history, item_codes, ids, catalogue, settings)
-    towers = fit_towers(until(data, window.begin), settings, progress)
-    met = np.bincount(item_codes[: window.begin], minlength=len(ids)) > 0
-    model = Model(
-        "replay", prior_model().scorer, bind_neighbours(arrays, state.items), (), True,
-        lifts=bind_segments(arrays, told, state.items),
-        towers=place_all(towers, ids, met, state.items, catalogue.vectors),
-    )  # fmt: skip
-    watch.lap("towers")
-
-    logged = _labelled(list(live), history, feature_key(off(settings.features.off).names))
-    context = context_fields(logged)
-    fresh, valid, late = Examples(), Examples(), Examples()
-    # A live decision of the validation window must not teach what that window then asks.
-    judged = history.events[int(history.interactions[window.valid])][0] if window.valid < n else 1 << 62
-    for decision in logged:
-        (late if decision.timestamp >= judged else fresh).add(decision, context)
-    log = _replay_log(decisions_dir, settings)
-    n_replayed = 0
-    for place, decision in replay(state, catalogue, history, window, model, progress):
-        (valid if place >= window.valid else fresh).add(decision, context)
-        n_replayed += 1
-        if log is not None:
-            log.append(log.reserve(), decision)
-            if n_replayed % 500 == 0:
-                log.flush()
-    if log is not None:
-        log.close()
-    watch.lap("replay")
-    fitted = fit(fresh, valid, context, settings.train, progress, late)
+    found = prepare(history, settings, cache, list(live), decisions_dir, progress, watch)
+    fresh, valid, context = found.fresh, found.valid, found.context
+    fitted = fit(fresh, valid, context, settings.train, progress, found.late)
     watch.lap("fit")
-    whole = fit_neighbours(history.users, item_codes, len(ids), settings.train)
-    packed, told = pack_segments(fit_segments(history.users, item_codes, len(ids), fields, settings.train.ease_items))
-    watch.lap("ease_all")
-    tower_arrays, built = pack_towers(fit_towers(data, settings, progress), ids, np.ones(len(ids), np.bool_))
-    watch.lap("towers_all")
+    whole = found.learner.learn(len(history.interactions), progress)
+    watch.lap("learn_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
     manifest = Manifest(
@@ -169,39 +92,28 @@ def train(
         extra={
             "scorer": fitted.scorer.meta(),
             "context": list(context),
-            "queries": sum(1 for d in logged if d.request and d.request.query) >= _QUERY_DECISIONS,
+            "queries": sum(1 for d in found.logged if d.request and d.request.query) >= _QUERY_DECISIONS,
             "missed": valid.missed,
-            "segments": told,
+            **whole.told,
             "interactions": len(history.interactions),
-            "decisions": {"live": len(logged), "replay": n_replayed, "validation": len(valid) + valid.missed},
+            "decisions": {
+                "live": len(found.logged), "replay": found.replayed, "validation": len(valid) + valid.missed,
+            },
+            "winner": fitted.name,
+            "single": fitted.single,
+            "margins": {name: _rounded(one) for name, one in fitted.margins.items()},
+            "examination": [round(value, 5) for value in fitted.examination.tolist()],
             "importance": _importance(fitted.scorer, valid),
-            "towers": built,
             "seconds": watch.seconds,
         },
-    )
-    arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
-    return Trained(
-        arrays | packed | pack_neighbours(whole, ids) | tower_arrays,
-        manifest, len(logged) + n_replayed, rows, watch.seconds,
     )  # fmt: skip
+    arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
+    arrays |= whole.arrays
+    return Trained(arrays, manifest, len(found.logged) + found.replayed, rows, watch.seconds, fitted)
 
 
-def fit_neighbours(users: I32, items: I32, n_items: int, settings: TrainSettings) -> Neighbours:
-    """EASE and the linear sequence model of the same interactions, (n,) codes in time order."""
-    follows = fit_linar(users, items, n_items, settings.ease_items)
-    return Neighbours(*fit_ease(users, items, n_items, settings.ease_items)[:3], *follows)
-
-
-def _user_fields(history: History, state: State) -> list[dict[str, FieldValue]]:
-    """Of every code of ``history.users`` the user's fields."""
-    fields: list[dict[str, FieldValue]] = []
-    for place, code in enumerate(history.users.tolist()):
-        if code == len(fields):  # codes count in this order
-            _, _, event = history.events[int(history.interactions[place])]
-            assert isinstance(event, Interaction)
-            name = subject_of(event.user, event.session) or ""
-            fields.append(state.user_fields.get(state.users.get(name), {}))
-    return fields
+def _rounded(margin: Margin) -> dict[str, float]:
+    return {name: round(float(value), 6) for name, value in msgspec.structs.asdict(margin).items()}
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:
@@ -209,55 +121,5 @@ def _importance(scorer: Any, valid: Examples) -> dict[str, float]:
     if not valid.x:
         return {}
     rows = np.concatenate([x[:10] for x in valid.x[:200]])
-    if isinstance(scorer, LinearScorer) and not len(rows):
-        return {}
     terms, _ = scorer.contributions(rows)
     return {name: round(float(v), 5) for name, v in zip(scorer.features, np.abs(terms).mean(axis=0), strict=True)}
-
-
-def _codes(history: History) -> tuple[I32, list[str]]:
-    codes: dict[str, int] = {}
-    column = np.fromiter((codes.setdefault(name, len(codes)) for name in history.items), np.int32, len(history.items))
-    return column, list(codes)
-
-
-def _replay_log(directory: Path | None, settings: Settings) -> DecisionLog | None:
-    if directory is None or not settings.decisions.enabled:
-        return None
-    if directory.is_dir():
-        for old in directory.iterdir():
-            old.unlink(missing_ok=True)
-    return DecisionLog(directory, settings.decisions)
-
-
-def _labelled(live: list[Decision], history: History, key: str) -> list[Decision]:
-    """Live decisions with the features ``key`` that something came of: an interaction that names the ranking, or one by
-    the same person with a shown item within the hour after."""
-    by_ranking: dict[str, list[str]] = {}
-    by_subject: dict[str, list[tuple[int, str]]] = {}
-    wanted = {decision.ranking for decision in live}
-    subjects = {decision.subject for decision in live}
-    for position in history.interactions:
-        ts, _, event = history.events[int(position)]
-        if not isinstance(event, Interaction):
-            continue
-        if event.ranking is not None and event.ranking in wanted:
-            by_ranking.setdefault(event.ranking, []).append(event.item)
-        name = event.user if event.user is not None else "\0" + (event.session or "")
-        if name in subjects and event.ranking is None:
-            by_subject.setdefault(name, []).append((ts, event.item))
-    out: list[Decision] = []
-    for decision in live:
-        if decision.features != key:
-            continue
-        clicked = by_ranking.get(decision.ranking, [])
-        if not clicked and decision.subject is not None:
-            shown = set(decision.shown.ids)
-            clicked = [
-                item
-                for ts, item in by_subject.get(decision.subject, [])
-                if decision.timestamp < ts <= decision.timestamp + _HOUR_MS and item in shown
-            ]
-        if clicked:
-            out.append(msgspec.structs.replace(decision, clicked=clicked))
-    return out

@@ -184,7 +184,7 @@ class Follower(Member):
             with self._lock:
                 self._model = model
 
-    def train(self, progress: Any = None, activate: bool = True) -> TrainReport:
+    def train(self, progress: Any = None, activate: bool = True, tier: Any = None) -> TrainReport:
         raise _elsewhere()
 
     def snapshot(self) -> Path:

@@ -1,9 +1,9 @@
 """Factors of implicit feedback by alternating least squares (Hu, Koren, Volinsky 2008), and their map from texts.
 
 Rows are solved by a few steps of conjugate gradients that begin where the last round ended (Takács, Pilászy, Tikk
-2011). Regularisation grows with how much is known of a row, to the power ``exponent`` (Rendle and others 2021). The vector
-of an item is a mean of its own factors and of what its text says of them, by the number of its interactions, so that a
-rare item is mostly its text and a frequent one itself.
+2011). Regularisation grows with how much is known of a row, to the power ``exponent`` (Rendle and others 2021). The
+vector of an item is a mean of its own factors and of what its text says of them, by the number of its interactions, so
+that a rare item is mostly its text and a frequent one itself.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ from palate.types import F32, F64, I32, I64
 
 
 class AlsSettings(NamedTuple):
-    """dim: factors. rounds: of users and items. unobserved: weight of a pair that never was, a. penalty: λ. exponent: of
-    how λ grows with a row's confidence. half_life: entries, of a history that is folded in (0: none). fade: days, of
-    what is learnt from (0: none). text: interactions that the text of an item counts
-    for."""
+    """dim: factors. rounds: of users and items. unobserved: weight a of a pair that never was. penalty: λ. exponent:
+    of how λ grows with a row's confidence. fading: of a history that is folded in. fade: half-life of what is learnt
+    from, days (0: none). text: interactions that the text of an item counts for."""
 
     dim: int = 64
     rounds: int = 10
     unobserved: float = 0.1
     penalty: float = 0.01
     exponent: float = 0.5
-    half_life: float = 20.0
+    fading: float = 2.0
     fade: float = 0.0
     text: float = 2.0
 
@@ -224,5 +223,5 @@ def tower_of(found: Factors, settings: AlsSettings) -> tuple[AlsTower, F32]:
     lower = np.linalg.cholesky(gram)
     vectors = np.linalg.solve(lower, items.T).T
     text_map = np.linalg.solve(lower, found.text_map.astype(np.float64).T).T
-    tower = AlsTower(text_map.astype(np.float32), settings.half_life, 1.0)
+    tower = AlsTower(text_map.astype(np.float32), settings.fading)
     return tower, np.ascontiguousarray(vectors, np.float32)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
 import numpy as np
 
 from palate.catalogue import TAGS, Catalogue
 from palate.config import Settings
 from palate.train.history import History, Progress
 from palate.train.towers import Interactions
-from palate.train.towers.als import fit_als
+from palate.train.towers.als import AlsSettings, fit_als
+from palate.train.towers.choose import choose_als
 from palate.train.towers.pack import Fitted
 from palate.types import F32, I32, Interaction
 
@@ -16,6 +20,13 @@ SECONDS = 60.0
 """After which no round of a fit begins."""
 _LEAST = 0.1
 """Weight of what a person thought least of."""
+
+
+@dataclass(slots=True)
+class Choices:
+    """What was chosen on what came before the replayed window, and holds for the fit on everything."""
+
+    factors: AlsSettings | None = None
 
 
 def interactions(
@@ -29,7 +40,7 @@ def interactions(
     times, weights = np.empty(n, np.int64), np.ones(n, np.float32)
     values = np.full(n, np.nan)
     for at, position in enumerate(history.interactions.tolist()):
-        ts, _, event = history.events[position]
+        ts, _, event = history.events[int(position)]
         assert isinstance(event, Interaction)
         times[at], weights[at] = ts, settings.weight(event.type)
         if event.type == "rating" and event.value is not None:
@@ -61,11 +72,16 @@ def until(data: Interactions, stop: int) -> Interactions:
     )
 
 
-def fit_towers(data: Interactions, settings: Settings, progress: Progress | None = None) -> list[Fitted]:
-    """Every tower of ``train.towers``, in the order of the features."""
+def fit_towers(
+    data: Interactions, settings: Settings, choices: Choices, progress: Progress | None = None
+) -> list[Fitted]:
+    """Every tower of ``train.towers``, in the order of the features. choices: made here where they aren't yet."""
     if not len(data.users):
         return []
     fitted: list[Fitted] = []
     if "factors" in settings.train.towers:
-        fitted.append(Fitted("factors", *fit_als(data, None, settings.train.seed, progress, SECONDS)))
+        began, seed = time.perf_counter(), settings.train.seed
+        choices.factors = choices.factors or choose_als(data, seed, progress)
+        tower, items = fit_als(data, choices.factors, seed, progress, SECONDS)
+        fitted.append(Fitted("factors", tower, items, time.perf_counter() - began, dict(choices.factors._asdict())))
     return fitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +22,14 @@ _IDS = "towers.ids"
 
 
 class Fitted(NamedTuple):
-    """A tower that was trained for a column of the features, and vectors (n_items, d) of the items."""
+    """A tower that was trained for a column of the features, vectors (n_items, d) of the items, how long it took, and
+    the settings that it was fitted with."""
 
     column: str
     tower: Tower
     items: F32
+    seconds: float = 0.0
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 def pack_towers(fitted: Sequence[Fitted], ids: Sequence[str], met: Bools) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -37,10 +41,16 @@ def pack_towers(fitted: Sequence[Fitted], ids: Sequence[str], met: Bools) -> tup
     names = "\0".join([ids[row] for row in rows.tolist()]).encode()
     arrays: dict[str, Any] = {_IDS: np.frombuffer(names, np.uint8).copy()}
     told: dict[str, Any] = {}
-    for column, tower, items in fitted:
+    for column, tower, items, seconds, settings in fitted:
         arrays[f"tower.{column}.items"] = items[rows]
         arrays |= {f"tower.{column}.own.{name}": array for name, array in tower.arrays().items()}
-        told[column] = {"kind": tower.kind, "dim": tower.dim, "meta": tower.meta()}
+        told[column] = {
+            "kind": tower.kind,
+            "dim": tower.dim,
+            "meta": tower.meta(),
+            "seconds": round(seconds, 3),
+            "settings": dict(settings),
+        }
     return arrays, told
 
 
