@@ -95,7 +95,8 @@ FEATURES: tuple[Feature, ...] = (
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)
 PRIOR: F64 = np.array([f.prior for f in FEATURES])
-OWN: tuple[int, ...] = tuple(NAMES.index(name) for name in ("friends_new", "asked_tags", "asked_taste"))
+_UNLEARNT = ("friends_new", "asked_tags", "asked_taste", "alike_tags", "alike_taste")
+OWN: tuple[int, ...] = tuple(NAMES.index(name) for name in _UNLEARNT)
 """Columns that no scorer learns: too few people of a log are ever in this position, and they chose to be. Their prior
 weights, in the scale of the scorer, are terms of their own of every score."""
 _COLUMN = {name: place for place, name in enumerate(NAMES)}
