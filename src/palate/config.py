@@ -179,9 +179,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
             _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
         for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
             _check_range(f"train.{name}", getattr(self, name), low, high)
-        for name in self.towers:
-            if name not in TOWERS:
-                raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
+        for name in sorted({*self.towers} - {*TOWERS}):
+            raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
         _check_range("train.seed", self.seed, 0, 2**31 - 1)
