@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from palate.kernels import cache_directory
+from palate.kernels import cache_directory, of_sources
 
 PROGRAM = """
 from palate.kernels import CACHE
@@ -37,7 +37,9 @@ def run(**environment: str) -> str:
 
 
 def test_the_cache_is_private_and_used(tmp_path: Path) -> None:
-    assert run(PALATE_CACHE_DIR=str(tmp_path / "cache"), HOME=str(tmp_path)) == str(tmp_path / "cache" / "numba")
+    used = Path(run(PALATE_CACHE_DIR=str(tmp_path / "cache"), HOME=str(tmp_path)))
+    assert used.parent == tmp_path / "cache" / "numba"
+    assert used.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "cache" / "numba").stat().st_mode & 0o777 == 0o700
     assert list((tmp_path / "cache" / "numba").rglob("*.nbi"))
 
@@ -74,3 +76,18 @@ def test_the_default_is_in_the_home_directory(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("PALATE_CACHE_DIR", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_directory() == tmp_path / ".cache" / "palate" / "numba"
+
+
+def test_other_sources_have_another_cache_and_few_are_kept(tmp_path: Path) -> None:
+    source, cache = tmp_path / "source", tmp_path / "cache"
+    (source / "serve").mkdir(parents=True)
+    cache.mkdir()
+    found: list[Path] = []
+    for version in range(6):
+        (source / "declared.py").write_text(f"CONSTANT = {version}")
+        found.append(of_sources(cache, source))
+        os.utime(found[-1], (version, version))
+    assert len(set(found)) == 6
+    assert {one for one in found if one.exists()} == set(found[-4:])
+    (source / "serve" / "page.py").write_text("without kernels")
+    assert of_sources(cache, source) == found[-1]

@@ -3,7 +3,8 @@
 Machine code is cached between processes in ``$PALATE_CACHE_DIR/numba`` (default ``~/.cache/palate/numba``), a
 directory of mode 0700: numba's cache files are executable content, so a link or a directory that another user owns
 is never used. Where no such directory can be had, kernels are compiled in each process (seconds, at first use) and
-nothing else changes.
+nothing else changes. Inside it each state of the sources has a directory of its own: numba looks at the file of a
+kernel alone, and not at the constants and kernels of other files that are compiled into it.
 
 Compiled kernels release the GIL, keep IEEE semantics (NaN and −0 behave as in NumPy) and do not check bounds:
 callers validate shapes before they call.
@@ -11,7 +12,9 @@ callers validate shapes before they call.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,8 @@ from llvmlite import ir
 from numba import extending, types
 
 F = TypeVar("F", bound=Callable[..., Any])
+_WITHOUT = {"bench", "cli", "datasets", "serve", "testing"}
+"""Parts of the package without kernels."""
 
 
 def cache_directory() -> Path | None:
@@ -41,7 +46,34 @@ def cache_directory() -> Path | None:
     return path if os.access(path, os.W_OK | os.X_OK) else None
 
 
-CACHE = cache_directory()
+_KEPT = 4
+"""States of the sources whose kernels are kept."""
+
+
+def of_sources(parent: Path, root: Path) -> Path:
+    """The directory in ``parent`` for the sources under ``root`` as they are now; of others the newest are kept."""
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sorted(root.rglob("*.py")):
+        if file.relative_to(root).parts[0] not in _WITHOUT:
+            digest.update(file.read_bytes())
+    path = parent / digest.hexdigest()
+    path.mkdir(mode=0o700, exist_ok=True)
+    os.utime(path)
+    others = [one for one in parent.iterdir() if one.is_dir() and one != path]
+    for old in sorted(others, key=lambda one: one.stat().st_mtime)[: -(_KEPT - 1)]:
+        shutil.rmtree(old, ignore_errors=True)
+    return path
+
+
+def _cache() -> Path | None:
+    try:
+        parent = cache_directory()
+        return None if parent is None else of_sources(parent, Path(__file__).parent)
+    except OSError:  # another process may be deleting there, or the disk be full
+        return None
+
+
+CACHE = _cache()
 
 
 def kernel(function: F) -> F:
