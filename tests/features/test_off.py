@@ -62,6 +62,9 @@ def test_every_retriever_is_ordered_by_features_that_there_are():
         labels = {*asked(engine).candidates.retrievers, *asked(engine, query="rocket").candidates.retrievers}
     for label in labels:
         assert Off(GROUPS).hides(label), f"RETRIEVERS doesn't say what orders {label!r}"
+    for label in ("friends", "asked_words", "asked_0", "alike"):
+        assert Off(("company",)).hides(label)
+        assert not Off(("content", "people")).hides(label)
     for names in RETRIEVERS.values():
         assert set(names) <= {*GROUPS, *NAMES}
 

@@ -28,7 +28,7 @@ RETRIEVERS: dict[str, tuple[str, ...]] = {
     "linar": ("linar", "linar_last"),
     "people": ("user_knn",),
     "friends": ("friends_had", "friends_share"),
-    "asked_words": ("asked_tags", "asked_taste"),
+    "asked": ("asked_tags", "asked_taste"),
     "alike": ("alike_tags", "alike_taste"),
     "again": ("again_count", "again_month"),
     "taste": ("content",),
@@ -63,8 +63,8 @@ class Off:
         if not self.names:
             return False
         label = retriever.removesuffix("_again")
-        if label not in RETRIEVERS and label.startswith("taste_"):
-            label = "taste"
+        if label not in RETRIEVERS and label.partition("_")[0] in ("asked", "taste"):
+            label = label.partition("_")[0]  # one list for each wish, or interest
         rests = [
             one.name for name in RETRIEVERS.get(label, (label,)) for one in FEATURES if name in (one.name, one.group)
         ]
