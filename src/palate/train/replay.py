@@ -24,6 +24,7 @@ from palate.train.history import History, Progress
 from palate.types import F32, F64, I64, Interaction, RecommendRequest
 
 SHOWN = 10
+HIDDEN = 0.1
 
 
 @dataclass(slots=True)
@@ -124,7 +125,9 @@ def replay(
 
     ``state`` must be folded up to the window's begin and is moved on. Candidates of training decisions are thinned to
     ``train.candidates``, drawn evenly, the chosen one always among them; validation keeps all.
-    An item the user had before is judged among everything; a new one half the time among new items only.
+    An item the user had before is judged among everything; a new one half the time among new items only. Of a share
+    ``HIDDEN`` of the training decisions nobody is told whose they are, or a model of people with long histories would
+    not know what to show to somebody without one (DropoutNet, Volkovs, Yu and Poutanen 2017).
     apart: the chance in a decision depends on its interaction alone, not on those replayed before it.
     """
     settings = state.settings
@@ -146,6 +149,8 @@ def replay(
         again = state.has_seen(state.users.get(name or ""), item)
         seen = "keep" if again or rng.random() < 0.5 else "drop"
         request = RecommendRequest(user=event.user, session=event.session, seen=seen)
+        if chosen < window.valid and rng.random() < HIDDEN:
+            name, request = None, RecommendRequest(seen=seen)
         scored = line.run(request, ts, model)
         keep = None if chosen >= window.valid else settings.train.candidates
         order = _order(scored, item, keep, rng)
