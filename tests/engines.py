@@ -10,7 +10,7 @@ from palate.testing.world import START, World
 from palate.types import Event, Impression, Interaction, Item, Stage
 
 HASHING = {"encoder": "hashing"}
-SMALL = {"trees": 20, "leaves": 7, "decisions": 400, "candidates": 40}
+SMALL: dict[str, Any] = {"trees": 20, "leaves": 7, "decisions": 400, "candidates": 40, "towers": ["factors"]}
 """A training of a second or two."""
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import palate
-from palate import config
+from palate import settings
 from palate.config import DEFAULT_WEIGHTS, Settings, StateSettings
 from palate.errors import CorruptArtefact
 from palate.state import State, snapshot
@@ -115,7 +115,7 @@ def test_other_bounds_or_weights_are_refused(written: Path) -> None:
 
 def test_other_default_weights_of_another_version_are_noticed(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot.read(written, Settings(weights={"click": DEFAULT_WEIGHTS["click"]}))
-    monkeypatch.setattr(config, "DEFAULT_WEIGHTS", {**DEFAULT_WEIGHTS, "click": 1.5})
+    monkeypatch.setattr(settings, "DEFAULT_WEIGHTS", {**DEFAULT_WEIGHTS, "click": 1.5})
     with pytest.raises(CorruptArtefact, match=r"was made with other \[state\] or \[weights\] settings"):
         snapshot.read(written, Settings())
 

@@ -65,14 +65,14 @@ def pull(scorer: Scorer) -> tuple[float, float]:
 
 
 def test_examination_is_found() -> None:
-    found = examination(shown(4000))
+    found = examination(shown(12_000))
     assert found.shape == (9,)
     assert found[1] == 1.0
     np.testing.assert_allclose(found[1:], LOOKED, rtol=0.25)
 
 
 def test_where_everything_is_looked_at_there_is_no_bias() -> None:
-    found = examination(shown(4000, np.ones(8)))
+    found = examination(shown(12_000, np.ones(8)))
     np.testing.assert_allclose(found[1:], 1.0, atol=0.15)
 
 
@@ -136,7 +136,7 @@ def test_replayed_decisions_have_no_offset() -> None:
 
 def test_the_report_says_what_was_believed() -> None:
     settings: Any = TrainSettings(trees=10, leaves=4, ranker="linear")
-    found = compare(fair(100, 1).joined(shown(400)), fair(50, 2), NAMES, settings)
+    found = compare(fair(100, 1).joined(shown(1500)), fair(50, 2), NAMES, settings)
     assert len(found.examination) == 9
     assert isinstance(found.scorers["linear"], LinearScorer)
     assert (np.diff(found.examination[1:5]) < 0).all()
@@ -149,7 +149,7 @@ def test_an_engine_learns_from_its_own_lists_how_far_people_look(tmp_path: Path)
     options: dict[str, Any] = {"language": HASHING, "train": SMALL, "policy": {"recommend": "plackett_luce"}}
     with palate.open(tmp_path / "e.palate", **options) as engine:
         engine.ingest(world.events)
-        for number in range(240):
+        for number in range(480):
             person = f"p{number % 20}"
             ranking = engine.recommend(person, 5, seen="keep")
             place = int(rng.choice(5, p=[0.5, 0.25, 0.13, 0.08, 0.04]))

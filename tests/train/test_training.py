@@ -57,7 +57,7 @@ def test_the_learned_blend_beats_the_prior_and_ships() -> None:
         assert (report.version, report.activated, engine.model) == ("v0001", True, "v0001")
         assert report.decisions == 300
         assert report.rows > 1000
-        assert {"read", "encode", "fold", "ease", "replay", "fit", "ease_all"} <= set(report.seconds)
+        assert {"read", "encode", "fold", "learn", "replay", "fit", "learn_all"} <= set(report.seconds)
         assert {"read", "fold", "replay", "fit"} <= set(said)
         after = engine.rank("p0", WORLD.of_genre("space"))
         assert (before.model, after.model) == ("prior", "v0001")
