@@ -13,7 +13,7 @@ from palate.train.history import History, Progress
 from palate.train.towers import Interactions
 from palate.train.towers.als import AlsSettings, fit_als
 from palate.train.towers.choose import choose_als
-from palate.train.towers.hybrid import fit_hybrid
+from palate.train.towers.hybrid import Found, choose_hybrid, fit_hybrid
 from palate.train.towers.pack import Fitted
 from palate.types import F32, I32, Interaction
 
@@ -32,6 +32,7 @@ class Choices:
     """What was chosen on what came before the replayed window, and holds for the fit on everything."""
 
     factors: AlsSettings | None = None
+    hybrid: Found | None = None
 
 
 def interactions(
@@ -91,7 +92,9 @@ def fit_towers(
         fitted.append(Fitted("factors", tower, items, time.perf_counter() - began, dict(choices.factors._asdict())))
     if "hybrid" in settings.train.towers:
         began = time.perf_counter()
-        tower, items = fit_hybrid(data, None, settings.train.seed, progress, HYBRID_SECONDS)
+        seed = settings.train.seed
+        choices.hybrid = choices.hybrid or choose_hybrid(data, seed, progress, HYBRID_SECONDS)
+        tower, items = fit_hybrid(data, None, seed, progress, HYBRID_SECONDS, choices.hybrid)
         fitted.append(Fitted("hybrid", tower, items, time.perf_counter() - began, tower.meta()))
     kind = next((name for name in settings.train.towers if name in ("sasrec", "lstm", "ncf")), None)
     if kind is not None and int(np.bincount(data.users).max()) > 1:

@@ -66,17 +66,18 @@ def fit_hybrid(
     seed: int = 1,
     progress: Progress | None = None,
     seconds: float | None = None,
+    found: Found | None = None,
 ) -> tuple[Tower, F32]:
     """The tower, and vectors (n_items, dim) of all items: what the text says where an item has no interaction.
 
     seconds: about how long it may take on one core (30 if None); it counts events, not the clock, so that the same
-    arguments give the same bits. Hyper-parameters are chosen on the newest tenth, then all events are learnt anew.
+    arguments give the same bits. Hyper-parameters are those of ``found``, or else chosen as ``choose_hybrid`` does,
+    which takes half of the time; then all events are learnt anew.
     """
-    asked = settings or HybridSettings()
     say = progress or _silent
-    limit = int(STEPS_A_SECOND * (SECONDS if seconds is None else seconds))
     features = describe(data)
-    found = choose(data, features, asked, seed, limit, say)
+    if found is None:
+        found = choose(data, features, settings or HybridSettings(), seed, _limit(seconds), say)
     log = Log(data, len(data.users))
     learner = Learner(features, log, found.choice, seed)
     parts = 10
@@ -87,6 +88,18 @@ def fit_hybrid(
     choice, manner = found.choice, found.manner
     tower = HybridTower(*learner.placing(manner), choice.factors, choice.tied, manner.decay, manner.unit)
     return tower, np.ascontiguousarray(learner.vectors(manner), np.float32)
+
+
+def choose_hybrid(
+    data: Interactions, seed: int = 1, progress: Progress | None = None, seconds: float | None = None
+) -> Found:
+    """What ``fit_hybrid`` would choose by itself, for more than one fit of a log that grows. seconds: of that fit."""
+    return choose(data, describe(data), HybridSettings(), seed, _limit(seconds), progress or _silent)
+
+
+def _limit(seconds: float | None) -> int:
+    """Events that so much time is enough for."""
+    return int(STEPS_A_SECOND * (SECONDS if seconds is None else seconds))
 
 
 def choose(
