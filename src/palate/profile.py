@@ -13,7 +13,7 @@ import numpy as np
 from palate.config import Settings
 from palate.state import State
 from palate.state.seen import SESSION_MS, own_gaps, seen_of
-from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares
+from palate.tastes import DISLIKED, INTERESTS, SHORT, recall, tag_shares, totals_of
 from palate.tastes import tastes as tastes_of
 from palate.types import F32, F64, I32, I64
 
@@ -100,7 +100,7 @@ def subject_of_row(
     own_gaps(items, ts, kinds, table, seen, seen_at, np.empty(len(seen), np.int64), gaps, gaps_sum)
     known = user >= 0 and user < len(state.user_columns["count"])
     count = int(state.user_columns["count"][user]) if known else 0
-    total = int(seen_count.sum())
+    total, session = totals_of(seen_count, ts, SESSION_MS)
     repeats = 1.0 - len(seen) / total if total else 0.0
     subject = Subject(
         row=user, items=items, ts=ts, kinds=kinds, weights=weights, count=count, repeats=max(0.0, repeats),
@@ -109,7 +109,7 @@ def subject_of_row(
         tags_long=np.zeros(0, np.float32), tags_short=np.zeros(0, np.float32),
         seen_at=seen_at, seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, gaps=gaps,
         gaps_sum=gaps_sum, seen_total=total,
-        session=int(np.count_nonzero(ts > ts[0] - SESSION_MS)) if h else 0,
+        session=session,
     )  # fmt: skip
     if not len(items) or not tastes:
         return subject

@@ -177,3 +177,14 @@ def tag_shares(items: I32, weights: F64, tags: I32, n_tags: int, short: F32, lon
             long[code] /= np.float32(whole)
         if recent > 0:
             short[code] /= np.float32(recent)
+
+
+@kernel
+def totals_of(counts: I32, ts: I64, session: int) -> tuple[int, int]:
+    """Σ counts, and how many of ``ts`` (h,), newest first, lie within ``session`` ms of the newest."""
+    total = recent = 0
+    for place in range(len(counts)):
+        total += counts[place]
+    while recent < len(ts) and ts[recent] > ts[0] - session:
+        recent += 1
+    return total, recent

@@ -42,7 +42,7 @@ def test_the_doctor_is_english_in_json(palate: Palate, tmp_path: Path) -> None:
     [
         ("LANGUAGE__THREADS", "x"),
         ("LANGUAGE__THREADS", "0"),
-        ("LANGUAGE__ENCODER", "none"),
+        ("LANGUAGE__ENCODER", "nonesuch"),
         ("SCENE", "garden"),
         ("SEEN", "3"),
         ("POLICY__RANK", "best"),

@@ -22,6 +22,14 @@ HELP: dict[str, str] = {
     "What to show it with.": "用哪份数据演示。",
     "Stop after the story; no dashboard.": "演示完就结束，不启动仪表盘。",
     "Of the dashboard; 0: any.": "仪表盘的端口；0：任意空闲端口。",
+    "Judge what each way of knowing new people and items is worth.": "评估了解新用户与新物品的各种途径各有多大价值。",
+    "Learn what texts go together in one catalogue, and use it in another that knows little yet.": (
+        "在一份目录里学会哪些文本常在一起，用到另一份所知尚少的目录里。"
+    ),
+    "The map holds no ids and no texts. A service takes it in when it starts; the next training says what it is "
+    "worth.": ("映射里没有任何编号和文本。服务在启动时读入它；下一次训练会说明它的价值。"),
+    "Keep the map in a file instead.": "改为把映射存进文件。",
+    "Where a map is learnt, or kept.": "映射从哪里学来，或存在哪里。",
     # import, export, rebuild
     "Import a data set or a folder of CSV, NDJSON or Parquet, and report on its rows.": (
         "导入数据集，或装有 CSV、NDJSON、Parquet 的文件夹，并报告各行的情况。"

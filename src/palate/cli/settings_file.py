@@ -33,7 +33,7 @@ def with_values(text: str, values: Mapping[str, Any]) -> str:
         expected.setdefault(section, {})[key] = value
     if _parsed(changed) != expected:
         wanted = ", ".join(f"{name} = {_literal(value)}" for name, value in values.items())
-        raise ConfigError(f"{NAME} is written in a way that can't be changed by itself; set by hand: {wanted}.")
+        raise ConfigError(f"palate.toml is written in a way that can't be changed by itself; set by hand: {wanted}.")
     return changed
 
 
