@@ -19,7 +19,7 @@ from palate.types import F32, I32, Interaction
 
 SECONDS = 60.0
 """After which no round of a fit begins."""
-HYBRID_SECONDS = 30.0
+HYBRID_SECONDS = 12.0
 """Of one core, that a hybrid factorisation takes at most, about."""
 SEQUENCE_SECONDS = 120.0
 """After which a sequence model hands back the best that it has."""
