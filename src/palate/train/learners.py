@@ -22,7 +22,7 @@ from palate.train.examples import Examples
 from palate.types import F32, F64
 
 L2 = 1e-3
-_TIES = 1e-3
+_TIES = 1e-6
 """What the prior weighs beside the best single feature."""
 
 
