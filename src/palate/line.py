@@ -144,6 +144,9 @@ class Line:
         for placed in model.towers:
             placed.follow(self.catalogue.vectors, self.state.n_items)
         clock.ran("subject", {"history": len(subject.items)})
+        held = self.sourcing.wished.of(row)
+        if held is not None:
+            clock.ran("wishes", held.counts())
 
         query = self._query(request, clock)
         if isinstance(request, RankRequest):
@@ -196,8 +199,9 @@ class Line:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
         if request.query and request.query.strip():
             self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
-        if request.user is not None:
-            for wish in self.computer.company.asking(self.state.users.get(request.user)):
+        name = subject_of(request.user, request.session)
+        if name is not None:
+            for wish in self.computer.company.asking(self.state.users.get(name)):
                 self.catalogue.cache.query(wish.split(":", 1)[-1])
 
     def seen_mode(self, request: RecommendRequest) -> str:
