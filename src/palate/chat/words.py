@@ -51,7 +51,7 @@ CUES: Final[dict[str, str]] = {
     "想看|想要|想|要|来|来点|来部|来个|来些|给我|找|找点|找部|推荐|有没有|有|看|看点|看看|换|换成|换点|换个|求|帮我找|找找|"
     "我要|买|想买|需要",
     "like": "like|similar to|similar|along the lines of|in the style of|in the vein of|reminiscent of|such as|resembling|"
-    "close to|同类|像|类似|类似于|好像|如同|跟|和",
+    "close to|同类|像|类似|类似于|好像|如同",
     "alike": "类似|一样|那样|差不多|相似|这样|那种|似的",
     "but": "but|however|though|although|yet|但|但是|不过|可是|然而|只是",
     "and": "and|or|and also|as well as|plus|also|&|和|或|或者|以及|还有|与|跟|及|也|且|而且|又",
