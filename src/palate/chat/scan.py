@@ -63,6 +63,8 @@ def near_title(words: Phrase, schema: Schema) -> list[str]:
         pool = {title for word in close for title in schema.words[word] if len(title) == 1}
     joined = {" ".join(title): title for title in pool if abs(len(title) - len(words)) <= 1}
     found = difflib.get_close_matches(" ".join(words), joined.keys(), 1, _CUTOFF)
+    if not found and len(only := [title for title in pool if set(words) <= set(title)]) == 1:
+        return schema.titles[only[0]]
     return schema.titles.get(joined[found[0]], []) if found else []
 
 
@@ -117,7 +119,7 @@ class _Scanner:
             if self.tokens[end][0] == close:
                 words = tuple(word for word in self.words[at + 1 : end] if word[0].isalnum())
                 inner = self.text[self.tokens[at][2] : self.tokens[end][1]].strip()
-                items = self.schema.titles.get(words, []) or near_title(words, self.schema)
+                items = self._named(words, at, end + 1) or near_title(words, self.schema)
                 values = [] if items else self.schema.surfaces.get(words, []) or [
                     Value(name, value, n) for name, held in self.schema.categories.items()
                     for value, n in held.items() if value.lower() == inner
@@ -144,11 +146,16 @@ class _Scanner:
                 crossed = True
         for across in (False, True):
             for end, phrase, crossing in reversed(spans):
-                if crossing is across and (items := self.schema.titles.get(phrase)):
+                if crossing is across and (items := self._named(phrase, at, end)):
                     self._add(Part("title", self._words(at, end), self.tokens[at][1], items=items))
                     self.expect = ""
                     return end
         return 0
+
+    def _named(self, phrase: Phrase, at: int, end: int) -> list[str]:
+        """Items by title: "aliens" is Aliens where there is one, and Alien only where there is not."""
+        raw = tuple(plain(token) for token, _, _ in self.tokens[at:end] if token[0].isalnum())
+        return self.schema.exact.get(raw) or self.schema.titles.get(phrase, [])
 
     def _number(self, at: int) -> int:
         token, start, _ = self.tokens[at]

@@ -65,6 +65,7 @@ class Schema:
     surfaces: dict[Phrase, list[Value]] = field(default_factory=dict[Phrase, list[Value]])
     titles: dict[Phrase, list[str]] = field(default_factory=dict[Phrase, list[str]])
     words: dict[str, list[Phrase]] = field(default_factory=dict[str, list[Phrase]])
+    exact: dict[Phrase, list[str]] = field(default_factory=dict[Phrase, list[str]])
     lists: set[str] = field(default_factory=set[str])
     items: int = 0
 
@@ -177,6 +178,7 @@ def _entitle(schema: Schema, name: str, item: str) -> None:
         keys.add(phrase[1:])
     if len(phrase) > 1 and phrase[-1].isdigit() and len(phrase[-1]) == 4:
         keys.add(phrase[:-1])
+    schema.exact.setdefault(tokens(plain(normal(name))), []).append(item)
     for key in keys:
         if key:
             schema.titles.setdefault(key, []).append(item)
