@@ -53,10 +53,6 @@ class Bounds:
         """Whether the clause says anything about numbers."""
         return bool(self._numbers or self._adjectives)
 
-    def idle_role(self, roles: list[str]) -> bool:
-        """Whether roles were named that no number is for."""
-        return bool(roles)
-
     def cue(self, part: Part, mode: str) -> None:
         """A phrase of comparison before or after a number."""
         after = next((kind for kind in _POST if kind in part.also), "")

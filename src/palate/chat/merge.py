@@ -15,15 +15,13 @@ _LOWER, _UPPER = {"gt", "gte"}, {"lt", "lte"}
 
 class Memory(msgspec.Struct, omit_defaults=True):
     """What a conversation remembers beside the wishes, in a field of the user. before: the wishes that an undo brings
-    back, None where there is nothing to undo; choices: wishes of an open question, labels: what they were called; shown:
-    the first items of the last answer."""
+    back, None where there is nothing to undo; choices: wishes of an open question, labels: what they were called."""
 
     turn: int = 0
     before: list[Wish] | None = None
     question: str = ""
     labels: list[str] = []
     choices: list[Wish] = []
-    shown: list[str] = []
 
 
 class Merged(msgspec.Struct):

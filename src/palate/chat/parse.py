@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from palate.chat.bounds import Bounds
 from palate.chat.scan import Part, bare_title, near_title, near_values, scan
 from palate.chat.schema import Schema, Value
-from palate.chat.words import HAN, MAKERS, TOKEN, normal, plain, singular
+from palate.chat.words import MAKERS, TOKEN, normal, plain, singular
+from palate.content.text import item_tags
 from palate.types import FieldValue
 from palate.wishes import Wish
 
@@ -238,9 +238,8 @@ class _Parser:
             bounds.reference = next(iter(self._near(other)), "")
             other = [] if bounds.reference else other
         found.wishes += bounds.wishes(said, roles)
-        if groups and bounds.idle_role(roles) and not bounds.any:
-            roles = []
-        self._rest(other, mode, said, stance, roles, names)
+        heavy = bool(groups or titles or bounds.any)
+        self._rest(other, mode, said, stance, roles, names, heavy)
         self.mode = mode
 
     # ------------------------------------------------------------------------------ its contents
@@ -253,7 +252,7 @@ class _Parser:
                 tag = f"{_prefix(value.field)}:{value.value}"
                 self.found.wishes.append(Wish(more=tag, said=said) if mode == "more" else Wish(less=tag, said=said))
             return
-        chosen = [value for part in members for value in _same(part, roles)] if mode == "neg" else picked
+        chosen = [value for part in members for value in part.values] if mode == "neg" else picked
         by_field: dict[str, list[str]] = {}
         for value in chosen:
             by_field.setdefault(value.field, [])
@@ -303,7 +302,7 @@ class _Parser:
         words = tuple(singular(plain(token)) for part in parts for token in TOKEN.findall(part.text))
         return near_title(words, self.schema) if words else []
 
-    def _rest(self, other: list[Part], mode: str, said: str, stance: str, roles: list[str], names: set[str]) -> None:
+    def _rest(self, other: list[Part], mode: str, said: str, stance: str, roles: list[str], names: set[str], heavy: bool = False) -> None:
         """What nothing has claimed: nearly a title, nearly a value, near in meaning, words of the catalogue, or unknown."""
         maker = any(part.name == "by" for part in other)
         runs = _runs(other)
@@ -320,7 +319,9 @@ class _Parser:
                 self._titles(items, "like", said, mode)
             elif values := near_values(words, self.schema):
                 self._values([Part("value", run, 0, values=values)], mode, said, roles)
-            elif not self._meant(run, mode, said) and not self._text(run, mode, said, names):
+            elif not self._meant(run, mode, said) and not (
+                (mode or "about" in names or heavy) and self._text(run, mode, said)
+            ):
                 self.found.unknown.append(run)
 
     def _meant(self, run: str, mode: str, said: str) -> bool:
@@ -340,7 +341,7 @@ class _Parser:
             return True
         return False
 
-    def _text(self, run: str, mode: str, said: str, names: set[str]) -> bool:
+    def _text(self, run: str, mode: str, said: str) -> bool:
         if not self.helper.occurs(run):
             return False
         wish = Wish(less=run, said=said) if mode in ("neg", "less", "nottoo") else Wish(more=run, said=said)
@@ -352,14 +353,10 @@ SURE, MARGIN, DOUBT = 0.62, 0.06, 0.52
 """Cosine from which the nearest value is meant, by how much it must lead, and from which it is worth asking."""
 
 
-def _same(part: Part, roles: list[str]) -> list[Value]:
-    return part.values
-
-
 def _prefix(name: str) -> str:
-    from palate.content.text import item_tags
-
-    return item_tags({name: "x"})[0].split(":", 1)[0] if item_tags({name: "x"}) else name
+    """What stands before the colon of a field's tags."""
+    tags = item_tags({name: "x"})
+    return tags[0].split(":", 1)[0] if tags else name
 
 
 def _runs(parts: list[Part]) -> list[str]:
@@ -374,8 +371,3 @@ def _runs(parts: list[Part]) -> list[str]:
         else:
             runs.append((part.text, part.at + len(part.text)))
     return [text for text, _ in runs if len(text) > 1]
-
-
-def as_filters(wishes: Sequence[Wish]) -> list[dict[str, Any]]:
-    """The hard ones among wishes."""
-    return [wish.filter for wish in wishes if wish.filter is not None]

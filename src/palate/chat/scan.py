@@ -82,7 +82,8 @@ class _Scanner:
     def __init__(self, text: str, schema: Schema) -> None:
         self.text = text
         self.schema = schema
-        self.tokens = [(found.group(), found.start(), found.end()) for found in TOKEN.finditer(text)]
+        found = [(one.group(), one.start(), one.end()) for one in TOKEN.finditer(text)]
+        self.tokens = [(token, start, end) for token, start, end in found if not (token == "-" and _inside(text, start))]
         self.words = [singular(plain(token)) for token, _, _ in self.tokens]
         self.parts: list[Part] = []
         self.expect = ""  # ``title`` after "like", ``maybe`` after "I like"
@@ -244,6 +245,11 @@ class _Scanner:
 
     def _words(self, at: int, end: int) -> str:
         return self.text[self.tokens[at][1] : self.tokens[end - 1][2]]
+
+
+def _inside(text: str, at: int) -> bool:
+    """Whether a hyphen joins two words."""
+    return 0 < at < len(text) - 1 and text[at - 1].isalpha() and text[at + 1].isalpha()
 
 
 def bare_title(parts: list[Part], schema: Schema) -> list[str]:
