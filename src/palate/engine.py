@@ -21,6 +21,8 @@ import numpy as np
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
+from palate.chat.answer import ChatAnswer, ChatRequest
+from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
@@ -76,6 +78,7 @@ class Engine:
             parts.close()
             raise
         self.rankings = self.non_finite = 0
+        self.talk = Talk(self, self._lock)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
@@ -168,6 +171,10 @@ class Engine:
         """Retrieve from the whole catalogue, then rank; ``k`` defaults to 10. Options as for ``rank``."""
         return self.answer(wire.read_request(RecommendRequest, user=user, k=k, **options))
 
+    def chat(self, user: str | None = None, text: str = "", **options: Any) -> ChatAnswer:
+        """One turn of a conversation, see ``chat``. Options: session, k, language, context. Errors: ``InvalidInput``."""
+        return self.talk.turn(wire.read_request(ChatRequest, user=user, text=text, **options))
+
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
 
@@ -208,6 +215,7 @@ class Engine:
         """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
+        self.talk.knowledge.warm_soon()
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())

@@ -132,7 +132,9 @@ class Bounds:
         low, high = numeric.thirds
         if negative:
             return {"lte": numeric.number(high)} if sign > 0 else {"gte": numeric.number(low)}
-        return {"lte": numeric.number(low * numeric.scale)} if sign < 0 else {"gte": numeric.number(high * numeric.scale)}
+        return (
+            {"lte": numeric.number(low * numeric.scale)} if sign < 0 else {"gte": numeric.number(high * numeric.scale)}
+        )
 
     def _miss(self, role: str) -> None:
         if role not in self.asks.missing:
@@ -140,7 +142,11 @@ class Bounds:
 
     def _role(self, number: Number, roles: list[str]) -> str:
         """The role that a number speaks of; ``?`` where nothing can be told and nothing is lost."""
-        named = [role for role in roles if role in ("price", "budget", "rating", "pages", "weight", "duration", "year", "size")]
+        named = [
+            role
+            for role in roles
+            if role in ("price", "budget", "rating", "pages", "weight", "duration", "year", "size")
+        ]
         named += [name for name, _, _, _ in self._adjectives]
         if number.role == "points":
             return "rating" if number.low <= 10 else "duration"

@@ -111,7 +111,6 @@ country: india|印度
 """
 
 
-
 def _read() -> tuple[dict[Phrase, int], list[tuple[str, tuple[Phrase, ...]]]]:
     group_of: dict[Phrase, int] = {}
     groups: list[tuple[str, tuple[Phrase, ...]]] = []

@@ -126,7 +126,9 @@ def _against(old: Wish, new: Wish) -> list[Wish]:
             return [old]
         return [msgspec.structs.replace(old, filter={old_name: left})] if left else []
     if new.filter is not None:
-        values = {value.casefold() for value in [*new_how.get("nin", ()), *new_how.get("in", ())] if isinstance(value, str)}
+        values = {
+            value.casefold() for value in [*new_how.get("nin", ()), *new_how.get("in", ())] if isinstance(value, str)
+        }
         tag = old.more if "nin" in new_how else old.less if "in" in new_how else ""
         return [] if tag and _tag_value(tag) in values else [old]
     if new.more and old.filter is not None and "nin" in old_how:

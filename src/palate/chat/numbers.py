@@ -15,7 +15,9 @@ _ONES = {
     )
 }
 _TENS = {w: 10 * n for n, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_DECADES = {w: 10 * n for n, w in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)}
+_DECADES = {
+    w: 10 * n for n, w in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)
+}
 _HAN = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _STEPS = {"十": 10, "百": 100, "千": 1000}
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
@@ -27,9 +29,8 @@ _YEARS = re.compile(
     r"(?P<decade>(?:early |late |mid[- ])?(?:the )?(?:(?:19|20)\d0|'?\d0)'?s\b)"
     rf"|(?P<words>\b(?:{'|'.join(_DECADES)})\b)"
     r"|(?P<zh>(?:上世纪|二十世纪)?(?P<zd>(?:19|20)?\d0|[一二三四五六七八九][十零〇]|一九[一二三四五六七八九]零)年代)"
-    r"|(?P<year>(?:1[89]|20)\d\d)(?P<nian>\s*年)?(?![\d.]|\s*(?:%s)(?![a-z年]))" % "|".join(
-        re.escape(u) for u in UNITS if u not in ("h", "g", "分")
-    )
+    r"|(?P<year>(?:1[89]|20)\d\d)(?P<nian>\s*年)?(?![\d.]|\s*(?:%s)(?![a-z年]))"
+    % "|".join(re.escape(u) for u in UNITS if u not in ("h", "g", "分"))
     + r"|(?P<zhyear>[一二][九〇零][零〇一二三四五六七八九]{2})年"
 )
 _DURATION = re.compile(
@@ -78,7 +79,7 @@ def han_number(text: str) -> float:
 
 
 def words_number(text: str) -> float:
-    """"two hundred and fifty" → 250."""
+    """ "two hundred and fifty" → 250."""
     total, last = 0, 0
     for word in re.split(r"[ -]+", text):
         if word in _ONES or word in _TENS:
@@ -95,7 +96,13 @@ def words_number(text: str) -> float:
 def _any(text: str) -> float:
     if text in ("a", "an"):
         return 1.0
-    return float(text) if text.isdigit() else han_number(text) if text[0] in _HAN or text[0] in _STEPS else words_number(text)
+    return (
+        float(text)
+        if text.isdigit()
+        else han_number(text)
+        if text[0] in _HAN or text[0] in _STEPS
+        else words_number(text)
+    )
 
 
 def _decade(text: str) -> float | None:

@@ -119,7 +119,9 @@ def _lists(rest: list[Part]) -> bool:
                 return True
         elif part.kind == "cue" and part.name == "and":
             seen = True
-        elif not (part.kind == "punct" and part.name in ("soft", "list")) and not (part.kind == "cue" and part.name == "stop"):
+        elif not (part.kind == "punct" and part.name in ("soft", "list")) and not (
+            part.kind == "cue" and part.name == "stop"
+        ):
             return False
     return False
 
@@ -161,7 +163,7 @@ class _Parser:
         found.acts += [name for name in _TALK if name in names and not heavy]
 
     def _takes_back(self, parts: list[Part], names: set[str]) -> bool:
-        """"horror is fine", "forget the year", "any length": wishes about these end."""
+        """ "horror is fine", "forget the year", "any length": wishes about these end."""
         values = [value for part in parts if part.kind == "value" for value in part.values]
         roles = [part.name for part in parts if part.kind in ("role", "adjective")]
         roles += [part.number.role for part in parts if part.number is not None and "limit" in names]
@@ -196,7 +198,10 @@ class _Parser:
                 if part.name in _POLAR:
                     if part.name == "want" and mode in ("neg", "less", "more", "only"):
                         continue
-                    mode, weak = (part.name if not (part.name == "more" and mode == "neg" and not weak) else "neg"), False
+                    mode, weak = (
+                        (part.name if not (part.name == "more" and mode == "neg" and not weak) else "neg"),
+                        False,
+                    )
                 elif part.name == "and":
                     joined = True
                     bounds.cue(part, mode)
@@ -285,7 +290,9 @@ class _Parser:
         if len(items) > 1:
             wish = "unlike" if mode in ("neg", "less") else "like"
             self.found.question = "title"
-            self.found.choices += [Choice(self.helper.label(item), Wish(said=said, **{wish: item})) for item in items[:5]]
+            self.found.choices += [
+                Choice(self.helper.label(item), Wish(said=said, **{wish: item})) for item in items[:5]
+            ]
             return
         item = items[0]
         if kind in ("hide", "seen", "liked"):
@@ -302,7 +309,16 @@ class _Parser:
         words = tuple(singular(plain(token)) for part in parts for token in TOKEN.findall(part.text))
         return near_title(words, self.schema) if words else []
 
-    def _rest(self, other: list[Part], mode: str, said: str, stance: str, roles: list[str], names: set[str], heavy: bool = False) -> None:
+    def _rest(
+        self,
+        other: list[Part],
+        mode: str,
+        said: str,
+        stance: str,
+        roles: list[str],
+        names: set[str],
+        heavy: bool = False,
+    ) -> None:
         """What nothing has claimed: nearly a title, nearly a value, near in meaning, words of the catalogue, or unknown."""
         maker = any(part.name == "by" for part in other)
         runs = _runs(other)

@@ -126,7 +126,9 @@ class Voice:
         """A reason of the ranking."""
         if not self.at:
             return reason.text
-        names = self.joined([self.title(item) for item in reason.items] or [tag.split(":", 1)[-1] for tag in reason.tags])
+        names = self.joined(
+            [self.title(item) for item in reason.items] or [tag.split(":", 1)[-1] for tag in reason.tags]
+        )
         return _REASONS.get(reason.code, reason.text).format(names)
 
 

@@ -73,7 +73,11 @@ def near_values(words: Phrase, schema: Schema) -> list[Value]:
     if not words or len("".join(words)) < 4 or not words[0].isascii():
         return []
     spoken = " ".join(words)
-    pool = {" ".join(phrase): phrase for phrase in schema.surfaces if len(phrase) == len(words) and phrase[0][:1] == words[0][:1]}
+    pool = {
+        " ".join(phrase): phrase
+        for phrase in schema.surfaces
+        if len(phrase) == len(words) and phrase[0][:1] == words[0][:1]
+    }
     found = difflib.get_close_matches(spoken, pool.keys(), 1, _CUTOFF)
     return schema.surfaces[pool[found[0]]] if found else []
 
@@ -83,7 +87,9 @@ class _Scanner:
         self.text = text
         self.schema = schema
         found = [(one.group(), one.start(), one.end()) for one in TOKEN.finditer(text)]
-        self.tokens = [(token, start, end) for token, start, end in found if not (token == "-" and _inside(text, start))]
+        self.tokens = [
+            (token, start, end) for token, start, end in found if not (token == "-" and _inside(text, start))
+        ]
         self.words = [singular(plain(token)) for token, _, _ in self.tokens]
         self.parts: list[Part] = []
         self.expect = ""  # ``title`` after "like", ``maybe`` after "I like"
@@ -103,7 +109,15 @@ class _Scanner:
         if end := self._number(at):
             return end
         if not token[0].isalnum() and token not in ("$", "€", "£", "&", "<", ">", "≤", "≥", "+"):
-            name = "list" if token in "、/" else "soft" if token in ",，" else "hard" if token in ".;!?。；！？…\n:" else ""
+            name = (
+                "list"
+                if token in "、/"
+                else "soft"
+                if token in ",，"
+                else "hard"
+                if token in ".;!?。；！？…\n:"
+                else ""
+            )
             if name:
                 self._add(Part("punct", token, start, name))
                 self.expect = ""
@@ -170,8 +184,11 @@ class _Scanner:
         joint = (_TO if spoken else _JOINED).match(self.text, found.end)
         if joint:
             second = number_at(self.text, joint.end())
-            if second is not None and second.low > found.low - 1e-9 and "duration" not in (found.role, second.role) or (
-                second is not None and second.role == found.role
+            if (
+                second is not None
+                and second.low > found.low - 1e-9
+                and "duration" not in (found.role, second.role)
+                or (second is not None and second.role == found.role)
             ):
                 role = second.role or found.role
                 scale = 60.0 if role == "duration" and not found.role and second.low > found.low * 20 else 1.0
@@ -217,7 +234,11 @@ class _Scanner:
             for value, part in options:
                 if best is None or value > best[0]:
                     best = value, n, part
-        if self.expect == "maybe" and (best is None or best[2].kind == "other" or best[2].name == "stop") and self._title(at):
+        if (
+            self.expect == "maybe"
+            and (best is None or best[2].kind == "other" or best[2].name == "stop")
+            and self._title(at)
+        ):
             return self._end_of_title(at)
         if best is None:
             self._add(Part("other", self.tokens[at][0], self.tokens[at][1]))

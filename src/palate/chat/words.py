@@ -17,7 +17,7 @@ TOKEN = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:'[^\W_{HAN}]+)?|[^\w\s]|_")
 def normal(text: str) -> str:
     """NFKC, lower case, straight quotation marks, single spaces."""
     text = unicodedata.normalize("NFKC", text).lower()
-    return " ".join(text.translate(str.maketrans("’‘“”「」『』", "''\"\"\"\"\"\"")).split())
+    return " ".join(text.translate(str.maketrans("’‘“”「」『』", '\'\'""""""')).split())
 
 
 def tokens(text: str) -> Phrase:

@@ -1,0 +1,159 @@
+"""What a conversation knows of the catalogue at a moment: its schema, the meaning of its values, its words."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+
+from palate.catalogue import Catalogue
+from palate.chat.parse import Helper
+from palate.chat.schema import Schema, Value, learn
+from palate.chat.words import tokens as words_of
+from palate.content.text import title, tokens
+from palate.state import State
+from palate.types import F32, FieldValue
+
+_CHUNK = 2_000
+_MOST_MEANINGS = 400
+_PATIENCE = 20.0
+"""How many times as long as learning it took, at least, a schema is used before a changed catalogue is read again."""
+_QUICK = 0.05
+_KEPT = 4096
+_WORDLESS = ("hashing", "silent", "none")
+
+
+class Host(Protocol):
+    """What of an engine a conversation needs to know the catalogue."""
+
+    state: State
+    catalogue: Catalogue
+
+    def clock(self) -> int: ...
+
+
+class Knowledge(Helper):
+    """Over one engine; safe for several threads. lock: the engine's."""
+
+    def __init__(self, host: Host, lock: AbstractContextManager[object]) -> None:
+        self.host, self.lock = host, lock
+        self._schema: Schema | None = None
+        self._of: tuple[int, int, int] = (0, 0, 0)
+        self._cost = self._learnt = 0.0
+        self._values: list[Value] = []
+        self._vectors: F32 = np.zeros((0, 0), np.float32)
+        self._meant_for: Schema | None = None
+        self._encoding = threading.Lock()
+        self._last: OrderedDict[str, list[str]] = OrderedDict()
+
+    def schema(self) -> Schema:
+        """The schema of the items as they are; of a large catalogue, as they were a moment ago."""
+        state = self.host.state
+        version = id(state), self.host.catalogue.version, state.n_items
+        known = self._schema
+        waits = self._cost > _QUICK and time.perf_counter() - self._learnt < _PATIENCE * self._cost
+        if known is not None and (version == self._of or (waits and version[0] == self._of[0])):
+            return known
+        started = time.perf_counter()
+        found = learn(self._items(state))
+        self._schema, self._of = found, version
+        self._learnt = time.perf_counter()
+        self._cost = self._learnt - started
+        return found
+
+    def _items(self, state: State) -> list[tuple[str, Mapping[str, FieldValue]]]:
+        """Copies of the fields of items that aren't deleted; the engine's lock is held for some at a time."""
+        out: list[tuple[str, Mapping[str, FieldValue]]] = []
+        with self.lock:
+            n = state.n_items
+        for start in range(0, n, _CHUNK):
+            with self.lock:
+                alive = state.alive
+                out += [
+                    (state.items.ids[row], dict(fields))
+                    for row in range(start, min(n, start + _CHUNK))
+                    if alive[row] and (fields := state.item_fields.get(row))
+                ]
+        return out
+
+    def fields(self, item: str) -> dict[str, FieldValue]:
+        """An item's fields, empty where it isn't known."""
+        with self.lock:
+            return dict(self.host.state.item_fields.get(self.host.state.items.get(item), {}))
+
+    def title(self, item: str) -> str:
+        """An item's title, or its id."""
+        return title(self.fields(item)) or item
+
+    # ------------------------------------------------------------------------- the parser's helper
+
+    @property
+    def year(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The catalogue's own present."""
+        return float(datetime.fromtimestamp(self.host.clock() / 1000, UTC).year)
+
+    def of(self, subject: str) -> Knowledge:
+        """The same, with what this subject was shown last."""
+        mine = object.__new__(Knowledge)
+        mine.__dict__ = {**self.__dict__, "shown": self._last.get(subject, ())}
+        return mine
+
+    def remember(self, subject: str, items: Sequence[str]) -> None:
+        """What was shown last: "something shorter" is compared with it. In memory only, for the last few thousand."""
+        self._last[subject] = list(items)
+        while len(self._last) > _KEPT:
+            self._last.popitem(last=False)
+
+    def label(self, item: str) -> str:
+        """A title with the year, so that two of the same name can be told apart."""
+        fields = self.fields(item)
+        year = next((value for name, value in sorted(fields.items()) if "year" in name.lower()), None)
+        return f"{title(fields) or item} ({year})" if year is not None else f"{title(fields) or item} [{item}]"
+
+    def occurs(self, words: str) -> bool:
+        """Whether every word stands in some item's text."""
+        found = tokens(words)
+        if not found or len(words_of(words)) > 6:
+            return False
+        with self.lock:
+            index = self.host.catalogue.words()
+            return all(len(index.search([one], 1)[0]) for one in found)
+
+    def meant(self, words: str) -> list[tuple[Value, float]]:
+        """The nearest values by the encoder's vectors; none while these are being made (``warm``)."""
+        if self._meant_for is None or not len(self._values):
+            return []
+        near = self._vectors @ self.host.catalogue.cache.query(words)
+        best = np.argsort(-near, kind="stable")[:8].tolist()
+        out: dict[str, tuple[Value, float]] = {}
+        for place in best:
+            out.setdefault(self._values[place].value.casefold(), (self._values[place], float(near[place])))
+        return list(out.values())
+
+    @property
+    def pending(self) -> bool:
+        """Whether the meaning of values can't be asked for yet."""
+        return self._meant_for is None and not self.host.catalogue.cache.encoder.name.startswith(_WORDLESS)
+
+    def warm(self) -> None:
+        """Encode the commonest values. Cost: about 3 ms a value that no item or earlier start has encoded."""
+        if self.host.catalogue.cache.encoder.name.startswith(_WORDLESS) or not self._encoding.acquire(blocking=False):
+            return
+        try:
+            schema = self.schema()
+            values = [one for one in schema.values() if not one.value.isdigit()][:_MOST_MEANINGS]
+            vectors = self.host.catalogue.cache.get([one.value for one in values])
+            self._values, self._vectors, self._meant_for = values, vectors, schema
+        finally:
+            self._encoding.release()
+
+    def warm_soon(self) -> None:
+        """``warm`` beside the caller, where it is due."""
+        if self.pending:
+            threading.Thread(target=self.warm, name="chat-values", daemon=True).start()
