@@ -98,11 +98,9 @@ class Knowledge(Helper):
         """The catalogue's own present."""
         return float(datetime.fromtimestamp(self.host.clock() / 1000, UTC).year)
 
-    def of(self, subject: str) -> Knowledge:
-        """The same, with what this subject was shown last."""
-        mine = object.__new__(Knowledge)
-        mine.__dict__ = {**self.__dict__, "shown": self._last.get(subject, ())}
-        return mine
+    def of(self, subject: str) -> Helper:
+        """The same for the parser, with what this subject was shown last."""
+        return _View(self, self._last.get(subject, ()))
 
     def remember(self, subject: str, items: Sequence[str]) -> None:
         """What was shown last: "something shorter" is compared with it. In memory only, for the last few thousand."""
@@ -157,3 +155,11 @@ class Knowledge(Helper):
         """``warm`` beside the caller, where it is due."""
         if self.pending:
             threading.Thread(target=self.warm, name="chat-values", daemon=True).start()
+
+
+class _View(Helper):
+    """``Knowledge`` for one turn of one person."""
+
+    def __init__(self, whole: Knowledge, shown: Sequence[str]) -> None:
+        self.meant, self.occurs, self.label = whole.meant, whole.occurs, whole.label
+        self.year, self.shown = whole.year, shown

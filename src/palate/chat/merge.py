@@ -25,12 +25,14 @@ class Memory(msgspec.Struct, omit_defaults=True):
 
 
 class Merged(msgspec.Struct):
-    """The wishes in force, what is new among them, what was taken back, and whether an undo found nothing to undo."""
+    """The wishes in force, what is new among them, what was taken back, whether an undo found nothing to undo, and what
+    held before and still does."""
 
     wishes: list[Wish]
     added: list[Wish]
     removed: list[Wish]
     idle: bool = False
+    kept: list[Wish] = []
 
 
 def merge(held: Sequence[Wish], parse: Parse, memory: Memory) -> Merged:
@@ -60,7 +62,8 @@ def merge(held: Sequence[Wish], parse: Parse, memory: Memory) -> Merged:
         added.append(new)
     wishes = wishes[-MOST:]
     removed = [old for old in held if not any(_same(old, wish) for wish in wishes)]
-    return Merged(wishes, added, removed, idle)
+    kept = [wish for wish in wishes if any(_same(old, wish) for old in held)]
+    return Merged(wishes, added, removed, idle, kept)
 
 
 def _same(one: Wish, other: Wish) -> bool:

@@ -33,6 +33,7 @@ _REASONS = {
 _TEXT = {
     "understood": ("Understood: {0}.", "明白：{0}。"),
     "removed": ("Taken back: {0}.", "已取消：{0}。"),
+    "back": ("In force again: {0}.", "重新生效：{0}。"),
     "reset": ("Everything you asked for is forgotten.", "之前的要求已全部清除。"),
     "idle": ("There is nothing to take back.", "没有可以取消的要求。"),
     "missing": ("Nothing here says {0}, so I can't go by that.", "这里的数据没有{0}，无法按此筛选。"),

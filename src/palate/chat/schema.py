@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -84,6 +85,7 @@ def surface(text: str) -> Phrase:
     return tuple(singular(word) for word in tokens(plain(normal(text))))
 
 
+@lru_cache(4096)
 def role_of(name: str) -> str:
     """The role of a field by its name, or ''."""
     words = tokens(normal(name.replace("_", " ").replace("-", " ")))

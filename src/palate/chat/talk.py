@@ -20,7 +20,7 @@ from palate.checks import check_id, check_text
 from palate.chat.answer import Act, ChatAnswer, ChatRequest, Question, Said
 from palate.chat.knowledge import Host, Knowledge
 from palate.chat.merge import Memory, Merged, merge
-from palate.chat.parse import Parse, parse
+from palate.chat.parse import Helper, Parse, parse
 from palate.chat.rephrase import Rephraser
 from palate.chat.reply import Voice
 from palate.chat.schema import role_of
@@ -96,12 +96,12 @@ class Talk:
         """``understood`` (ChatAnswer without a ranking, its events stored), ``ranking``, and ``done``, the whole."""
         started = time.perf_counter()
         subject = self.check(request)
-        knowledge = self.knowledge.of(subject)
+        knowledge = self.knowledge
         self.knowledge.warm_soon()
         degraded: list[str] = []
         with self._turns[zlib.crc32(subject.encode()) % _LOCKS]:
             held, memory = self._before(subject)
-            parsed = self._parsed(request.text, memory, knowledge, degraded)
+            parsed = self._parsed(request.text, memory, knowledge.of(subject), degraded)
             merged, position = self._stored(request, parsed, held, memory)
         voice = Voice(request.language or parsed.language, knowledge.title)
         answer = _understood(request, parsed, merged, voice, position, degraded)
@@ -131,10 +131,11 @@ class Talk:
             memory = Memory()
         return read(fields.get(FIELD))[0], memory
 
-    def _parsed(self, text: str, memory: Memory, knowledge: Knowledge, degraded: list[str]) -> Parse:
+    def _parsed(self, text: str, memory: Memory, helper: Helper, degraded: list[str]) -> Parse:
+        knowledge = self.knowledge
         chosen = _chosen(text, memory)
         schema = knowledge.schema()
-        found = parse(text, schema, knowledge.fields, knowledge)
+        found = parse(text, schema, knowledge.fields, helper)
         if chosen is not None:
             return Parse(found.language, wishes=[chosen])
         if found.unknown and knowledge.pending:
@@ -144,7 +145,7 @@ class Talk:
             if said.degraded:
                 degraded.append(said.degraded)
             for sentence in said.sentences:
-                part = parse(sentence, schema, knowledge.fields, knowledge)
+                part = parse(sentence, schema, knowledge.fields, helper)
                 if part.says:
                     found.wishes += part.wishes
                     found.drops += part.drops
@@ -191,12 +192,15 @@ class Talk:
 
     def _reply(self, answer: ChatAnswer, parsed: Parse, merged: Merged, voice: Voice, knowledge: Knowledge) -> str:
         say: list[str] = []
+        known = [voice.wish(wish) for wish in (*merged.added, *merged.kept)]
         if "reset" in parsed.acts:
             say.append(voice.say("reset"))
         if answer.understood:
             say.append(voice.say("understood", voice.several([one.text for one in answer.understood])))
         for kind, item in parsed.events:
             say.append(voice.say("understood", voice.say({"like": "liked"}.get(kind, kind), knowledge.title(item))))
+        if "undo" in parsed.acts and (back := [one.text for one in answer.wishes if one.text not in known]):
+            say.append(voice.say("back", voice.several(back)))
         if answer.removed and "reset" not in parsed.acts:
             say.append(voice.say("removed", voice.several(answer.removed)))
         if merged.idle:
