@@ -96,7 +96,6 @@ class Engine:
         self.close()
 
     # ---------------------------------------------------------------------------- events
-
     def ingest(self, events: object, progress: Callable[[int], None] | None = None) -> IngestResult:
         """Take events (structs, dicts, an iterable of them, or a frame); durable when it returns. progress(done).
 
@@ -161,7 +160,6 @@ class Engine:
         return self._encoder.wait(timeout)
 
     # --------------------------------------------------------------------------- ranking
-
     def rank(self, user: str | None = None, items: Sequence[Any] = (), **options: Any) -> Ranking:
         """Order the caller's candidates for a person. Options: session, k, query, context, filter, exclude, seen,
         policy, explain, as on the wire. Errors: ``InvalidInput`` naming what is wrong."""
@@ -233,7 +231,6 @@ class Engine:
         return self.state.now(wire.now_ms())
 
     # ------------------------------------------------------------------------ explaining
-
     def explain(self, ranking: str, item: str) -> Explanation:
         """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
 
@@ -276,7 +273,6 @@ class Engine:
             return draw_counts(self.state, self.rankings, self.non_finite, self.catalogue.pending)
 
     # ---------------------------------------------------------------------------- models
-
     def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
@@ -334,7 +330,6 @@ class Engine:
         return self._model.version
 
     # --------------------------------------------------------------------------- keeping
-
     @property
     def ready(self) -> bool:
         """Open, and not closing."""

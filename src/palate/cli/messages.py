@@ -132,6 +132,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "base": ("base", "基准"),
     "stages": ("model {model}, log position {as_of}, {ms:.1f} ms", "模型 {model}，日志位置 {as_of}，{ms:.1f} 毫秒"),
     "degraded": ("Degraded: {what}", "降级：{what}"),
+    "chat.start": (
+        "Say what you want: less of this, more like that, a limit, “forget that”. Ctrl-D ends.",
+        "说说你想要什么：少一点某类、像某个那样的、某个范围、“撤销”。按 Ctrl-D 结束。",
+    ),
     "reason.because_of": ("because of {items}", "因为 {items}"),
     "reason.again": ("again", "再次"),
     "reason.popular": ("popular", "热门"),

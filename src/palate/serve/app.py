@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 
 from palate.config import Settings
 from palate.errors import MalformedBody, PalateError, Unauthorized
-from palate.serve import api, dashboard, docs, login, openapi
+from palate.serve import api, chat, dashboard, docs, login, openapi
 from palate.serve.answer import (
     Answer,
     MethodNotAllowed,
@@ -55,6 +55,7 @@ class PalateApp:
         self.litestar = Litestar(
             route_handlers=[
                 *api.routes(engine, self.metrics, lambda: self.ready),
+                *chat.routes(engine, self.metrics),
                 *login.routes(self.guard),
                 *docs.routes(lambda: self.document),
                 *dashboard.routes(engine, settings),
