@@ -21,7 +21,7 @@ import numpy as np
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
-from palate.chat.answer import ChatAnswer, ChatRequest
+from palate.chat.answer import ChatAnswer, chat_request
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
@@ -170,8 +170,8 @@ class Engine:
         return self.answer(wire.read_request(RecommendRequest, user=user, k=k, **options))
 
     def chat(self, user: str | None = None, text: str = "", **options: Any) -> ChatAnswer:
-        """One turn of a conversation, see ``chat``. Options: session, k, language, context. Errors: ``InvalidInput``."""
-        return self.talk.turn(wire.read_request(ChatRequest, user=user, text=text, **options))
+        """One turn of a conversation. Options: session, k, language, context. Errors: ``InvalidInput``."""
+        return self.talk.turn(chat_request(user=user, text=text, **options))
 
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.

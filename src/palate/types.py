@@ -281,8 +281,8 @@ class Habits(msgspec.Struct):
 
 
 class UserProfile(msgspec.Struct):
-    """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has the
-    number; ``tags`` and ``predicted`` are concluded; ``wishes`` are what a conversation left in force."""
+    """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has
+    the number; ``tags`` and ``predicted`` are concluded; ``wishes`` are what a conversation left in force."""
 
     user: str
     known: bool

@@ -26,7 +26,7 @@ from palate.types import (
     User,
 )
 
-T = TypeVar("T", bound=msgspec.Struct)
+T = TypeVar("T", RankRequest, RecommendRequest)
 
 _EVENT = msgspec.json.Decoder(Event)
 _EVENTS = msgspec.json.Decoder(list[Event])

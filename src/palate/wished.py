@@ -16,8 +16,8 @@ _KEPT = 2048
 
 @dataclass(slots=True, frozen=True)
 class Held:
-    """What somebody's wishes come to. expression: all hard ones together, None without any; filters, softer, unreadable:
-    how many there are of each."""
+    """What somebody's wishes come to. expression: all hard ones together, None without any; filters, softer,
+    unreadable: how many there are of each."""
 
     expression: dict[str, Any] | None
     predicate: Predicate | None

@@ -7,7 +7,7 @@ exported and erased with the person. The line obeys those with a ``filter``; the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -42,7 +42,7 @@ _decode = msgspec.json.Decoder(Wish).decode
 
 def read(value: object) -> tuple[list[Wish], int]:
     """The wishes of a field's value, the last ``MOST``, and how many of its texts can't be read."""
-    texts: Sequence[Any] = value if isinstance(value, list) else [value] if isinstance(value, str) else []  # pyright: ignore[reportUnknownVariableType]
+    texts = cast("list[Any]", value) if isinstance(value, list) else [value] if isinstance(value, str) else []
     found: list[Wish] = []
     bad = 0
     for text in texts[-MOST:]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from palate.errors import InvalidInput
 from palate.types import FieldValue, Ranking
 from palate.wishes import Wish
 
@@ -40,9 +41,9 @@ class Question(msgspec.Struct):
 
 
 class ChatAnswer(msgspec.Struct):
-    """The answer to one turn. understood: what is new; removed: what ended; wishes: what holds now. missing: what no field
-    of this catalogue says; absent: words for values that no item has; unknown: what wasn't understood. ranking: none where
-    nothing was asked for. degraded: what wasn't at its best, the ranking's own included. as_of: position of the log."""
+    """The answer to one turn. understood: what is new; removed: what ended; wishes: what holds now. missing: what no
+    field of this catalogue says; absent: words for values that no item has; unknown: what wasn't understood. ranking:
+    none where nothing was asked for. degraded: what wasn't at its best, the ranking's own included."""
 
     reply: str
     language: Literal["en", "zh"]
@@ -59,3 +60,18 @@ class ChatAnswer(msgspec.Struct):
     degraded: list[str]
     as_of: int
     ms: float = 0.0
+
+
+def chat_request(**options: Any) -> ChatRequest:
+    """A request from keyword arguments. Errors: ``InvalidInput`` naming the argument."""
+    try:
+        return msgspec.convert(options, ChatRequest)
+    except msgspec.ValidationError as error:
+        raise refusal(error) from None
+
+
+def refusal(error: msgspec.ValidationError) -> InvalidInput:
+    """The sentence for a request of the wrong shape."""
+    text = str(error)
+    where = text.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in text else None
+    return InvalidInput(text if text.endswith(".") else text + ".", where)

@@ -159,9 +159,10 @@ class Bounds:
         if named:
             return named[0]
         fits = [
-            role for role in _GUESSED
-            if (numeric := self.schema.of_role(role)) is not None and numeric.low * 0.5 <= number.low <= numeric.high * 1.5
-        ]  # fmt: skip
+            role
+            for role in _GUESSED
+            if (one := self.schema.of_role(role)) is not None and one.low * 0.5 <= number.low <= one.high * 1.5
+        ]
         return fits[0] if fits else ""
 
 

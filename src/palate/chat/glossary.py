@@ -6,8 +6,6 @@ the role that the words can only have, so that a catalogue without such a field 
 
 from __future__ import annotations
 
-from typing import Final
-
 from palate.chat.words import Phrase, normal, tokens
 
 _LINES = """

@@ -128,7 +128,7 @@ class Knowledge(Helper):
         if self._meant_for is None or not len(self._values):
             return []
         near = self._vectors @ self.host.catalogue.cache.query(words)
-        best = np.argsort(-near, kind="stable")[:8].tolist()
+        best: list[int] = np.argsort(-near, kind="stable")[:8].tolist()
         out: dict[str, tuple[Value, float]] = {}
         for place in best:
             out.setdefault(self._values[place].value.casefold(), (self._values[place], float(near[place])))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -72,13 +72,14 @@ def _same(one: Wish, other: Wish) -> bool:
 
 def field_of(wish: Wish) -> tuple[str, dict[str, Any]]:
     """The one field of a hard wish and its comparisons; the field is '' for a wish of another shape."""
-    tree = wish.filter or {}
+    tree: dict[str, Any] = wish.filter or {}
     if len(tree) != 1:
         return "", {}
     name, conditions = next(iter(tree.items()))
-    if name == "not" and isinstance(conditions, dict) and len(conditions) == 1:  # pyright: ignore[reportUnknownArgumentType]
-        return str(next(iter(conditions))), {}  # pyright: ignore[reportUnknownArgumentType]
-    return (name, conditions) if isinstance(conditions, dict) and name not in ("and", "or") else ("", {})
+    if not isinstance(conditions, dict) or name in ("and", "or"):
+        return "", {}
+    inner = cast("dict[str, Any]", conditions)
+    return (next(iter(inner), ""), {}) if name == "not" else (name, inner)
 
 
 def _tag_value(tag: str) -> str:
@@ -125,7 +126,7 @@ def _against(old: Wish, new: Wish) -> list[Wish]:
             return _less_values(old, old_name, old_how, set(new_how["nin"])) if "in" in old_how else [old]
         sides = {side for side in (_LOWER, _UPPER) for side in [frozenset(side)] if side & new_how.keys()}
         left = {op: at for op, at in old_how.items() if not any(op in side for side in sides)}
-        if left == old_how or old.turn == new.turn and not old_how.keys() & new_how.keys():
+        if left == old_how or (old.turn == new.turn and not old_how.keys() & new_how.keys()):
             return [old]
         return [msgspec.structs.replace(old, filter={old_name: left})] if left else []
     if new.filter is not None:

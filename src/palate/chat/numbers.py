@@ -7,27 +7,29 @@ from typing import NamedTuple
 
 from palate.chat.words import UNITS
 
-_ONES = {
-    w: n
-    for n, w in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {w: 10 * n for n, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
-_DECADES = {
-    w: 10 * n for n, w in enumerate("twenties thirties forties fifties sixties seventies eighties nineties".split(), 2)
-}
+
+def _counted(words: str, first: int, step: int) -> dict[str, int]:
+    return {word: step * n for n, word in enumerate(words.split(), first)}
+
+
+ONES = _counted(
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen",
+    0,
+    1,
+)
+TENS = _counted("twenty thirty forty fifty sixty seventy eighty ninety", 2, 10)
+DECADES = _counted("twenties thirties forties fifties sixties seventies eighties nineties", 2, 10)
 _HAN = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _STEPS = {"十": 10, "百": 100, "千": 1000}
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
-_WORD = "|".join([*_ONES, *_TENS, "hundred", "thousand", "million", "couple"])
+_WORD = "|".join([*ONES, *TENS, "hundred", "thousand", "million", "couple"])
 _PLAIN = r"\d+(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
 _HANS = "[零〇一二两三四五六七八九十百千]+"
 
 _YEARS = re.compile(
     r"(?P<decade>(?:early |late |mid[- ])?(?:the )?(?:(?:19|20)\d0|'?\d0)'?s\b)"
-    rf"|(?P<words>\b(?:{'|'.join(_DECADES)})\b)"
+    rf"|(?P<words>\b(?:{'|'.join(DECADES)})\b)"
     r"|(?P<zh>(?:上世纪|二十世纪)?(?P<zd>(?:19|20)?\d0|[一二三四五六七八九][十零〇]|一九[一二三四五六七八九]零)年代)"
     r"|(?P<year>(?:1[89]|20)\d\d)(?P<nian>\s*年)?(?![\d.]|\s*(?:%s)(?![a-z年]))"
     % "|".join(re.escape(u) for u in UNITS if u not in ("h", "g", "分"))
@@ -82,8 +84,8 @@ def words_number(text: str) -> float:
     """ "two hundred and fifty" → 250."""
     total, last = 0, 0
     for word in re.split(r"[ -]+", text):
-        if word in _ONES or word in _TENS:
-            last += _ONES.get(word, _TENS.get(word, 0))
+        if word in ONES or word in TENS:
+            last += ONES.get(word, TENS.get(word, 0))
         elif word == "couple":
             last = 2
         elif word == "hundred":
@@ -132,7 +134,7 @@ def number_at(text: str, start: int) -> Number | None:
     found = _YEARS.match(text, start)
     if found:
         if found["decade"] or found["zd"] or found["words"]:
-            first = 1900.0 + _DECADES[found["words"]] if found["words"] else _decade(found["decade"] or found["zd"])
+            first = 1900.0 + DECADES[found["words"]] if found["words"] else _decade(found["decade"] or found["zd"])
             if first is not None:
                 end = first + 99 if found["decade"] and first % 100 == 0 and first < 2000 else first + 9
                 return Number(first, end, "year", found.end())

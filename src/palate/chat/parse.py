@@ -1,4 +1,4 @@
-"""From the parts of an utterance to what it asks for, clause by clause. No model, and nothing that isn't in the schema."""
+"""From the parts of an utterance to what it asks for, clause by clause, without any model."""
 
 from __future__ import annotations
 
@@ -288,10 +288,11 @@ class _Parser:
 
     def _titles(self, items: list[str], kind: str, said: str, mode: str = "") -> None:
         if len(items) > 1:
-            wish = "unlike" if mode in ("neg", "less") else "like"
+            against = mode in ("neg", "less")
             self.found.question = "title"
             self.found.choices += [
-                Choice(self.helper.label(item), Wish(said=said, **{wish: item})) for item in items[:5]
+                Choice(self.helper.label(item), Wish(unlike=item, said=said) if against else Wish(like=item, said=said))
+                for item in items[:5]
             ]
             return
         item = items[0]
@@ -319,7 +320,7 @@ class _Parser:
         names: set[str],
         heavy: bool = False,
     ) -> None:
-        """What nothing has claimed: nearly a title, nearly a value, near in meaning, words of the catalogue, or unknown."""
+        """What nothing has claimed: nearly a title or value, near in meaning, words of the catalogue, or unknown."""
         maker = any(part.name == "by" for part in other)
         runs = _runs(other)
         lost = [role for role in roles if role not in self.schema.roles]

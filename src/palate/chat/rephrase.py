@@ -1,7 +1,7 @@
 """A generator, where there is one: it may only say an utterance again in plainer words, which the parser then reads.
 
-So it is never trusted with ids, fields or values: what it says is grounded like anybody's words, or not understood. It has
-a deadline of its own here, whatever it promises; one that hangs occupies one of a few places until it returns.
+So it is never trusted with ids, fields or values: what it says is grounded like anybody's words, or not understood. It
+has a deadline of its own here, whatever it promises; one that hangs occupies one of a few places until it returns.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Rephrase = Callable[[str, float], "Sequence[str] | None"]
 
 
 class Rephrased(NamedTuple):
-    """The sentences, and why there are none: ``generator_off``, ``…_busy``, ``…_timeout``, ``…_error``, ``…_garbage``."""
+    """The sentences, or why there are none: ``generator_off``, ``_busy``, ``_timeout``, ``_error``, ``_garbage``."""
 
     sentences: list[str]
     degraded: str

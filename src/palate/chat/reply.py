@@ -12,7 +12,8 @@ from palate.wishes import Wish
 Title = Callable[[str], str]
 
 _ROLES = {
-    "duration": ("duration", "时长"), "year": ("year", "年份"), "price": ("price", "价格"), "budget": ("budget", "预算"),
+    "duration": ("duration", "时长"), "year": ("year", "年份"), "price": ("price", "价格"),
+    "budget": ("budget", "预算"),
     "rating": ("rating", "评分"), "pages": ("pages", "页数"), "weight": ("weight", "重量"), "size": ("size", "尺寸"),
     "language": ("language", "语言"), "country": ("country", "国家"), "color": ("colour", "颜色"),
     "brand": ("brand", "品牌"), "director": ("director", "导演"), "actor": ("cast", "演员"),
@@ -26,7 +27,8 @@ _SIDES = {
 }  # fmt: skip
 _UNITS = {"duration": (" minutes", " 分钟")}
 _REASONS = {
-    "because_of": "因为 {0}", "again": "再次", "popular": "热门", "trending": "上升中", "people": "相似的人", "new": "新品",
+    "because_of": "因为 {0}", "again": "再次", "popular": "热门", "trending": "上升中", "people": "相似的人",
+    "new": "新品",
     "taste": "符合口味", "tag": "符合口味", "query": "匹配查询", "friends": "关注的人有过", "asked": "主动要求",
     "exploration": "探索", "ranked": "综合得分", "unscored": "无法打分",
 }  # fmt: skip

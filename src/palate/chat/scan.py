@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from palate.chat.glossary import GROUP_OF, GROUPS
-from palate.chat.numbers import Number, number_at
+from palate.chat.numbers import DECADES, ONES, TENS, Number, number_at
 from palate.chat.schema import Schema, Value, steering
 from palate.chat.words import (
     ADJECTIVE_OF,
@@ -25,9 +25,9 @@ _CLOSING = {'"': '"', "《": "》", "<": ">"}
 _TO = re.compile(r"\s*(?:to|through|till|until|-|–|—|~|到|至|and|和)\s*")
 _JOINED = re.compile(r"\s*(?:to|through|till|until|-|–|—|~|到|至)\s*")
 _ALIKE = re.compile(r"[^,;。，；]*?(?:类似|差不多|一样|相似)")
-_STARTS = frozenset("zero one two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty "
-                    "forty fifty sixty seventy eighty ninety hundred thousand couple a an half the early late mid "
-                    "twenties thirties forties fifties sixties seventies eighties nineties".split())  # fmt: skip
+_STARTS = frozenset(
+    [*ONES, *TENS, *DECADES, "hundred", "thousand", "couple", "a", "an", "half", "the", "early", "late", "mid"]
+)
 _HANS = frozenset("零〇一二两三四五六七八九十百千半上")
 _MIN_BARE = 5
 _CUTOFF = 0.82
@@ -88,9 +88,9 @@ class _Scanner:
         self.schema = schema
         found = [(one.group(), one.start(), one.end()) for one in TOKEN.finditer(text)]
         self.tokens = [
-            (token, start, end) for token, start, end in found if not (token == "-" and _inside(text, start))
+            (piece, start, end) for piece, start, end in found if not (piece == "-" and _inside(text, start))
         ]
-        self.words = [singular(plain(token)) for token, _, _ in self.tokens]
+        self.words = [singular(plain(piece)) for piece, _, _ in self.tokens]
         self.parts: list[Part] = []
         self.expect = ""  # ``title`` after "like", ``maybe`` after "I like"
 
@@ -101,25 +101,25 @@ class _Scanner:
         return self.parts
 
     def _step(self, at: int) -> int:
-        token, start, _ = self.tokens[at]
-        if token in _CLOSING and (end := self._quoted(at)):
+        piece, start, _ = self.tokens[at]
+        if piece in _CLOSING and (end := self._quoted(at)):
             return end
         if self.expect == "title" and (end := self._title(at)):
             return end
         if end := self._number(at):
             return end
-        if not token[0].isalnum() and token not in ("$", "€", "£", "&", "<", ">", "≤", "≥", "+"):
+        if not piece[0].isalnum() and piece not in ("$", "€", "£", "&", "<", ">", "≤", "≥", "+"):
             name = (
                 "list"
-                if token in "、/"
+                if piece in "、/"
                 else "soft"
-                if token in ",，"
+                if piece in ",，"
                 else "hard"
-                if token in ".;!?。；！？…\n:"
+                if piece in ".;!?。；！？…\n:"
                 else ""
             )
             if name:
-                self._add(Part("punct", token, start, name))
+                self._add(Part("punct", piece, start, name))
                 self.expect = ""
             return at + 1
         return self._phrase(at)
@@ -151,13 +151,13 @@ class _Scanner:
         words: list[str] = []
         crossed = False
         for end in range(at, min(len(self.tokens), at + 2 * LONGEST)):
-            token = self.tokens[end][0]
-            if token[0].isalnum():
+            piece = self.tokens[end][0]
+            if piece[0].isalnum():
                 words.append(self.words[end])
                 spans.append((end + 1, tuple(words), crossed))
-            elif token in ".;!?。；！？":
+            elif piece in ".;!?。；！？":
                 break
-            elif token in ",，、":
+            elif piece in ",，、":
                 crossed = True
         for across in (False, True):
             for end, phrase, crossing in reversed(spans):
@@ -169,15 +169,15 @@ class _Scanner:
 
     def _named(self, phrase: Phrase, at: int, end: int) -> list[str]:
         """Items by title: "aliens" is Aliens where there is one, and Alien only where there is not."""
-        raw = tuple(plain(token) for token, _, _ in self.tokens[at:end] if token[0].isalnum())
+        raw = tuple(plain(piece) for piece, _, _ in self.tokens[at:end] if piece[0].isalnum())
         return self.schema.exact.get(raw) or self.schema.titles.get(phrase, [])
 
     def _number(self, at: int) -> int:
-        token, start, _ = self.tokens[at]
-        if not (token[0].isdigit() or token in _STARTS or token[0] in _HANS or token in "$€£'"):
+        piece, start, _ = self.tokens[at]
+        if not (piece[0].isdigit() or piece in _STARTS or piece[0] in _HANS or piece in "$€£'"):
             return 0
         found = number_at(self.text, start)
-        if found is None or not self._counts(found, token):
+        if found is None or not self._counts(found, piece):
             return 0
         before = self.parts[-1] if self.parts else None
         spoken = before is not None and "between" in before.also
@@ -185,11 +185,8 @@ class _Scanner:
         if joint:
             second = number_at(self.text, joint.end())
             if (
-                second is not None
-                and second.low > found.low - 1e-9
-                and "duration" not in (found.role, second.role)
-                or (second is not None and second.role == found.role)
-            ):
+                second is not None and second.low > found.low - 1e-9 and "duration" not in (found.role, second.role)
+            ) or (second is not None and second.role == found.role):
                 role = second.role or found.role
                 scale = 60.0 if role == "duration" and not found.role and second.low > found.low * 20 else 1.0
                 found = Number(found.low * scale, second.high, role, second.end)
@@ -200,15 +197,15 @@ class _Scanner:
             end += 1
         return end
 
-    def _counts(self, found: Number, token: str) -> bool:
+    def _counts(self, found: Number, piece: str) -> bool:
         """Words such as "one" or "a" only count with a unit."""
-        if token[0].isdigit() or found.role:
+        if piece[0].isdigit() or found.role:
             return True
         return found.low >= 10
 
     def _phrase(self, at: int) -> int:
-        raw = [token for token, _, _ in self.tokens[at : at + LONGEST]]
-        while raw and not all(token[0].isalnum() or len(raw) == 1 for token in raw):
+        raw = [piece for piece, _, _ in self.tokens[at : at + LONGEST]]
+        while raw and not all(piece[0].isalnum() or len(raw) == 1 for piece in raw):
             raw.pop()
         best: tuple[int, int, Part] | None = None
         for n in range(len(raw), 0, -1):
@@ -278,7 +275,7 @@ def bare_title(parts: list[Part], schema: Schema) -> list[str]:
     words: list[str] = []
     for part in parts:
         if part.kind == "other" or (part.kind == "cue" and part.name == "stop" and words):
-            words += [singular(plain(token)) for token in TOKEN.findall(part.text)]
+            words += [singular(plain(piece)) for piece in TOKEN.findall(part.text)]
         elif part.kind != "cue" or part.name not in ("stop", "want"):
             return []
     phrase = tuple(words)

@@ -1,8 +1,8 @@
 """What a catalogue can be asked for, learnt from its items: fields, ranges, values, titles. Nothing is declared.
 
 Everything an utterance may end up as comes from here, so that no wish names a field, a value or an item that isn't there.
-What items say steers nothing: a value or a title that begins like a phrase of the talk (``no horror``, ``start over``)
-can't be meant without quotation marks.
+What items say steers nothing: a value or a title that begins like a phrase of the talk (``no horror``, ``start
+over``) can't be meant without quotation marks.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from palate.content.text import TITLE_FIELDS, title
 from palate.types import F64, FieldValue
 
 _STEERING = frozenset(
-    "neg less nottoo more only want like lt lte gt gte before after between undo reset fine drop hide seen than".split()
-)
+    {*("neg", "less", "nottoo", "more", "only", "want", "like", "lt", "lte", "gt", "gte", "before", "after", "between"),
+     *("undo", "reset", "fine", "drop", "hide", "seen", "than")}
+)  # fmt: skip
 _MOST_VALUES = 20_000
 _MOST_CHARS = 48
 _MOST_TITLES = 200_000
@@ -30,7 +31,7 @@ _HALF = 0.5
 
 @dataclass(slots=True)
 class Numeric:
-    """A field of numbers, or of dates as ISO texts (``dates``). low, high; thirds: its terciles; whole: no fractions."""
+    """A field of numbers, or of dates as ISO texts (``dates``). thirds: its terciles; whole: no fractions."""
 
     name: str
     role: str
@@ -91,11 +92,11 @@ def role_of(name: str) -> str:
     words = tokens(normal(name.replace("_", " ").replace("-", " ")))
     split = tuple(singular(word) for word in words)
     for role, phrases in ROLES.items():
-        named = [tokens(phrase) for phrase in phrases.split("|")]
+        named = [tokens(phrase) for phrase in phrases]
         if split in named or words in named:
             return role
     for role, phrases in ROLES.items():
-        if role not in ("size", "rating") and any(tokens(p) == (word,) for p in phrases.split("|") for word in split):
+        if role not in ("size", "rating") and any(tokens(p) == (word,) for p in phrases for word in split):
             return role
     return ""
 

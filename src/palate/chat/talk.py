@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import msgspec
 
-from palate.checks import check_id, check_text
 from palate.chat.answer import Act, ChatAnswer, ChatRequest, Question, Said
 from palate.chat.knowledge import Host, Knowledge
 from palate.chat.merge import Memory, Merged, merge
@@ -25,6 +24,7 @@ from palate.chat.rephrase import Rephraser
 from palate.chat.reply import Voice
 from palate.chat.schema import role_of
 from palate.chat.words import normal, tokens
+from palate.checks import check_id, check_text
 from palate.config import Settings
 from palate.errors import InvalidInput
 from palate.filters import compile_filter

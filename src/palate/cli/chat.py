@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Literal, cast
+from typing import Annotated
 
 import typer
 
@@ -39,7 +39,7 @@ def chat(
     if user is None and session is None:
         session = "terminal"
     out = Out(json_)
-    tongue = cast("Literal['en', 'zh'] | None", language() if lang is not None else None)
+    tongue = language() if lang is not None else None
     with target(directory) as place:
         if not text and not json_ and sys.stdin.isatty():
             out.note(say("chat.start"))

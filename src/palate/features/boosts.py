@@ -62,7 +62,7 @@ class Signed:
             self.codes.setdefault(code, sign * SAID * _ALIKE)
 
     def words(self, said: Said, sign: float) -> list[str]:
-        """Words that are tags here count as these, and half as texts; others as texts. Returns those that are wanted."""
+        """Words that are tags here count as these, and half as texts; others as texts. Returns the wanted ones."""
         for code in said.codes.tolist():
             self.tag(code, sign * SAID)
         if not len(said.codes) or sign > 0:

@@ -11,8 +11,8 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from palate.chat.answer import ChatRequest
-from palate.errors import InvalidInput, MalformedBody
+from palate.chat.answer import ChatRequest, refusal
+from palate.errors import MalformedBody
 from palate.serve.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -46,9 +46,7 @@ def _read(body: bytes) -> ChatRequest:
     try:
         return _decode(body)
     except msgspec.ValidationError as error:
-        text = str(error)
-        where = text.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in text else None
-        raise InvalidInput(text if text.endswith(".") else text + ".", where) from None
+        raise refusal(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 

@@ -95,8 +95,8 @@ def operations() -> dict[tuple[str, str], Operation]:
             RecommendRequest,
         ),
         ("post", "/v1/chat"): Operation(
-            "One turn of a conversation: words become wishes that this answer and the next rankings obey. With `stream`, "
-            "server-sent events: understood, ranking, done.",
+            "One turn of a conversation: words become wishes that this answer and the next rankings obey. With "
+            "`stream`, server-sent events: understood, ranking, done.",
             "ranking",
             {200: ChatAnswer},
             (*_POSTED, 422, 429, 503),
