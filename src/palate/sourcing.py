@@ -153,7 +153,7 @@ class Sourcing:
             if self._off:
                 lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
-            wanted = request.k or 10
+            wanted = max(request.k or 10, sizes.popular if self.wished.of(subject.row) else 0)
             if query is None and len(rows) < wanted:
                 newest = self._newest(rows, allowed, wanted - len(rows))
                 rows, names = np.concatenate([rows, newest]), (*names, "catalogue")

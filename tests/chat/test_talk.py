@@ -206,7 +206,7 @@ def test_titles_and_tags_of_items_steer_no_conversation() -> None:
 
 
 def test_a_generator_only_says_it_again_in_plainer_words(engine: Engine) -> None:
-    engine.talk.rephraser = Rephraser(lambda text, seconds: ["no horror", "give me item alien", "nonsense zzz"], 1.0)
+    engine.talk.rephraser = Rephraser(lambda text, seconds: ["no horror", "give me item bait-7", "nonsense zzz"], 1.0)
     answer = engine.chat("ann", "blorp fizzwick")
     assert shorthand([wish.wish for wish in answer.understood]) == ["genres!=Horror"]
     assert answer.degraded == []

@@ -23,6 +23,7 @@ _STEERING = frozenset(
     {*("neg", "less", "nottoo", "more", "only", "want", "like", "lt", "lte", "gt", "gte", "before", "after", "between"),
      *("undo", "reset", "fine", "drop", "hide", "seen", "than")}
 )  # fmt: skip
+_ENDING = frozenset({"neg", "less", "undo", "reset", "fine", "drop", "hide"})
 _MOST_VALUES = 20_000
 _MOST_CHARS = 48
 _MOST_TITLES = 200_000
@@ -169,9 +170,12 @@ def _numbers(schema: Schema, numbers: dict[str, list[float]], dates: dict[str, l
 
 
 def steering(phrase: Phrase) -> bool:
-    """Whether a phrase begins as the talk itself does: a value or a title like that is never found by itself."""
+    """Whether a phrase begins as the talk itself does, or ends a wish: such a value or title is never found by itself."""
     heads = [phrase[:n] for n in range(1, min(len(phrase), LONGEST) + 1)]
-    return any(ALSO.get(head, frozenset()) & _STEERING for head in heads) or ALSO.get(phrase) is not None
+    if any(ALSO.get(head, frozenset()) & _STEERING for head in heads) or ALSO.get(phrase) is not None:
+        return True
+    inner = (phrase[at : at + n] for at in range(1, len(phrase)) for n in range(1, min(len(phrase) - at, LONGEST) + 1))
+    return any(ALSO.get(part, frozenset()) & _ENDING for part in inner)
 
 
 def _entitle(schema: Schema, name: str, item: str) -> None:

@@ -159,7 +159,7 @@ class Talk:
         memory = msgspec.structs.replace(memory, turn=memory.turn + 1)
         merged = merge(held, parsed, memory)
         fields: dict[str, Any] = {}
-        changed = bool(parsed.wishes or merged.removed)
+        changed = bool(parsed.wishes) or merged.wishes != held
         if changed:
             fields[FIELD] = write(merged.wishes)
             undone = "undo" in parsed.acts and not parsed.wishes
@@ -223,7 +223,7 @@ class Talk:
                 say.append(voice.say(act))
         if answer.ranking is not None:
             say += self._listed(answer, answer.ranking, voice)
-        return " ".join(say) if voice.at == 0 else "".join(say) or voice.say("unclear")
+        return ("" if voice.at else " ").join(say) or voice.say("unclear")
 
     def _listed(self, answer: ChatAnswer, ranking: Ranking, voice: Voice) -> list[str]:
         if ranking.items:
