@@ -34,7 +34,7 @@ def chat(
 
     palate chat -u 42 "less horror, more like Arrival, under two hours"
 
-    printf 'no horror\\nundo\\n' | palate chat -u 42 --json
+    palate chat -u 42 --json < turns.txt
     """
     if user is None and session is None:
         session = "terminal"

@@ -31,7 +31,7 @@ export const catalogue = {
   "talk.words": {"en": "less horror, more like Arrival, under two hours", "zh": "少点恐怖片，多来点像《降临》那样的，两小时以内"},
   "talk.send": {"en": "Say", "zh": "发送"},
   "talk.you": {"en": "You: ", "zh": "你："},
-  "talk.palate": {"en": "Palate: ", "zh": "Palate："},
+  "talk.palate": {"en": "Palate: ", "zh": "回答："},
   "profile.wishes": {"en": "Asked for in words", "zh": "说过的要求"},
   "profile.now": {"en": "Taste right now", "zh": "近期兴趣"},
   "profile.long": {"en": "Taste over time", "zh": "长期兴趣"},
