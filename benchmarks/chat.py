@@ -5,7 +5,7 @@
 The suite is ``tests/chat/data``: utterances, half of them Chinese, with the wishes that they must come to, on small
 catalogues of films (all fields, or title, genres and year alone) and of a shop. ``dev`` was developed on; ``held`` was
 written at the same time, by the same hand, and first run when ``dev`` was done. With real catalogues (RankLens's
-``movies.json``; a CSV of item_id, title, year, genres) the same utterances are said there: of those about genres, years
+``movies.json``; a CSV of item_id, title with its year, genres) the same utterances are said there: of those about genres, years
 and minutes it is compared which constraints come of them, and every answer is checked against the constraints in force.
 Times are whole turns of ``engine.chat`` in memory: parse, event, ranking, words.
 """
@@ -27,6 +27,7 @@ import palate
 from palate.chat.answer import ChatAnswer
 from palate.chat.rephrase import Rephraser
 from palate.chat.shorthand import shorthand
+from palate.datasets.movies import split_title
 from palate.engine import Engine
 from palate.filters import compile_filter
 from palate.types import Item
@@ -63,15 +64,14 @@ def ranklens(path: str) -> list[dict[str, Any]]:
 
 
 def table(path: str) -> list[dict[str, Any]]:
-    """Films with a title, a year and genres between bars."""
+    """Films of a CSV: item_id, ``Title (year)``, genres between bars."""
+    out: list[dict[str, Any]] = []
     with open(path, encoding="utf-8", newline="") as file:
-        return [
-            {"item": row["item_id"], "fields": {
-                "title": row["title"], "genres": [g for g in row["genres"].split("|") if g],
-                **({"year": int(float(row["year"]))} if row.get("year") else {}),
-            }}
-            for row in csv.DictReader(file)
-        ]  # fmt: skip
+        for row in csv.DictReader(file):
+            title, year = split_title(row["title"])
+            fields: dict[str, Any] = {"title": title, "genres": [g for g in row["genres"].split("|") if g], "year": year}
+            out.append({"item": row["item_id"], "fields": {key: value for key, value in fields.items() if value}})
+    return out
 
 
 def engine_of(items: list[dict[str, Any]], encoder: str) -> Engine:
