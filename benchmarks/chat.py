@@ -69,7 +69,11 @@ def table(path: str) -> list[dict[str, Any]]:
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             title, year = split_title(row["title"])
-            fields: dict[str, Any] = {"title": title, "genres": [g for g in row["genres"].split("|") if g], "year": year}
+            fields: dict[str, Any] = {
+                "title": title,
+                "genres": [g for g in row["genres"].split("|") if g],
+                "year": year,
+            }
             out.append({"item": row["item_id"], "fields": {key: value for key, value in fields.items() if value}})
     return out
 
@@ -114,6 +118,28 @@ def shared(wishes: list[Wish]) -> list[str]:
     """The constraints on fields that every catalogue of films has, values without case."""
     texts = [text.lower() for text in shorthand([wish for wish in wishes if wish.filter is not None])]
     return [text.replace("science fiction", "sci-fi") for text in texts if text.startswith(SHARED)]
+
+
+def compares(text: str) -> bool:
+    """Whether it compares with a film, whose numbers may be others elsewhere."""
+    return (
+        " than " in f" {text} "
+        and any(c.isupper() for c in text[1:])
+        or "比" in text
+        or "but shorter" in text
+        or "短一些" in text
+    )
+
+
+def has(fields: dict[str, dict[str, Any]], text: str) -> bool:
+    """Whether the genres that a constraint names are those of a catalogue."""
+    name, _, values = text.partition("=")
+    if name.rstrip("!") != "genres":
+        return True
+    genres = {
+        genre.lower().replace("science fiction", "sci-fi") for one in fields.values() for genre in one.get("genres", ())
+    }
+    return set(values.split(",")) <= genres
 
 
 def quantiles(times: list[float]) -> dict[str, float]:
@@ -161,7 +187,11 @@ def real(suite: list[dict[str, Any]], items: list[dict[str, Any]], encoder: str)
             wanted = [text.lower() for text in one["wishes"] if text.startswith(SHARED)]
             if not wanted or any("<=106" in text or "<=122" in text or ">=1992" in text for text in wanted):
                 continue  # nothing to compare, or thirds of another catalogue
-            if any(text.startswith("runtime") and "runtime" not in known for text in wanted):
+            if one["catalogue"] == "movies" and "runtime" in known and one["missing"]:
+                continue
+            if any(text.startswith("runtime") and "runtime" not in known for text in wanted) or compares(one["say"]):
+                continue
+            if any(text.partition("=")[2] and not has(fields, text) for text in wanted):
                 continue
             compared += 1
             got = shared([wish.wish for wish in answer.wishes])

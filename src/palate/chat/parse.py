@@ -366,7 +366,7 @@ class _Parser:
         return True
 
 
-SURE, MARGIN, DOUBT = 0.62, 0.06, 0.52
+SURE, MARGIN, DOUBT = 0.62, 0.06, 0.56
 """Cosine from which the nearest value is meant, by how much it must lead, and from which it is worth asking."""
 
 

@@ -219,7 +219,7 @@ class _Scanner:
             if phrase in ADJECTIVE_OF:
                 role, sign = ADJECTIVE_OF[phrase]
                 options.append((rank + 4, Part("adjective", spoken, start, role, sign)))
-            values = self.schema.surfaces.get(single)
+            values = self.schema.surfaces.get(single) or self.schema.surfaces.get(phrase)
             if values:
                 options.append((rank + 3, Part("value", spoken, start, values=values)))
             elif (group := GROUP_OF.get(phrase, GROUP_OF.get(single))) is not None and (

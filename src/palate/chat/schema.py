@@ -208,7 +208,7 @@ def _surfaces(schema: Schema) -> None:
         if group is not None and _fits(GROUPS[group][0], role_of(one.field)):
             by_group.setdefault(group, []).append(one)
         if role_of(one.field) in MAKERS and len(phrase) > 1 and len(phrase[-1]) >= 4:
-            people.setdefault(phrase[-1], []).append(one)
+            people.setdefault(tokens(plain(normal(one.value)))[-1], []).append(one)
     for group, values in by_group.items():
         for phrase in GROUPS[group][1]:
             key = tuple(singular(word) for word in phrase)
