@@ -5,8 +5,8 @@
 The suite is ``tests/chat/data``: utterances, half of them Chinese, with the wishes that they must come to, on small
 catalogues of films (all fields, or title, genres and year alone) and of a shop. ``dev`` was developed on; ``held`` was
 written at the same time, by the same hand, and first run when ``dev`` was done. With real catalogues (RankLens's
-``movies.json``; a CSV of item_id, title with its year, genres) the same utterances are said there: of those about genres, years
-and minutes it is compared which constraints come of them, and every answer is checked against the constraints in force.
+``movies.json``; a CSV of item_id, title with its year, genres) the same utterances are said there: of those about
+genres, years and minutes it is compared which constraints come of them, and every answer is checked against the constraints in force.
 Times are whole turns of ``engine.chat`` in memory: parse, event, ranking, words.
 """
 
@@ -123,8 +123,7 @@ def shared(wishes: list[Wish]) -> list[str]:
 def compares(text: str) -> bool:
     """Whether it compares with a film, whose numbers may be others elsewhere."""
     return (
-        " than " in f" {text} "
-        and any(c.isupper() for c in text[1:])
+        (" than " in f" {text} " and any(c.isupper() for c in text[1:]))
         or "比" in text
         or "but shorter" in text
         or "短一些" in text

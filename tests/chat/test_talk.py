@@ -223,7 +223,7 @@ def test_a_generator_that_fails_is_said_and_waited_for_no_longer_than_allowed(en
 
     engine.talk.rephraser = Rephraser(rephrase, 0.05)
     answers = [engine.chat(f"u{n}", "blorp fizzwick") for n in range(6)]
-    assert all(answer.reply and answer.wishes == [] or fault == "ids" for answer in answers)
+    assert all((answer.reply and answer.wishes == []) or fault == "ids" for answer in answers)
     expected = {"hangs": {"generator_timeout", "generator_busy"}, "raises": {"generator_error"},
                 "garbage": {"generator_garbage"}, "ids": set[str]()}[fault]  # fmt: skip
     assert {what for answer in answers for what in answer.degraded} <= expected

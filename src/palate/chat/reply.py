@@ -53,7 +53,7 @@ _TEXT = {
     ),
     "bye": ("Goodbye.", "再见。"),
     "help": (
-        "Say what you want, what you don't, limits, “like X”, or take something back: everything counts in the next ranking.",
+        "Say what you want, what you don't, limits, “like X”, or take something back: all counts in the next ranking.",
         "可以说想要什么、不要什么、范围、“像某个那样”，也可以撤销：每句话都影响下一次排序。",
     ),
     "show": ("In force: {0}.", "现在的要求：{0}。"),

@@ -1,6 +1,6 @@
 """What a catalogue can be asked for, learnt from its items: fields, ranges, values, titles. Nothing is declared.
 
-Everything an utterance may end up as comes from here, so that no wish names a field, a value or an item that isn't there.
+Everything an utterance may end up as comes from here, so that no wish names a field, value or item that isn't there.
 What items say steers nothing: a value or a title that begins like a phrase of the talk (``no horror``, ``start
 over``) can't be meant without quotation marks.
 """
@@ -170,7 +170,7 @@ def _numbers(schema: Schema, numbers: dict[str, list[float]], dates: dict[str, l
 
 
 def steering(phrase: Phrase) -> bool:
-    """Whether a phrase begins as the talk itself does, or ends a wish: such a value or title is never found by itself."""
+    """Whether a phrase begins as the talk itself does, or ends a wish: such a value is never found by itself."""
     heads = [phrase[:n] for n in range(1, min(len(phrase), LONGEST) + 1)]
     if any(ALSO.get(head, frozenset()) & _STEERING for head in heads) or ALSO.get(phrase) is not None:
         return True
