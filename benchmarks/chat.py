@@ -6,8 +6,8 @@ The suite is ``tests/chat/data``: utterances, half of them Chinese, with the wis
 catalogues of films (all fields, or title, genres and year alone) and of a shop. ``dev`` was developed on; ``held`` was
 written at the same time, by the same hand, and first run when ``dev`` was done. With real catalogues (RankLens's
 ``movies.json``; a CSV of item_id, title with its year, genres) the same utterances are said there: of those about
-genres, years and minutes it is compared which constraints come of them, and every answer is checked against the constraints in force.
-Times are whole turns of ``engine.chat`` in memory: parse, event, ranking, words.
+genres, years and minutes it is compared which constraints come of them, and every answer is checked against the
+constraints in force. Times are whole turns of ``engine.chat`` in memory: parse, event, ranking, words.
 """
 
 from __future__ import annotations

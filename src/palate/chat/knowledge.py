@@ -17,6 +17,7 @@ from palate.chat.parse import Helper
 from palate.chat.schema import Schema, Value, learn
 from palate.chat.words import tokens as words_of
 from palate.content.text import title, tokens
+from palate.errors import Unavailable
 from palate.state import State
 from palate.types import F32, FieldValue
 
@@ -146,7 +147,10 @@ class Knowledge(Helper):
         try:
             schema = self.schema()
             values = [one for one in schema.values() if not one.value.isdigit()][:_MOST_MEANINGS]
-            vectors = self.host.catalogue.cache.get([one.value for one in values])
+            try:
+                vectors = self.host.catalogue.cache.get([one.value for one in values])
+            except Unavailable:  # closed meanwhile, or the disk refuses: what is nearly meant isn't found until later
+                return
             self._values, self._vectors, self._meant_for = values, vectors, schema
         finally:
             self._encoding.release()
