@@ -38,8 +38,9 @@ def novel(examples: Examples, seed: int, share: float = SHARE) -> Examples:
         return out
     lowest: F32 = np.min([examples.x[n][:, _PLACES].min(axis=0) for n in able], axis=0)
     rng = np.random.default_rng(seed)
-    for n in sorted(rng.permutation(len(able))[: int(share * len(able))].tolist()):
-        x, chosen = examples.x[able[n]].copy(), examples.chosen[able[n]]
+    drawn: list[int] = np.sort(rng.permutation(able)[: int(share * len(able))]).tolist()
+    for n in drawn:
+        x, chosen = examples.x[n].copy(), examples.chosen[n]
         new = rng.random(len(x)) < _OTHERS
         new[chosen] = True
         x[np.ix_(new, _NOTHING)] = 0.0
