@@ -136,8 +136,10 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
     n, recent, dim = len(tastes), len(last) if len(tastes) else 0, vectors.shape[1]
     probes = np.empty((n + recent + len(disliked), dim), np.float32)
     probes[:n] = tastes
+    fading = np.empty(recent, np.float32)
     for place in range(recent):
         probes[n + place] = vectors[last[place]]
+        fading[place] = NEWEST_DECAY**place
     for place in range(len(disliked)):
         probes[n + recent + place] = vectors[disliked[place]]
     texts = np.empty(len(rows), np.int64)
@@ -158,7 +160,7 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
             if recent:
                 best = near[n]
                 for place in range(n + 1, n + recent):
-                    best = max(best, np.float32(near[place] * NEWEST_DECAY ** (place - n)))
+                    best = max(best, near[place] * fading[place - n])
                 out[m, 3] = best
         for place in range(n + recent, len(probes)):
             out[m, 4] = max(out[m, 4], near[place])
