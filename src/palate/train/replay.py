@@ -27,7 +27,7 @@ SHOWN = 10
 HIDDEN = 0.1
 COLD = 3
 """Interactions up to which an item is hardly known, as the answer's ``cold`` has it."""
-COLD_WEIGHT = 10.0
+COLD_WEIGHT = 6.0
 """What a training decision for such an item counts for beside another."""
 
 
