@@ -50,7 +50,18 @@ class Reasons:
         """
         spoken = np.empty((len(rows), REASONS, 3), np.int32)
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
-        return [[self._worded(*one) for one in mine if one[0] >= 0] or [_RANKED] for mine in spoken.tolist()]
+        worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
+        out: list[list[Reason]] = []
+        for mine in spoken.tolist():
+            reasons: list[Reason] = []
+            for place, first, second in mine:
+                if place >= 0:
+                    key = place, first, second
+                    if (reason := worded.get(key)) is None:
+                        reason = worded[key] = self._worded(place, first, second)
+                    reasons.append(reason)
+            out.append(reasons or [_RANKED])
+        return out
 
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]

@@ -305,8 +305,9 @@ class Company:
         hints.rows, hints.worth = self._rows[: self._marked], self._worth[: self._marked]
 
     def _clear(self) -> None:
-        self._mark[self._rows[: self._marked]] = 0
-        self._marked = 0
+        if self._marked:
+            self._mark[self._rows[: self._marked]] = 0
+            self._marked = 0
 
     def signs(self) -> I32:
         """By type: the sign of its weight."""

@@ -11,6 +11,7 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class Key(NamedTuple):
         return _KEY.pack(*self).hex()
 
 
+@lru_cache(1024)  # asked three times a ranking
 def parse_key(text: str) -> Key | None:
     """The key that ``text`` encodes, None where it encodes none."""
     if len(text) != 32 or not _DIGITS.issuperset(text):

@@ -325,7 +325,7 @@ export const catalogue = {
   "feature.taste_long": {"en": "text close to the long-term taste", "zh": "文本接近长期兴趣"},
   "feature.taste_short": {"en": "text close to the last five", "zh": "文本接近最近五个"},
   "feature.taste_interest": {"en": "text close to one interest", "zh": "文本接近某个兴趣组"},
-  "feature.taste_last": {"en": "text close to one recent item", "zh": "文本接近最近某一个"},
+  "feature.taste_newest": {"en": "text close to one of the newest", "zh": "文本接近最近某一个"},
   "feature.dislike": {"en": "text close to something hidden", "zh": "文本接近隐藏过的物品"},
   "feature.tags_long": {"en": "tags of the long-term taste", "zh": "长期兴趣的标签"},
   "feature.tags_short": {"en": "tags of the last five", "zh": "最近五个的标签"},
