@@ -22,6 +22,7 @@ from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.chat.answer import ChatAnswer, chat_request
+from palate.chat.knowledge import EARLY
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
@@ -213,7 +214,7 @@ class Engine:
         """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
-        self.talk.knowledge.warm_soon()
+        self.talk.knowledge.warm_soon(EARLY)
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())

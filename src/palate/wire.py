@@ -67,7 +67,10 @@ def check_event(event: Event, limits: Limits) -> None:
         if event.session is not None:
             check_id(event.session, "session", limits)
             if event.user:
-                raise InvalidInput("A user event describes a user or a session, not both at once.", "session")
+                raise InvalidInput(
+                    "A user event describes a user or a session, not both: leave one of them out, or send two events.",
+                    "session",
+                )
         check_fields(event.fields, "fields", limits)
     else:
         _check_subject(event.user, event.session, limits)

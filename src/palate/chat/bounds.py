@@ -91,9 +91,7 @@ class Bounds:
                     self.asks.unknown.append(f"{number.low:g}")
                 continue
             used.add(role)
-            numeric = self.schema.of_role(role)
-            if numeric is None:
-                self._miss(role)
+            if (numeric := self._numeric(role)) is None:
                 continue
             side = next((sign for name, sign, _, _ in self._adjectives if name == role), 0)
             if not compare and self._than and side:
@@ -103,9 +101,7 @@ class Bounds:
             if role in used:
                 continue
             used.add(role)
-            numeric = self.schema.of_role(role)
-            if numeric is None:
-                self._miss(role)
+            if (numeric := self._numeric(role)) is None:
                 continue
             if (made := self._side(numeric, sign, polarity, relative)) is not None:
                 out.append(Wish(filter={numeric.name: made}, said=said))
@@ -114,31 +110,32 @@ class Bounds:
     def _side(self, numeric: Numeric, sign: int, polarity: str, relative: bool) -> dict[str, Any] | None:
         """Beside an item, what was shown last, or the thirds of the catalogue."""
         negative = polarity in ("neg", "less", "nottoo")
+        beside = "lt" if sign < 0 else "gt"
+        beside = _NEGATED[beside] if negative else beside
         against = self.reference or (self.like if relative else "")
         if against:
             value = _value(self.fields(against).get(numeric.name), numeric)
             if value is None:
                 self.asks.unknown.append(against)
                 return None
-            operator = "lt" if sign < 0 else "gt"
-            return _compare(numeric, _NEGATED[operator] if negative else operator, value)
+            return _compare(numeric, beside, value)
         if self.reference == "" and self._than:
             return None
         shown = [_value(self.fields(item).get(numeric.name), numeric) for item in self.knows.shown] if relative else []
         known = [value for value in shown if value is not None]
         if known:
-            middle = float(np.median(known))
-            return _compare(numeric, "lt" if sign < 0 else "gt", middle)
+            return _compare(numeric, beside, float(np.median(known)))
         low, high = numeric.thirds
-        if negative:
-            return {"lte": numeric.number(high)} if sign > 0 else {"gte": numeric.number(low)}
-        return (
-            {"lte": numeric.number(low * numeric.scale)} if sign < 0 else {"gte": numeric.number(high * numeric.scale)}
-        )
+        if negative:  # neither end third: "not too long" is up to where the long ones begin
+            low, high, sign = high, low, -sign
+        return _compare(numeric, "lte" if sign < 0 else "gte", (low if sign < 0 else high) * numeric.scale)
 
-    def _miss(self, role: str) -> None:
-        if role not in self.asks.missing:
+    def _numeric(self, role: str) -> Numeric | None:
+        """The field of a role; one that no field plays is noted as missing."""
+        numeric = self.schema.of_role(role)
+        if numeric is None and role not in self.asks.missing:
             self.asks.missing.append(role)
+        return numeric
 
     def _role(self, number: Number, roles: list[str]) -> str:
         """The role that a number speaks of; ``?`` where nothing can be told and nothing is lost."""

@@ -24,8 +24,11 @@ from palate.types import F32, FieldValue
 _CHUNK = 2_000
 _MOST_MEANINGS = 400
 _PATIENCE = 20.0
-"""How many times as long as learning it took, at least, a schema is used before a changed catalogue is read again."""
+"""How many times as long as learning it took, at least, a schema is used before a large catalogue is read again."""
 _QUICK = 0.05
+EARLY = 50_000
+"""Items up to which a service reads its catalogue for conversations when it starts. That takes the interpreter from
+rankings for a second then; a larger one is read for whoever talks first."""
 _KEPT = 4096
 _WORDLESS = ("hashing", "silent", "none")
 
@@ -47,32 +50,44 @@ class Knowledge(Helper):
         self._schema: Schema | None = None
         self._of: tuple[int, int, int] = (0, 0, 0)
         self._cost = self._learnt = 0.0
-        self._values: list[Value] = []
-        self._vectors: F32 = np.zeros((0, 0), np.float32)
-        self._meant_for: Schema | None = None
-        self._encoding = threading.Lock()
+        # Read and replaced as a whole, by threads of their own: values and their vectors, row by row.
+        self._meanings: tuple[Schema | None, list[Value], F32] = (None, [], np.zeros((0, 0), np.float32))
+        self._warming = threading.Lock()
         self._last: OrderedDict[str, list[str]] = OrderedDict()
 
     def schema(self) -> Schema:
-        """The schema of the items as they are; of a large catalogue, as they were a moment ago."""
-        state = self.host.state
-        version = id(state), self.host.catalogue.version, state.n_items
-        known = self._schema
-        waits = self._cost > _QUICK and time.perf_counter() - self._learnt < _PATIENCE * self._cost
-        if known is not None and (version == self._of or (waits and version[0] == self._of[0])):
+        """The schema of the items as they are; of a large catalogue, as they were when it was last read (``warm``).
+
+        Cost: 20 µs an item the first time, and after every change of a small catalogue.
+        """
+        known, version = self._schema, self._version()
+        if known is not None and (version == self._of or (self._cost > _QUICK and version[0] == self._of[0])):
             return known
-        started = time.perf_counter()
-        found = learn(self._items(state))
+        return self._learn()
+
+    def _version(self) -> tuple[int, int, int]:
+        return id(self.host.state), self.host.catalogue.version, self.host.state.n_items
+
+    def _learn(self) -> Schema:
+        version, started = self._version(), time.perf_counter()
+        found = learn(self.items())
         self._schema, self._of = found, version
         self._learnt = time.perf_counter()
         self._cost = self._learnt - started
         return found
 
-    def _items(self, state: State) -> list[tuple[str, Mapping[str, FieldValue]]]:
-        """Copies of the fields of items that aren't deleted; the engine's lock is held for some at a time."""
+    def _behind(self) -> bool:
+        """Whether a large catalogue has changed, and it is time to read it again."""
+        waited = time.perf_counter() - self._learnt
+        return self._cost > _QUICK and self._version() != self._of and waited >= _PATIENCE * self._cost
+
+    def items(self, most: int | None = None) -> list[tuple[str, Mapping[str, FieldValue]]]:
+        """Ids and copies of the fields of items that aren't deleted, of the first ``most`` or all. The engine's lock is
+        held for some at a time."""
         out: list[tuple[str, Mapping[str, FieldValue]]] = []
+        state = self.host.state
         with self.lock:
-            n = state.n_items
+            n = state.n_items if most is None else min(most, state.n_items)
         for start in range(0, n, _CHUNK):
             with self.lock:
                 alive = state.alive
@@ -126,38 +141,50 @@ class Knowledge(Helper):
 
     def meant(self, words: str) -> list[tuple[Value, float]]:
         """The nearest values by the encoder's vectors; none while these are being made (``warm``)."""
-        if self._meant_for is None or not len(self._values):
+        _, values, vectors = self._meanings
+        if not values:
             return []
-        near = self._vectors @ self.host.catalogue.cache.query(words)
+        near = vectors @ self.host.catalogue.cache.query(words)
         best: list[int] = np.argsort(-near, kind="stable")[:8].tolist()
         out: dict[str, tuple[Value, float]] = {}
         for place in best:
-            out.setdefault(self._values[place].value.casefold(), (self._values[place], float(near[place])))
+            out.setdefault(values[place].value.casefold(), (values[place], float(near[place])))
         return list(out.values())
 
     @property
     def pending(self) -> bool:
         """Whether the meaning of values can't be asked for yet."""
-        return self._meant_for is None and not self.host.catalogue.cache.encoder.name.startswith(_WORDLESS)
+        return self._meanings[0] is None and not self._wordless
+
+    @property
+    def _wordless(self) -> bool:
+        return self.host.catalogue.cache.encoder.name.startswith(_WORDLESS)
 
     def warm(self) -> None:
-        """Encode the commonest values. Cost: about 3 ms a value that no item or earlier start has encoded."""
-        if self.host.catalogue.cache.encoder.name.startswith(_WORDLESS) or not self._encoding.acquire(blocking=False):
+        """Read a catalogue that has changed, and encode its commonest values. One thread at a time; others return.
+
+        Cost: ``schema``'s, and about 3 ms a value that no item or earlier start has encoded.
+        """
+        if not self._warming.acquire(blocking=False):
             return
         try:
-            schema = self.schema()
+            schema = self._learn() if self._behind() else self.schema()
+            if self._wordless or self._meanings[0] is schema:
+                return
             values = [one for one in schema.values() if not one.value.isdigit()][:_MOST_MEANINGS]
             try:
                 vectors = self.host.catalogue.cache.get([one.value for one in values])
             except Unavailable:  # closed meanwhile, or the disk refuses: what is nearly meant isn't found until later
                 return
-            self._values, self._vectors, self._meant_for = values, vectors, schema
+            self._meanings = schema, values, vectors
         finally:
-            self._encoding.release()
+            self._warming.release()
 
-    def warm_soon(self) -> None:
-        """``warm`` beside the caller, where it is due."""
-        if self.pending:
+    def warm_soon(self, most: int | None = None) -> None:
+        """``warm`` beside the caller, where it is due; not for a catalogue of more than ``most`` items."""
+        if most is not None and self.host.state.n_items > most:
+            return
+        if self._schema is None or self._behind() or not (self._wordless or self._meanings[0] is self._schema):
             threading.Thread(target=self.warm, name="chat-values", daemon=True).start()
 
 

@@ -47,8 +47,7 @@ class Rephraser:
             found = answer.result(self.seconds)
         except TimeoutError:
             return Rephrased([], "generator_timeout")
-        # Whatever a generator's library raises: the conversation goes on without it.
-        except Exception:
+        except Exception:  # whatever a generator's library raises, the conversation goes on without it
             return Rephrased([], "generator_error")
         sentences = _read(found)
         return Rephrased(sentences, "" if sentences else "generator_garbage")

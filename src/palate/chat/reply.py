@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from palate.chat.schema import role_of
+from palate.reasons import SHORT
 from palate.types import Reason
 from palate.wishes import Wish
 
@@ -26,12 +27,6 @@ _SIDES = {
     "in": ("only {0}", "只要 {0}"), "nin": ("no {0}", "不要 {0}"),
 }  # fmt: skip
 _UNITS = {"duration": (" minutes", " 分钟")}
-_REASONS = {
-    "because_of": "因为 {0}", "again": "再次", "popular": "热门", "trending": "上升中", "people": "相似的人",
-    "new": "新品",
-    "taste": "符合口味", "tag": "符合口味", "query": "匹配查询", "friends": "关注的人有过", "asked": "主动要求",
-    "exploration": "探索", "ranked": "综合得分", "unscored": "无法打分",
-}  # fmt: skip
 _TEXT = {
     "understood": ("Understood: {0}.", "明白：{0}。"),
     "removed": ("Taken back: {0}.", "已取消：{0}。"),
@@ -62,6 +57,7 @@ _TEXT = {
     "choose_value": ("Do you mean {0}?", "你是指{0}吗？"),
     "empty": ("Nothing fits all of it.", "没有符合全部要求的。"),
     "without": ("Without “{0}” {1} would.", "去掉“{0}”后有 {1} 个。"),
+    "without_some": ("Without “{0}” at least {1} would.", "去掉“{0}”后至少有 {1} 个。"),
     "list": ("Now: {0}", "现在："),
     "like": ("more like {0}", "更像《{0}》"), "unlike": ("less like {0}", "少些像《{0}》"),
     "more": ("more {0}", "多些 {0}"), "less": ("less {0}", "少些 {0}"),
@@ -129,10 +125,9 @@ class Voice:
         """A reason of the ranking."""
         if not self.at:
             return reason.text
-        names = self.joined(
-            [self.title(item) for item in reason.items] or [tag.split(":", 1)[-1] for tag in reason.tags]
-        )
-        return _REASONS.get(reason.code, reason.text).format(names)
+        items = self.joined([self.title(item) for item in reason.items])
+        tags = self.joined([tag.split(":", 1)[-1] for tag in reason.tags])
+        return SHORT[reason.code][1].format(items=items, tags=tags) if reason.code in SHORT else reason.text
 
 
 def _plain(name: str) -> bool:

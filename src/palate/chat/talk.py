@@ -19,7 +19,7 @@ import msgspec
 from palate.chat.answer import Act, ChatAnswer, ChatRequest, Question, Said
 from palate.chat.knowledge import Host, Knowledge
 from palate.chat.merge import Memory, Merged, merge
-from palate.chat.parse import Helper, Parse, parse
+from palate.chat.parse import Helper, Parse, language_of, parse
 from palate.chat.rephrase import Rephraser
 from palate.chat.reply import Voice
 from palate.chat.schema import role_of
@@ -135,10 +135,10 @@ class Talk:
     def _parsed(self, text: str, memory: Memory, helper: Helper, degraded: list[str]) -> Parse:
         knowledge = self.knowledge
         chosen = _chosen(text, memory)
+        if chosen is not None:
+            return Parse(language_of(normal(text)), wishes=[chosen])
         schema = knowledge.schema()
         found = parse(text, schema, knowledge.fields, helper)
-        if chosen is not None:
-            return Parse(found.language, wishes=[chosen])
         if found.unknown and knowledge.pending:
             degraded.append("values_pending")
         if not found.says and not found.acts and not found.facts and self.rephraser.rephrase is not None:
@@ -241,15 +241,14 @@ class Talk:
         say = [voice.say("empty")]
         if loosest := self._loosest([one.wish for one in answer.wishes]):
             wish, count = loosest
-            say.append(voice.say("without", voice.wish(wish), count))
+            all_counted = self.host.state.n_items <= _COUNTED
+            say.append(voice.say("without" if all_counted else "without_some", voice.wish(wish), count))
         return say
 
     def _loosest(self, wishes: list[Wish]) -> tuple[Wish, int] | None:
-        """The hard wish without which most items are left, of the first 20,000, and how many."""
+        """The hard wish without which most items are left, of the first ``_COUNTED``, and how many."""
         hard = [(wish, compile_filter(wish.filter)) for wish in wishes if wish.filter is not None]
-        with self.lock:
-            state = self.host.state
-            rows = [dict(fields) for row, fields in list(state.item_fields.items())[:_COUNTED] if state.alive[row]]
+        rows = [fields for _, fields in self.knowledge.items(_COUNTED)]
         left = [
             (sum(all(test(fields) for other, test in hard if other is not wish) for fields in rows), place)
             for place, (wish, _) in enumerate(hard)

@@ -21,7 +21,9 @@ def chat(
         list[str] | None,
         typer.Argument(metavar="TEXT…", help="What to say; left out, every line of the input is a turn."),
     ] = None,
-    user: Annotated[str | None, typer.Option("--user", "-u", help="For whom.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", "-u", help="For whom; else --session, else the session `terminal`.")
+    ] = None,
     session: SessionOption = None,
     k: Annotated[int, typer.Option("-k", help="How many to return.")] = 5,
     directory: DirOption = DEFAULT_DIR,

@@ -164,7 +164,10 @@ def _columns(
             best, worst = np.float32(0.0), np.float32(0.0)
             for one in range(len(asked)):
                 near = np.float32(dot(vectors[text], asked[one])) * text_worth[one]
-                best, worst = max(best, near), min(worst, near if text_worth[one] < 0 else worst)
+                if text_worth[one] < 0:  # what is unlike something unwanted is not thereby wanted
+                    worst = min(worst, near)
+                else:
+                    best = max(best, near)
             out[m, 4] = best + worst
             if len(alike):
                 out[m, 6] = dot(vectors[text], alike)
@@ -249,16 +252,9 @@ class Company:
         if carried is not None:
             hints.carried = carried.taste(subject.tastes[0])
             hints.mean = float(carried.mean @ hints.carried)
-        some = (
-            len(hints.carried)
-            or hints.followed
-            or len(hints.asked.words)
-            or len(hints.asked.codes)
-            or len(hints.asked.texts)
-            or len(hints.alike_tags)
-            or len(hints.alike)
-        )
-        return hints if some else None
+        asked = hints.asked
+        found = (hints.carried, asked.words, asked.codes, asked.texts, hints.alike_tags, hints.alike)
+        return hints if hints.followed or any(map(len, found)) else None
 
     def columns(self, hints: Hints, rows: I32, vectors: F32, text_of: I32, tags: I32, out: F32) -> None:
         """The eight features of candidate ``rows``, of the hints that ``of`` gave last. out: (m, 8), zeros."""

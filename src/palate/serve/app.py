@@ -127,8 +127,7 @@ class PalateApp:
                 await answer.finish()
         except RecursionError:
             await answer.error(MalformedBody("The body is nested too deeply to be read."))
-        # The last line of defence: what nobody foresaw is logged and answered in the wire's form.
-        except Exception:
+        except Exception:  # the last line of defence: what nobody foresaw is logged and answered in the wire's form
             _log.exception("Unforeseen error in %s %s", method, path[:200])
             await answer.error(PalateError("Something went wrong here; the service's log has the details."))
         finally:

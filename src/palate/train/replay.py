@@ -26,7 +26,7 @@ from palate.types import F32, F64, I64, Interaction, RecommendRequest
 SHOWN = 10
 HIDDEN = 0.1
 COLD = 3
-"""Interactions up to which an item is hardly known, as the answer's ``cold`` has it."""
+"""Interactions up to which an item is cold: hardly known, and marked so in answers."""
 COLD_WEIGHT = 6.0
 """What a training decision for such an item counts for beside another."""
 
