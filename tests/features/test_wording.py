@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from palate.catalogue import words_of
-from palate.features import column
 from palate.features.wording import SLOTS, WIDTH, Wording, packed, shared
 from palate.types import F32, I32
 

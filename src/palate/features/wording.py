@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from palate.kernels import kernel, soon
-from palate.types import F32, F64, I32, I64
+from palate.types import F32, F64, I32
 
 WIDTH = 12
 """Distinct words of a text that count: those that come first."""

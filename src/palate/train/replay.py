@@ -21,7 +21,7 @@ from palate.state import State
 from palate.state.state import subject_of
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.history import History, Progress
-from palate.types import F32, F64, I64, Interaction, RankRequest, RecommendRequest
+from palate.types import F32, F64, I64, Candidate, Interaction, RankRequest, RecommendRequest
 
 SHOWN = 10
 HIDDEN = 0.1
@@ -228,7 +228,8 @@ def _among_cold(line: Line, history: History, chosen: int, model: Model, seed: l
     pool = np.flatnonzero(others)
     drawn = np.random.default_rng(seed).choice(pool, min(OTHERS, len(pool)), False)
     ids = [state.items.ids[one] for one in [item, *drawn.tolist()]]
-    request = RankRequest(items=list(ids), user=event.user, session=event.session, seen="drop")
+    items: list[str | Candidate] = list(ids)
+    request = RankRequest(items=items, user=event.user, session=event.session, seen="drop")
     scored = line.run(request, ts, model)
     order = _order(scored, item, None, np.random.default_rng(seed))
     return Replayed(
