@@ -78,7 +78,8 @@ def make_generator(settings: GeneratorSettings, kept: Path | None = None) -> Gen
     """The generator of ``language.generator``; with kind ``none`` one that answers ``generator_off`` at once.
 
     kept: the file in which answers are kept (made when absent), None to keep them in memory; both are bounded by
-    ``language.generator.kept``. Cheap: models load, and servers are spoken to, with the first question.
+    ``language.generator.kept``. A GGUF file is loaded here (0.5 s for the
+    smallest); a server is spoken to with the first question.
     Errors: ``MissingExtra`` naming package and extra; ``ConfigError`` for a model that isn't there; ``Unavailable``
     where ``kept`` can't be opened.
     """
@@ -94,7 +95,9 @@ def make_generator(settings: GeneratorSettings, kept: Path | None = None) -> Gen
         return Guard(OpenAIServer(settings), settings, kept)
     from palate.language.gguf import LocalModel
 
-    return Guard(LocalModel(settings), settings, kept)
+    model = LocalModel(settings)
+    model.load()  # now: loading holds the interpreter for half a second, and no question may wait for that
+    return Guard(model, settings, kept)
 
 
 def make_encoder(name: str, threads: int = 1) -> Encoder:

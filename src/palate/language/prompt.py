@@ -55,7 +55,8 @@ class Reply(Generic[T]):
 
     value: None exactly where ``degraded`` says why: ``generator_off`` (none is configured), ``generator_timeout``,
     ``generator_error``, ``generator_garbage`` (no JSON of the schema), ``generator_busy`` (all its places are taken),
-    ``generator_resting`` (the breaker is open), ``generator_spent`` (its tokens of the day are).
+    ``generator_resting`` (the breaker is open), ``generator_spent`` (its tokens of the day are), ``generator_long``
+    (the question has more than ``max_chars``).
     detail: a sentence for a log, never for users. kept: it came from the cache. seconds: what the caller waited.
     tokens_in, tokens_out: as the server counted them, 0 where it doesn't or the answer was kept.
     """
@@ -141,7 +142,7 @@ def load_prompt(name: str, version: int | None = None) -> Template:
 def schema_of(answer: type[Any]) -> dict[str, Any]:
     """The JSON schema of ``answer`` without references, as servers want it: every property required, no other
     allowed."""
-    (schema,), parts = msgspec.json.schema_components([answer], "#/$defs/{name}")
+    (schema,), parts = msgspec.json.schema_components([answer])
     return cast("dict[str, Any]", _inlined(schema, parts))
 
 
