@@ -22,17 +22,18 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
-    {"types", "errors", "config", "settings", "checks", "wire", "frames", "ids", "kernels", "disk"},
+    {"types", "errors", "config", "settings", "checks", "wire", "frames", "ids", "kernels", "disk", "wishes"},
     {"state", "profile", "tastes", "towers"},
     {"features"},
     STAGES | {"filters"},
-    {"catalogue"},
+    {"catalogue", "wished"},
     {"sourcing"},
     {"line"},
     {"explain", "reasons", "people"},
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},
+    {"chat"},
     {"engine"},
     {"evaluate", "datasets"},
     {"serve"},

@@ -19,7 +19,7 @@ from palate.reasons import Reasons, evidence
 from palate.store import Record, Store
 from palate.store.decision import Asked, Decision, Rules, Shown, Unshown, pack
 from palate.train.history import event_of
-from palate.train.replay import feature_key
+from palate.train.replay import COLD, feature_key
 from palate.types import (
     F32,
     Cold,
@@ -34,9 +34,6 @@ from palate.types import (
     Slate,
     Stage,
 )
-
-COLD_ITEM = 3
-"""An item is cold with at most this many interactions."""
 
 
 def seeded(ranking: str) -> np.random.Generator:
@@ -119,7 +116,7 @@ def build_answer(
             reasons[position].insert(0, Reason("exploration", "Shown to learn whether it suits you."))
             terms[position].append(Contribution("policy.exploration", float(position + 1), 0.0))
     counts = explainer.computer.state.item_columns["count"]
-    cold = [row < 0 or bool(counts[row] <= COLD_ITEM) for row in rows[shown].tolist()]
+    cold = [row < 0 or bool(counts[row] <= COLD) for row in rows[shown].tolist()]
     scores: list[float | None] = scored.scores[places].tolist() + [None] * len(unscored)
     names = [ids[place] for place in shown]
     positions = list(range(1, len(shown) + 1))

@@ -21,6 +21,9 @@ import numpy as np
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
+from palate.chat.answer import ChatAnswer, chat_request
+from palate.chat.knowledge import EARLY
+from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
 from palate.explain import Explainer
@@ -76,6 +79,7 @@ class Engine:
             parts.close()
             raise
         self.rankings = self.non_finite = 0
+        self.talk = Talk(self, self._lock)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
@@ -93,7 +97,6 @@ class Engine:
         self.close()
 
     # ---------------------------------------------------------------------------- events
-
     def ingest(self, events: object, progress: Callable[[int], None] | None = None) -> IngestResult:
         """Take events (structs, dicts, an iterable of them, or a frame); durable when it returns. progress(done).
 
@@ -158,7 +161,6 @@ class Engine:
         return self._encoder.wait(timeout)
 
     # --------------------------------------------------------------------------- ranking
-
     def rank(self, user: str | None = None, items: Sequence[Any] = (), **options: Any) -> Ranking:
         """Order the caller's candidates for a person. Options: session, k, query, context, filter, exclude, seen,
         policy, explain, as on the wire. Errors: ``InvalidInput`` naming what is wrong."""
@@ -167,6 +169,10 @@ class Engine:
     def recommend(self, user: str | None = None, k: int | None = None, **options: Any) -> Ranking:
         """Retrieve from the whole catalogue, then rank; ``k`` defaults to 10. Options as for ``rank``."""
         return self.answer(wire.read_request(RecommendRequest, user=user, k=k, **options))
+
+    def chat(self, user: str | None = None, text: str = "", **options: Any) -> ChatAnswer:
+        """One turn of a conversation. Options: session, k, language, context. Errors: ``InvalidInput``."""
+        return self.talk.turn(chat_request(user=user, text=text, **options))
 
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
@@ -208,6 +214,7 @@ class Engine:
         """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
+        self.talk.knowledge.warm_soon(EARLY)
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())
@@ -225,7 +232,6 @@ class Engine:
         return self.state.now(wire.now_ms())
 
     # ------------------------------------------------------------------------ explaining
-
     def explain(self, ranking: str, item: str) -> Explanation:
         """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
 
@@ -268,7 +274,6 @@ class Engine:
             return draw_counts(self.state, self.rankings, self.non_finite, self.catalogue.pending)
 
     # ---------------------------------------------------------------------------- models
-
     def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
@@ -326,7 +331,6 @@ class Engine:
         return self._model.version
 
     # --------------------------------------------------------------------------- keeping
-
     @property
     def ready(self) -> bool:
         """Open, and not closing."""

@@ -72,7 +72,7 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Re
             assigned.append(Assigned(index, name, int(ts)))
         if isinstance(event, Item):
             subject = None
-        elif event.user is not None or isinstance(event, User):
+        elif event.user:
             subject = event.user
         else:
             subject = subject_of(None, event.session)

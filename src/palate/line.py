@@ -144,6 +144,9 @@ class Line:
         for placed in model.towers:
             placed.follow(self.catalogue.vectors, self.state.n_items)
         clock.ran("subject", {"history": len(subject.items)})
+        held = self.sourcing.wished.of(row)
+        if held is not None:
+            clock.ran("wishes", held.counts())
 
         query = self._query(request, clock)
         if isinstance(request, RankRequest):
@@ -177,7 +180,8 @@ class Line:
             x = np.concatenate([x, context_columns(model.context, request.context, len(rows))], axis=1)
         clock.ran("features", {"candidates": len(rows), "features": x.shape[1]})
 
-        scores = total_score(model, x, query is not None) if len(rows) else np.zeros(0)
+        own = hints is not None  # nothing else writes those columns
+        scores = total_score(model, x, query is not None, own) if len(rows) else np.zeros(0)
         non_finite = len(scores) - int(np.count_nonzero(np.isfinite(scores)))
         if not every:
             few, x, scores = (
@@ -196,8 +200,9 @@ class Line:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
         if request.query and request.query.strip():
             self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
-        if request.user is not None:
-            for wish in self.computer.company.asking(self.state.users.get(request.user)):
+        name = subject_of(request.user, request.session)
+        if name is not None:
+            for wish in self.computer.company.asking(self.state.users.get(name)):
                 self.catalogue.cache.query(wish.split(":", 1)[-1])
 
     def seen_mode(self, request: RecommendRequest) -> str:
@@ -244,10 +249,10 @@ def context_columns(names: tuple[str, ...], context: dict[str, FieldValue], n: i
     return np.tile(values, (n, 1))
 
 
-def total_score(model: Model, x: F32, has_query: bool) -> F64:
+def total_score(model: Model, x: F32, has_query: bool, own: bool = True) -> F64:
     """(n,) scores: the scorer's, plus the terms of their own: ``OWN``, and those of the query where it never learnt
-    from queries, at their prior weights."""
-    weights = _own_terms(model, x, has_query)
+    from queries, at their prior weights. own: False where the columns ``OWN`` are known to be 0."""
+    weights = _own_terms(model, x, has_query, own)
     if weights is None:
         return model.scorer.score(x)
     plain = x.copy()
@@ -268,12 +273,12 @@ def contributions(model: Model, x: F32, has_query: bool) -> tuple[F64, F64]:
     return terms, base
 
 
-def _own_terms(model: Model, x: F32, has_query: bool) -> dict[int, float] | None:
+def _own_terms(model: Model, x: F32, has_query: bool, own: bool = True) -> dict[int, float] | None:
     """Weights of the columns that the scorer doesn't see, None where all of them are 0."""
     weights: dict[int, float] = {}
     if has_query and not model.queries:
         weights = {place: float(PRIOR[place]) for place in QUERY_COLUMNS}
-    if np.any(x[:, _OWN]):
+    if own and np.any(x[:, _OWN]):
         weights |= {place: float(PRIOR[place]) * model.scale for place in OWN}
     return weights or None
 

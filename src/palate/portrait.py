@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from palate import wishes
 from palate.catalogue import Catalogue
 from palate.features import Computer, Subject
-from palate.features.company import FOLLOWS
+from palate.features.company import LIKES, PRIVATE
 from palate.people.attributes import People
 from palate.people.extract import Extractor, behaviour_of
 from palate.people.interests import interests
@@ -93,7 +94,7 @@ def draw_profile(
     return UserProfile(
         user=user,
         known=subject.count > 0 or row in state.user_fields,
-        fields=own_fields({name: value for name, value in said.items() if name != FOLLOWS}),
+        fields=own_fields({name: value for name, value in said.items() if name not in PRIVATE or name == LIKES}),
         interactions=subject.count,
         history=history,
         long_term=_tags(subject.tags_long, catalogue),
@@ -102,6 +103,7 @@ def draw_profile(
         as_of=state.seq,
         tags=_interests(state, catalogue, subject, now),
         habits=_habits(state, computer, subject, now),
+        wishes=wishes.read(said.get(wishes.FIELD))[0],
         predicted=_predicted(state, catalogue, computer, subject, now, people),
     )
 

@@ -27,6 +27,23 @@ _WORDS = {
         ("asked", "What you asked for."),
     )
 }
+SHORT: dict[str, tuple[str, str]] = {
+    "because_of": ("because of {items}", "因为 {items}"),
+    "again": ("again", "再次"),
+    "popular": ("popular", "热门"),
+    "trending": ("trending", "上升中"),
+    "people": ("people like you", "相似的人"),
+    "new": ("new", "新品"),
+    "taste": ("your taste", "符合口味"),
+    "tag": ("your taste: {tags}", "符合口味：{tags}"),
+    "query": ("matches the query", "匹配查询"),
+    "friends": ("had by people followed", "关注的人有过"),
+    "asked": ("asked for", "主动要求"),
+    "exploration": ("exploration", "探索"),
+    "ranked": ("many small reasons", "综合得分"),
+    "unscored": ("could not be scored", "无法打分"),
+}
+"""Reasons in a few words, English and Chinese, by code."""
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}
 _RANKED = Reason("ranked", "No single reason stands out: many small ones together make its score.")
 
@@ -50,7 +67,18 @@ class Reasons:
         """
         spoken = np.empty((len(rows), REASONS, 3), np.int32)
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
-        return [[self._worded(*one) for one in mine if one[0] >= 0] or [_RANKED] for mine in spoken.tolist()]
+        worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
+        out: list[list[Reason]] = []
+        for mine in spoken.tolist():
+            reasons: list[Reason] = []
+            for place, first, second in mine:
+                if place >= 0:
+                    key = place, first, second
+                    if (reason := worded.get(key)) is None:
+                        reason = worded[key] = self._worded(place, first, second)
+                    reasons.append(reason)
+            out.append(reasons or [_RANKED])
+        return out
 
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]

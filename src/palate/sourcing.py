@@ -33,6 +33,7 @@ from palate.retrieve.topk import top_k
 from palate.state import State
 from palate.state.lookup import Lookup
 from palate.types import F32, I32, Bools, Candidate, Candidates, FieldValue, RankRequest, RecommendRequest
+from palate.wished import Wished
 
 _LED_TO = ("next", "near", "near_last", "ease", "linar")
 _COLUMNS = np.array(
@@ -106,6 +107,7 @@ class Sourcing:
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
+        self.wished = Wished(state)
         self._only: Bools = np.zeros(0, np.bool_)
 
     def given(self, items: list[str | Candidate]) -> Candidates:
@@ -151,7 +153,7 @@ class Sourcing:
             if self._off:
                 lists = {name: rows for name, rows in lists.items() if not self._off.hides(name)}
             rows, _, held, names = fuse(lists, sizes.candidates, sizes.rrf)
-            wanted = request.k or 10
+            wanted = max(request.k or 10, sizes.popular if self.wished.of(subject.row) else 0)
             if query is None and len(rows) < wanted:
                 newest = self._newest(rows, allowed, wanted - len(rows))
                 rows, names = np.concatenate([rows, newest]), (*names, "catalogue")
@@ -216,11 +218,13 @@ class Sourcing:
         try:
             if len(hints.rows):
                 lists["friends"] = ItemToItem(hints.rows, hints.worth)(sizes.popular, allowed)[0]
-            if hints.asked.words and hints.fade >= _WISHED:
+            if (hints.asked.words or len(hints.asked.texts)) and hints.fade >= _WISHED:
                 words = [word for wish in hints.asked.words for word in tokens(wish)]
-                lists["asked_words"] = self.catalogue.words().search(words, sizes.lexical, allowed)[0]
-                if np.any(hints.asked.texts):
-                    found = self.catalogue.vectors.search(hints.asked.texts[-4:], sizes.vector // 2, allowed)
+                if words:
+                    lists["asked_words"] = self.catalogue.words().search(words, sizes.lexical, allowed)[0]
+                wanted = hints.asked.texts[hints.asked.text_worth > 0] if len(hints.asked.texts) else hints.asked.texts
+                if np.any(wanted):
+                    found = self.catalogue.vectors.search(wanted[-4:], sizes.vector // 2, allowed)
                     lists |= {f"asked_{place}": near for place, (near, _) in enumerate(found)}
             length = float(np.linalg.norm(hints.alike)) if subject.cold else 0.0
             if length > _DIFFERENT:
@@ -275,6 +279,11 @@ class Sourcing:
         if request.filter:
             allowed = allowed & self._passing(request.filter)
             removed["filter"] = left - int(np.count_nonzero(allowed))
+        held = self.wished.of(subject.row)
+        if held is not None and held.expression is not None:
+            left = int(np.count_nonzero(allowed)) if request.filter else left
+            allowed = allowed & self._passing(held.expression)
+            removed["wishes"] = left - int(np.count_nonzero(allowed))
         return allowed, {reason: count for reason, count in removed.items() if count}
 
     def _passing(self, expression: dict[str, Any]) -> Bools:
@@ -296,7 +305,11 @@ class Sourcing:
     ) -> tuple[Candidates, dict[str, int]]:
         """Drop given candidates that may not be shown, with the count of each reason."""
         predicate = compile_filter(request.filter) if request.filter else None
-        if not (request.exclude or candidates.fields or predicate) and self._all_plain(candidates.rows, subject, seen):
+        held = self.wished.of(subject.row)
+        wished = held.predicate if held is not None else None
+        if not (request.exclude or candidates.fields or predicate or wished) and self._all_plain(
+            candidates.rows, subject, seen
+        ):
             return candidates, {}
         excluded = set(request.exclude)
         dropped = set(subject.seen[subject.seen_count > 0].tolist()) if seen == "drop" else set[int]()
@@ -307,6 +320,8 @@ class Sourcing:
             reason = self._reason(row, name, candidates.fields.get(place), excluded, dropped, blocked)
             if reason is None and predicate is not None and not predicate(self._fields(row, candidates, place)):
                 reason = "filter"
+            if reason is None and wished is not None and not wished(self._fields(row, candidates, place)):
+                reason = "wishes"
             if reason is None:
                 keep.append(place)
             else:

@@ -13,6 +13,8 @@ SHORT = 5
 INTERESTS = 3
 LONG_HALF_LIFE = 30.0
 """Half-life of the long-term taste, in history entries."""
+NEWEST_DECAY = 0.8
+"""A liked entry, of the cosine with the nearest of the last ``SHORT``."""
 DISLIKED = 10
 """Disliked entries that count against an item."""
 _SAME = 0.8

@@ -17,6 +17,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from palate.wishes import Wish
+
 FieldValue = bool | int | float | str | list[str]
 """What a field of an item, a user or a context may hold."""
 
@@ -33,8 +35,6 @@ Bools = npt.NDArray[np.bool_]
 
 
 # --------------------------------------------------------------------------- events
-
-
 class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
     id: str | None = None
     timestamp: Timestamp | None = None
@@ -49,9 +49,10 @@ class Item(_Event, tag="item"):
 
 
 class User(_Event, tag="user"):
-    """A user: created, changed (named fields are replaced) or deleted."""
+    """A user, or an anonymous session: created, changed (named fields are replaced) or deleted."""
 
-    user: str
+    user: str = ""
+    session: str | None = None
     fields: dict[str, FieldValue] = {}
     deleted: bool = False
 
@@ -280,8 +281,8 @@ class Habits(msgspec.Struct):
 
 
 class UserProfile(msgspec.Struct):
-    """What Palate believes of a user; ``GET /v1/users/{id}``. ``fields`` is what was said, without whom they follow, of
-    which ``habits`` has the number; ``tags`` and ``predicted`` are concluded."""
+    """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has
+    the number; ``tags`` and ``predicted`` are concluded; ``wishes`` are what a conversation left in force."""
 
     user: str
     known: bool
@@ -295,6 +296,7 @@ class UserProfile(msgspec.Struct):
     tags: list[InterestTag] = []
     habits: Habits | None = None
     predicted: list[PredictedField] = []
+    wishes: list[Wish] = []
 
 
 class Margin(msgspec.Struct):

@@ -62,7 +62,15 @@ def check_event(event: Event, limits: Limits) -> None:
         check_id(event.item, "item", limits)
         check_fields(event.fields, "fields", limits)
     elif isinstance(event, User):
-        check_id(event.user, "user", limits)
+        if event.session is None or event.user:
+            check_id(event.user, "user", limits)
+        if event.session is not None:
+            check_id(event.session, "session", limits)
+            if event.user:
+                raise InvalidInput(
+                    "A user event describes a user or a session, not both: leave one of them out, or send two events.",
+                    "session",
+                )
         check_fields(event.fields, "fields", limits)
     else:
         _check_subject(event.user, event.session, limits)

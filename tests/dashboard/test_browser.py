@@ -79,6 +79,29 @@ def test_a_search_finds_people_by_the_start_of_their_id(visit: Any) -> None:
     page.get_by_text("No user id starts with “nobody”.").wait_for()
 
 
+def test_words_change_the_list_and_undo_brings_it_back(visit: Any) -> None:
+    page = visit("/?user=p2").page
+    before = listed(page)
+
+    def says(text: str) -> None:
+        turns = page.locator("#turns li").count()
+        page.locator("#words").fill(text)
+        page.locator("#say button").click()
+        until(page, "n => document.querySelectorAll('#turns li.palate').length && "
+              "document.querySelectorAll('#turns li').length > n + 1", turns)  # fmt: skip
+
+    says("no drama, nothing before 1990")
+    assert page.locator("#wishes .chip").all_inner_texts() == ["no Drama", "year at least 1990"]
+    until(page, "![...document.querySelectorAll('#cards > li')].some(row => row.innerText.includes('Drama'))")
+    assert "no Drama" in page.locator("#turns li.palate").last.inner_text()
+    says("undo")
+    until(page, "ids => JSON.stringify([...document.querySelectorAll('#cards > li')].map(row => row.dataset.id)) === "
+          "JSON.stringify(ids)", list(before))  # fmt: skip
+    assert page.locator("#wishes .chip").count() == 0
+    says("<img src=x onerror=\"document.title='broken'\">")
+    assert page.title() != "broken"
+
+
 def test_a_like_changes_the_list_at_once(visit: Any) -> None:
     page = visit("/?user=p2").page
     before = listed(page)

@@ -10,6 +10,7 @@ from palate.features import column
 from palate.features.company import FRIENDS, NEWEST
 from palate.testing.world import START, make_world
 from palate.types import RecommendRequest, User
+from palate.wishes import Wish, write
 from tests.engines import did, filled, ids, item
 
 WORLD = make_world(people=60, interactions=2500)
@@ -56,6 +57,17 @@ def test_a_newcomer_gets_what_the_people_followed_choose() -> None:
             assert share(engine, f"new-{genre}", genre) >= 0.6 > share(engine, f"none-{genre}", genre)
         reasons = engine.recommend("new-space", 1).items[0].reasons
         assert "friends" in {reason.code for reason in reasons}
+
+
+def test_what_is_unlike_something_unwanted_is_not_thereby_wanted() -> None:
+    with filled(WORLD) as engine:
+        less = Wish(less="nothing of the kind")
+        engine.ingest(says("sour", wishes=write([less])))
+        engine.line.computer.company.meaning = lambda text: -engine.catalogue.side().vectors[0]
+        near = features(engine, "sour", engine.state.items.ids[:20])["asked_taste"]
+        assert max(near) <= 0.0
+        engine.line.computer.company.meaning = lambda text: engine.catalogue.side().vectors[0]
+        assert min(features(engine, "sour", engine.state.items.ids[:20])["asked_taste"]) < 0.0
 
 
 def test_friends_by_hand() -> None:

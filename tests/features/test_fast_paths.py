@@ -82,7 +82,7 @@ def test_two_speak_for_an_item() -> None:
         assert [one for one in two_of(strength, items, weights, 3) if one >= 0] == wanted
 
 
-@pytest.mark.parametrize("name", ["taste_long", "taste_short", "taste_interest", "taste_last"])
+@pytest.mark.parametrize("name", ["taste_long", "taste_short", "taste_interest", "taste_newest"])
 def test_liking_is_the_weight_of_an_entry_in_the_taste(world: Engine, name: str) -> None:
     computer, side = world.line.computer, world.catalogue.side()
     for user in ("p0", "p2", "p9"):
@@ -93,8 +93,9 @@ def test_liking_is_the_weight_of_an_entry_in_the_taste(world: Engine, name: str)
             vector = side.vectors[side.text_of[row]]
             cosine = np.maximum(0, side.vectors[texts[liked]] @ vector)
             wanted = np.zeros(len(texts))
-            if name == "taste_last":
-                wanted[liked[np.argmax(side.vectors[texts[liked[:5]]] @ vector)]] = 1.0
+            if name == "taste_newest":
+                fading = 0.8 ** np.arange(len(liked[:5]))
+                wanted[liked[np.argmax(fading * (side.vectors[texts[liked[:5]]] @ vector))]] = 1.0
             elif name == "taste_short":
                 wanted[liked[:5]] = (subject.weights[liked] * 0.8 ** np.arange(len(liked)) * cosine)[:5]
             else:

@@ -17,6 +17,7 @@ BODIES: dict[str, Any] = {
     "/v1/events": {"event": "interaction", "user": "u1", "item": "tea-0", "text": "good"},
     "/v1/rank": {"user": "u1", "items": ["tea-0", {"id": "wine-1", "fields": {"price": 2.0}}, "no"], "explain": True},
     "/v1/recommend": {"user": "u1", "k": 5, "query": "tea", "context": {"device": "phone"}, "explain": True},
+    "/v1/chat": {"user": "u1", "text": "no tea", "k": 3},
     "/login": {"key": "x"},
     "/dashboard/items": {"ids": ["tea-0", "nothing"]},
     "/v1/train": {},

@@ -23,7 +23,7 @@ from palate.train.ease import fit_ease
 from palate.train.examples import Examples
 from palate.train.history import History, read_history
 from palate.train.neighbours import bind_neighbours, pack_neighbours
-from palate.train.replay import SHOWN, choose_window, feature_key, replay
+from palate.train.replay import COLD, COLD_WEIGHT, SHOWN, Replayed, choose_window, feature_key, replay
 from palate.types import Event, Interaction
 
 SETTINGS = Settings(language=LanguageSettings(encoder="hashing"), train=TrainSettings(candidates=24))
@@ -38,6 +38,11 @@ def history_of(events: list[Event], settings: Settings = SETTINGS) -> History:
 
 
 def decisions_of(history: History, settings: Settings = SETTINGS) -> list[tuple[int, Decision]]:
+    """What is logged of them."""
+    return [(place, one.decision()) for place, one in replayed_of(history, settings)]
+
+
+def replayed_of(history: History, settings: Settings = SETTINGS) -> list[tuple[int, Replayed]]:
     """As ``train`` makes them."""
     window = choose_window(history, settings)
     codes: dict[str, int] = {}
@@ -50,7 +55,7 @@ def decisions_of(history: History, settings: Settings = SETTINGS) -> list[tuple[
     early = fit_ease(history.users[: window.begin], items[: window.begin], len(codes))
     ease = bind_neighbours(pack_neighbours(early, list(codes)), state.items)
     model = Model("replay", prior_model().scorer, ease, (), True)
-    return [(place, one.decision()) for place, one in replay(state, catalogue, history, window, model)]
+    return list(replay(state, catalogue, history, window, model))
 
 
 def changed_after(world: World, place: int) -> list[Event]:
@@ -174,6 +179,18 @@ def test_an_item_had_before_is_judged_among_everything() -> None:
             modes[key in had].add(decision.request.seen)
         had.add(key)
     assert modes == {True: {"keep"}, False: {"keep", "drop"}}
+
+
+def test_decisions_for_items_hardly_known_weigh_more() -> None:
+    many = make_world(people=12, per_genre=60, interactions=400, follow=0.3)
+    made = dict(replayed_of(history_of(many.events)))
+    count: dict[str, int] = {}
+    weights: dict[bool, set[float]] = {True: set(), False: set()}
+    for place, event in enumerate(many.interactions):
+        if place in made:
+            weights[count.get(event.item, 0) <= COLD].add(made[place].weight)
+        count[event.item] = count.get(event.item, 0) + 1
+    assert weights == {True: {COLD_WEIGHT}, False: {1.0}}
 
 
 def test_history_sorts_by_time_then_id_clamps_and_leaves_out_what_is_negative() -> None:

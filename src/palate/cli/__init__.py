@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 import palate
-from palate.cli import bench, data, demo, doctor, evaluate, models, ranking, serve, tune
+from palate.cli import bench, chat, data, demo, doctor, evaluate, models, ranking, serve, tune
 from palate.cli.console import LangOption
 from palate.cli.messages import Language, choose, say
 from palate.cli.translation import local, translate_help
@@ -35,6 +35,7 @@ app.command("tune")(tune.tune_)
 app.command("serve")(serve.serve)
 app.command("rank")(ranking.rank)
 app.command("recommend")(ranking.recommend)
+app.command("chat")(chat.chat)
 app.command("explain")(ranking.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")

@@ -100,6 +100,11 @@ HELP: dict[str, str] = {
     "How the order is chosen.": "如何由得分得到顺序。",
     "Give every item's contributions.": "给出每个物品的各项贡献。",
     "Retrieve from the whole catalogue and rank for one person.": "从整个目录召回，并为某一个人排序。",
+    "Say in words what you want: it becomes wishes that the very next ranking obeys.": (
+        "用话说出你想要什么：它会变成要求，紧接着的排序就照办。"
+    ),
+    "For whom; else --session, else the session `terminal`.": "为谁；省略时用 --session，再省略时用会话 terminal。",
+    "What to say; left out, every line of the input is a turn.": "要说的话；省略时，输入的每一行是一轮。",
     "For whom; left out with --session.": "为谁推荐；用 --session 时省略。",
     "How many to return.": "返回多少个。",
     "Say why an item stood where it stood: the base and the contributions add up to its score, exactly.": (

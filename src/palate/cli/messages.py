@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 from palate.cli.bench_words import BENCH
+from palate.reasons import SHORT
 
 Language = Literal["en", "zh"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **{f"reason.{code}": words for code, words in SHORT.items()},
     **BENCH,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
@@ -132,15 +134,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "base": ("base", "基准"),
     "stages": ("model {model}, log position {as_of}, {ms:.1f} ms", "模型 {model}，日志位置 {as_of}，{ms:.1f} 毫秒"),
     "degraded": ("Degraded: {what}", "降级：{what}"),
-    "reason.because_of": ("because of {items}", "因为 {items}"),
-    "reason.again": ("again", "再次"),
-    "reason.popular": ("popular", "热门"),
-    "reason.trending": ("trending", "上升中"),
-    "reason.people": ("people like you", "相似的人"),
-    "reason.new": ("new", "新品"),
-    "reason.taste": ("your taste", "符合口味"),
-    "reason.tag": ("your taste: {tags}", "符合口味：{tags}"),
-    "reason.query": ("matches the query", "匹配查询"),
+    "chat.start": (
+        "Say what you want: less of this, more like that, a limit, “forget that”. Ctrl-D ends.",
+        "说说你想要什么：少一点某类、像某个那样的、某个范围、“撤销”。按 Ctrl-D 结束。",
+    ),
     "carried": (
         "The map is in {path}: it orders pairs of held-out items with ρ = {rho:.3f} (texts alone: {text:.3f}). "
         "A service takes it in when it starts; train again to weigh it.",
@@ -162,11 +159,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cold.preferences": ("preferences asked for", "主动偏好"),
     "cold.pseudo-labels": ("pseudo-labels", "伪标签"),
     "cold.follows": ("people followed", "关注的人"),
-    "reason.friends": ("had by people followed", "关注的人有过"),
-    "reason.asked": ("asked for", "主动要求"),
-    "reason.exploration": ("exploration", "探索"),
-    "reason.ranked": ("many small reasons", "综合得分"),
-    "reason.unscored": ("could not be scored", "无法打分"),
     "demo.intro": (
         "Palate's demo: {data}, one real person, one event.",
         "Palate 演示：{data}，一位真实用户，一个事件。",

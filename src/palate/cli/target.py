@@ -21,6 +21,7 @@ import msgspec
 import typer
 
 from palate import wire
+from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
 from palate.opening import check_log
 from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
@@ -45,6 +46,7 @@ class Target(Protocol):
     def url(self) -> str | None: ...
 
     def answer(self, request: RecommendRequest) -> Ranking: ...
+    def chat(self, request: ChatRequest) -> ChatAnswer: ...
     def explain(self, ranking: str, item: str) -> Explanation: ...
     def models(self) -> list[ModelInfo]: ...
     def activate(self, version: str) -> ModelInfo: ...
@@ -63,6 +65,9 @@ class Local:
     def answer(self, request: RecommendRequest) -> Ranking:
         wire.check_request(request, self.engine.settings.limits)
         return self.engine.answer(request)
+
+    def chat(self, request: ChatRequest) -> ChatAnswer:
+        return self.engine.talk.turn(request)
 
     def explain(self, ranking: str, item: str) -> Explanation:
         return self.engine.explain(ranking, item)
@@ -142,6 +147,9 @@ class Remote:
     def answer(self, request: RecommendRequest) -> Ranking:
         path = "/v1/rank" if isinstance(request, RankRequest) else "/v1/recommend"
         return self.call("POST", path, Ranking, request)
+
+    def chat(self, request: ChatRequest) -> ChatAnswer:
+        return self.call("POST", "/v1/chat", ChatAnswer, request)
 
     def explain(self, ranking: str, item: str) -> Explanation:
         return self.call("GET", f"/v1/explain/{_segment(ranking)}/{_segment(item)}", Explanation)

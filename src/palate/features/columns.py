@@ -12,7 +12,7 @@ from palate.kernels import kernel
 from palate.state.fold import DAY_MS
 from palate.state.seen import place_of
 from palate.state.silence import since
-from palate.tastes import dots
+from palate.tastes import NEWEST_DECAY, dots
 from palate.types import F32, F64, I32, I64
 
 HALF_HOUR_MS = 1_800_000
@@ -22,7 +22,7 @@ _OWN = 2.0
 """Gaps that an item's typical one counts for beside a person's own."""
 _SPREAD = 150.0
 """Standard deviation of gaps, at the least, in thousandths of ln(1 + hours)."""
-_NEVER = 9.0
+NEVER = 9.0
 """``idle`` of an item that nobody ever touched, log days."""
 
 
@@ -75,7 +75,7 @@ def popularity(
         out[at, 3] = long
         out[at, 4] = short - long
         out[at, 5] = np.log1p(since(times[at, 2] if times[at, 2] > 0 else now, until, ends, skipped) / DAY_MS)
-        out[at, 6] = np.log1p(since(times[at, 1], until, ends, skipped) / DAY_MS) if times[at, 1] > 0 else _NEVER
+        out[at, 6] = np.log1p(since(times[at, 1], until, ends, skipped) / DAY_MS) if times[at, 1] > 0 else NEVER
         out[at, 7] = np.log((touched + 1.0) / (times[at, 3] + 10.0)) if times[at, 3] > 0 else 0.0
         out[at, 8] = np.log((out[at, 8] + 10.0 * share) / ((touched + 10.0) * share))
 
@@ -129,15 +129,17 @@ def again(
 
 @kernel
 def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disliked: I32, out: F32) -> None:
-    """taste_long, taste_short, taste_interest, taste_last, dislike. out: (m, 5), zeros.
+    """taste_long, taste_short, taste_interest, taste_newest, dislike. out: (m, 5), zeros.
 
     tastes, last, disliked: of the ``Subject``; the long-term taste stands for the interests where there are none.
     """
     n, recent, dim = len(tastes), len(last) if len(tastes) else 0, vectors.shape[1]
     probes = np.empty((n + recent + len(disliked), dim), np.float32)
     probes[:n] = tastes
+    fading = np.empty(recent, np.float32)
     for place in range(recent):
         probes[n + place] = vectors[last[place]]
+        fading[place] = NEWEST_DECAY**place
     for place in range(len(disliked)):
         probes[n + recent + place] = vectors[disliked[place]]
     texts = np.empty(len(rows), np.int64)
@@ -158,7 +160,7 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
             if recent:
                 best = near[n]
                 for place in range(n + 1, n + recent):
-                    best = max(best, near[place])
+                    best = max(best, near[place] * fading[place - n])
                 out[m, 3] = best
         for place in range(n + recent, len(probes)):
             out[m, 4] = max(out[m, 4], near[place])

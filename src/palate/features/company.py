@@ -11,12 +11,13 @@ Three sources of a taste beside a person's own history, each bounded, each nothi
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from palate.features.alike import EVERYBODY, Segments
+from palate.features.boosts import Signed, boosts_of
 from palate.features.groups import NO_GROUPS, Bound, Groups
 from palate.kernels import kernel
 from palate.profile import Subject
@@ -26,9 +27,11 @@ from palate.state.history import WIDE_TYPE, kind_at, time_of
 from palate.state.silence import since
 from palate.tastes import dot
 from palate.types import F32, F64, I32, I64, FieldValue
+from palate.wishes import FIELD as WISHES
+from palate.wishes import MEMORY
 
 FOLLOWS, LIKES = "follows", "likes"
-PRIVATE = (FOLLOWS, LIKES)
+PRIVATE = (FOLLOWS, LIKES, WISHES, MEMORY)
 """Fields of a user that make no segment and tell nothing of an attribute."""
 FRIENDS = 50
 """People followed that count: the last ones of the list."""
@@ -60,11 +63,14 @@ class Carried(Protocol):
 
 @dataclass(slots=True)
 class Asked:
-    """What somebody asked for. codes: tags; texts: (q, d) unit rows, one a wish; words: the same in words."""
+    """What somebody asked for. codes: tags; texts: (q, d) unit rows, one a wish; words: the same in words; …_worth:
+    what each weighs, below 0 where less of it is wanted."""
 
     codes: I32
     texts: F32
     words: list[str]
+    code_worth: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
+    text_worth: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
 
 
 _NOTHING = Asked(_NONE, np.zeros((0, 0), np.float32), [])
@@ -128,8 +134,8 @@ def _had(
 
 @kernel
 def _columns(
-    rows: I32, mark: I32, worth: F64, followed: int, tags: I32, codes: I32, fade: float, text_of: I32, vectors: F32,
-    asked: F32, alike_tags: F32, alike: F32, fresh: float, carried: F32, mean: float, out: F32,
+    rows: I32, mark: I32, worth: F64, followed: int, tags: I32, codes: I32, code_worth: F32, text_of: I32, vectors: F32,
+    asked: F32, text_worth: F32, alike_tags: F32, alike: F32, fresh: float, carried: F32, mean: float, out: F32,
 ) -> None:  # fmt: skip
     """friends_had, friends_share, friends_new, asked_tags, asked_taste, alike_tags, alike_taste, carried: (m, 8).
 
@@ -148,17 +154,21 @@ def _columns(
                 code = tags[row, place]
                 if code < 0:
                     continue
-                for one in codes:
-                    if one == code:
-                        out[m, 3] += np.float32(fade)
+                for one in range(len(codes)):
+                    if codes[one] == code:
+                        out[m, 3] += code_worth[one]
                 if code < len(alike_tags):
                     out[m, 5] += alike_tags[code]
         text = text_of[row]
         if text >= 0:
-            best = np.float32(0.0)
+            best, worst = np.float32(0.0), np.float32(0.0)
             for one in range(len(asked)):
-                best = max(best, np.float32(dot(vectors[text], asked[one])))
-            out[m, 4] = best * np.float32(fade)
+                near = np.float32(dot(vectors[text], asked[one])) * text_worth[one]
+                if text_worth[one] < 0:  # what is unlike something unwanted is not thereby wanted
+                    worst = min(worst, near)
+                else:
+                    best = max(best, near)
+            out[m, 4] = best + worst
             if len(alike):
                 out[m, 6] = dot(vectors[text], alike)
             if len(carried):
@@ -207,7 +217,9 @@ class Company:
     def asking(self, user: int) -> list[str]:
         """The wishes of a user row, whose texts are to be encoded before ``of``. Needs no lock."""
         found = self.state.user_fields.get(user)
-        return _texts(found.get(LIKES))[-ASKED:] if found else []
+        if not found:
+            return []
+        return _texts(found.get(LIKES))[-ASKED:] + [text for text, _ in boosts_of(found.get(WISHES)).words]
 
     def of(self, subject: Subject, vectors: F32, text_of: I32, tags: I32, n_tags: int, now: int) -> Hints | None:
         """Hints of a subject at ``now`` (ms), None where there are none, which is found at once for most people.
@@ -219,7 +231,7 @@ class Company:
         fields = self.state.user_fields.get(subject.row) if subject.row >= 0 else None
         near_cold = subject.count <= _ALIKE_UNTIL
         carried = self.map if len(subject.tastes) and "transfer" in self.enabled else None
-        said = fields and (near_cold or FOLLOWS in fields or LIKES in fields)
+        said = fields and (near_cold or FOLLOWS in fields or LIKES in fields or WISHES in fields)
         if not said and carried is None and not (near_cold and subject.count and len(self._groups.centres)):
             return None
         hints = Hints(fresh=_ALIKE_FADE / (_ALIKE_FADE + subject.count) if near_cold else 0.0)
@@ -229,15 +241,20 @@ class Company:
             if LIKES in fields and "likes" in self.enabled and subject.count < _ASKED_UNTIL:
                 hints.asked = self.asked(subject.row, fields[LIKES])
                 hints.fade = _ASKED_FADE / (_ASKED_FADE + subject.count)
+                weights = [
+                    np.full(len(part), hints.fade, np.float32) for part in (hints.asked.codes, hints.asked.texts)
+                ]
+                hints.asked = replace(hints.asked, code_worth=weights[0], text_worth=weights[1])
+            if fields.get(WISHES):
+                self._said(hints, fields[WISHES], vectors, text_of, tags)
         if near_cold:
             self._alike(hints, subject, vectors, text_of, tags, n_tags)
         if carried is not None:
             hints.carried = carried.taste(subject.tastes[0])
             hints.mean = float(carried.mean @ hints.carried)
-        some = (
-            len(hints.carried) or hints.followed or len(hints.asked.words) or len(hints.alike_tags) or len(hints.alike)
-        )
-        return hints if some else None
+        asked = hints.asked
+        found = (hints.carried, asked.words, asked.codes, asked.texts, hints.alike_tags, hints.alike)
+        return hints if hints.followed or any(map(len, found)) else None
 
     def columns(self, hints: Hints, rows: I32, vectors: F32, text_of: I32, tags: I32, out: F32) -> None:
         """The eight features of candidate ``rows``, of the hints that ``of`` gave last. out: (m, 8), zeros."""
@@ -245,8 +262,8 @@ class Company:
         asked = hints.asked.texts if len(hints.asked.texts) else np.zeros((0, vectors.shape[1]), np.float32)
         alike = hints.alike if len(hints.alike) == vectors.shape[1] else np.zeros(0, np.float32)
         _columns(
-            rows, mark, hints.worth, max(1, hints.followed), tags, hints.asked.codes, hints.fade, text_of, vectors,
-            asked, hints.alike_tags, alike, hints.fresh, hints.carried, hints.mean,
+            rows, mark, hints.worth, max(1, hints.followed), tags, hints.asked.codes, hints.asked.code_worth, text_of,
+            vectors, asked, hints.asked.text_worth, hints.alike_tags, alike, hints.fresh, hints.carried, hints.mean,
             out,
         )  # fmt: skip
 
@@ -284,8 +301,9 @@ class Company:
         hints.rows, hints.worth = self._rows[: self._marked], self._worth[: self._marked]
 
     def _clear(self) -> None:
-        self._mark[self._rows[: self._marked]] = 0
-        self._marked = 0
+        if self._marked:
+            self._mark[self._rows[: self._marked]] = 0
+            self._marked = 0
 
     def signs(self) -> I32:
         """By type: the sign of its weight."""
@@ -297,10 +315,10 @@ class Company:
 
     # ----------------------------------------------------------------------------------- likes
 
-    def asked(self, user: int, value: FieldValue) -> Asked:
+    def asked(self, user: int, value: FieldValue, keep: bool = True) -> Asked:
         """What a ``likes`` field asks for: ``genre:Drama`` is that tag, ``drama`` every tag of that value; both are
         also words, and meaning where there is an encoder."""
-        kept = self._asked.get(user)
+        kept = self._asked.get(user) if keep else None
         if kept is not None and kept[0] is value and kept[1] == len(self.tag_names):
             return kept[2]
         for code in range(self._valued, len(self.tag_names)):
@@ -317,10 +335,23 @@ class Company:
         rows = [self.meaning(word) for word in words] if self.meaning is not None else []
         texts = np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
         asked = Asked(np.array(list(codes), np.int32), texts, words)
+        if not keep:
+            return asked
         if len(self._asked) >= _KEPT:
             self._asked.pop(next(iter(self._asked)))
         self._asked[user] = value, len(self.tag_names), asked
         return asked
+
+    def _said(self, hints: Hints, value: FieldValue, vectors: F32, text_of: I32, tags: I32) -> None:
+        """Adds the wishes of a talk to what was asked for; they don't fade, for they are taken back by words."""
+        both = Signed(hints.asked.codes, hints.asked.texts, hints.fade)
+        names, row_of = boosts_of(value), self.state.items.get
+        words = [word for text, sign in names.words for word in both.words(self.asked(-1, [text], False), sign)]
+        for name, sign in names.items:
+            both.item(row_of(name), sign, vectors, text_of, tags)
+        hints.asked = Asked(words=hints.asked.words + words, **both.arrays())
+        if both.wants:
+            hints.fade = 1.0
 
     # ----------------------------------------------------------------------------------- alike
 

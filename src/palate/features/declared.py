@@ -60,7 +60,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("taste_long", "content", "cosine", 1.0, "taste", "text against the long-term taste"),
     Feature("taste_short", "content", "cosine", 1.0, "taste", "text against the last five"),
     Feature("taste_interest", "content", "cosine", 0.5, "taste", "text against the nearest of several interests"),
-    Feature("taste_last", "content", "cosine", 0.5, "taste", "text against the nearest of the last five"),
+    Feature("taste_newest", "content", "cosine", 0.5, "taste", "text against the nearest of the last five, fading"),
     Feature("dislike", "content", "cosine", -1.0, "", "text against the nearest hidden or disliked item"),
     Feature("tags_long", "tags", "share", 0.5, "tag", "weight of its tags in the long-term profile"),
     Feature("tags_short", "tags", "share", 0.5, "tag", "weight of its tags in the last five"),

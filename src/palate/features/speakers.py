@@ -10,7 +10,7 @@ import numpy as np
 from palate.features.declared import FEATURES, NAMES, column
 from palate.features.neighbours import parts
 from palate.kernels import kernel
-from palate.tastes import dot
+from palate.tastes import NEWEST_DECAY, dot
 from palate.types import F32, F64, I32, I64
 
 TOP = 10
@@ -21,7 +21,7 @@ TASTES = {
     "taste_long": (0, 0.5 ** (1 / 30)),
     "taste_interest": (0, 0.5 ** (1 / 30)),
     "taste_short": (5, 0.8),
-    "taste_last": (5, 0.0),
+    "taste_newest": (5, -NEWEST_DECAY),
 }
 """Of each taste how many liked entries make it up (0: all) and how they decay, as ``liking`` takes them."""
 
@@ -106,8 +106,9 @@ def liking(
 ) -> F64:  # fmt: skip
     """(h,) how much each liked entry weighs in a taste that is near ``target``, which has a text.
 
-    window: how many liked entries make up the taste (0: all). decay: per liked entry in a window, else per entry; 0:
-    the taste is the nearest one of the window. interest: only entries of this interest; −1: any.
+    window: how many liked entries make up the taste (0: all). decay: per liked entry in a window, else per entry;
+    below 0: the taste is the nearest one of the window, whose cosines fade by −decay. interest: only entries of this
+    interest; −1: any.
     """
     strength = np.zeros(len(items), np.float64)
     text = text_of[target]
@@ -119,7 +120,8 @@ def liking(
         if window > 0 and liked >= window:
             break
         near = dot(vectors[mine], vectors[text])
-        if decay == 0.0:
+        if decay < 0.0:
+            near *= (-decay) ** liked
             if near > nearest:
                 best, nearest = q, near
         elif interest < 0 or interest_of[q] == interest:

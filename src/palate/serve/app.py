@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 
 from palate.config import Settings
 from palate.errors import MalformedBody, PalateError, Unauthorized
-from palate.serve import api, dashboard, docs, login, openapi
+from palate.serve import api, chat, dashboard, docs, login, openapi
 from palate.serve.answer import (
     Answer,
     MethodNotAllowed,
@@ -55,6 +55,7 @@ class PalateApp:
         self.litestar = Litestar(
             route_handlers=[
                 *api.routes(engine, self.metrics, lambda: self.ready),
+                *chat.routes(engine, self.metrics),
                 *login.routes(self.guard),
                 *docs.routes(lambda: self.document),
                 *dashboard.routes(engine, settings),
@@ -126,8 +127,7 @@ class PalateApp:
                 await answer.finish()
         except RecursionError:
             await answer.error(MalformedBody("The body is nested too deeply to be read."))
-        # The last line of defence: what nobody foresaw is logged and answered in the wire's form.
-        except Exception:
+        except Exception:  # the last line of defence: what nobody foresaw is logged and answered in the wire's form
             _log.exception("Unforeseen error in %s %s", method, path[:200])
             await answer.error(PalateError("Something went wrong here; the service's log has the details."))
         finally:

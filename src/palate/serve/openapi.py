@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from palate import __version__
+from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.config import Limits, Settings
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
 from palate.serve.dashboard import ItemCards, ItemQuery
@@ -92,6 +93,14 @@ def operations() -> dict[tuple[str, str], Operation]:
             {200: Ranking},
             (*_POSTED, 422, 503),
             RecommendRequest,
+        ),
+        ("post", "/v1/chat"): Operation(
+            "One turn of a conversation: words become wishes that this answer and the next rankings obey. With "
+            "`stream`, server-sent events: understood, ranking, done.",
+            "ranking",
+            {200: ChatAnswer},
+            (*_POSTED, 422, 429, 503),
+            ChatRequest,
         ),
         ("get", "/v1/explain/{ranking}/{item}"): Operation(
             "Why an item stood where it stood: contributions that add up to its score.",

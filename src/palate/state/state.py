@@ -291,7 +291,8 @@ class State:
         return row
 
     def _apply_user(self, event: User, stamp: tuple[int, int]) -> None:
-        row = self.users.row(event.user)
+        row = self.users.row(event.user or subject_of(None, event.session) or "")
+        self._ensure(self.n_users, self.n_items)
         if self._erased(row, stamp):
             return
         self.described.add([row])

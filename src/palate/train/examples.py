@@ -22,12 +22,14 @@ class Examples:
 
     positions: the group's (m,) places in the answer, from 1, 0 for what wasn't shown; None where nothing was shown to
     anybody, as in a replay. Shorter than ``x`` where the rest are None.
+    weights: what each group counts for in learning; judged, all count alike. Shorter than ``x`` where the rest are 1.
     """
 
     x: list[F32] = field(default_factory=list[F32])
     chosen: list[I64] = field(default_factory=list[I64])
     missed: int = 0
     positions: list[I64 | None] = field(default_factory=list["I64 | None"])
+    weights: list[float] = field(default_factory=list[float])
 
     def add(self, decision: Decision, context: tuple[str, ...]) -> None:
         """One logged decision's candidates; a choice that was no candidate counts as missed."""
@@ -55,6 +57,7 @@ class Examples:
         context: tuple[str, ...] = (),
         fields: dict[str, FieldValue] | None = None,
         positions: I64 | None = None,
+        weight: float = 1.0,
     ) -> None:
         """A group as rows (m, f) and which were ``chosen``; one without a choice, or with one row, counts as missed."""
         if not len(chosen) or len(x) < 2:
@@ -66,12 +69,21 @@ class Examples:
         if context:
             x = np.concatenate([x, context_columns(context, fields or {}, len(x))], axis=1)
         self.positions += [None] * (len(self.x) - len(self.positions)) + [positions]
+        self.weights += [1.0] * (len(self.x) - len(self.weights)) + [weight]
         self.x.append(x)
         self.chosen.append(chosen)
 
     def placed(self, group: int) -> I64 | None:
         """The positions of a group, None where nothing was shown."""
         return self.positions[group] if group < len(self.positions) else None
+
+    def weight(self, group: int) -> float:
+        """What a group counts for in learning."""
+        return self.weights[group] if group < len(self.weights) else 1.0
+
+    def worth(self) -> F64:
+        """(g,) what every group counts for in learning."""
+        return np.array([self.weight(group) for group in range(len(self.x))], np.float64)
 
     def joined(self, *others: Examples) -> Examples:
         """The groups of all of them, in order; missed ones are not counted."""
@@ -80,6 +92,7 @@ class Examples:
             [x for one in every for x in one.x],
             [chosen for one in every for chosen in one.chosen],
             positions=[one.placed(n) for one in every for n in range(len(one))],
+            weights=[one.weight(n) for one in every for n in range(len(one))],
         )
 
     def taken(self, groups: Sequence[int]) -> Examples:
@@ -88,6 +101,7 @@ class Examples:
             [self.x[n] for n in groups],
             [self.chosen[n] for n in groups],
             positions=[self.placed(n) for n in groups],
+            weights=[self.weight(n) for n in groups],
         )
 
     def offsets(self, examination: F64) -> F64:

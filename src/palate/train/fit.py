@@ -22,6 +22,7 @@ from palate.train.examples import Examples
 from palate.train.history import Progress
 from palate.train.judge import gains, judge, margin
 from palate.train.learners import best_single, fit_linear, fit_trees
+from palate.train.novel import novel
 from palate.train.rankers import BACK_ENDS, fit_ranker
 from palate.types import F32, F64, I64, Margin
 
@@ -105,7 +106,9 @@ def compare(
             took()
             if wanted != "linear" and enough:
                 thin = thinned(valid, settings.candidates, settings.seed)
-                trees, found.trees = fit_trees(train, thin, names, settings, settings.trees, offset)
+                more = _with_novel(train, settings)
+                offset = _offset(more, found.examination)
+                trees, found.trees = fit_trees(more, thin, names, settings, settings.trees, offset)
                 found.scorers["trees"] = trees
                 if linear is not None:
                     for share in SHARES:
@@ -160,14 +163,20 @@ def _refitted(best: str, both: Examples, names: tuple[str, ...], settings: Train
     thin = thinned(both, settings.candidates, settings.seed)
     if best in BACK_ENDS:
         return fit_ranker(best, thin, names, settings, found.examination)
-    offset = _offset(thin, found.examination)
+    more = _with_novel(thin, settings)
+    offset = _offset(more, found.examination)
     if best == "trees":
-        return fit_trees(thin, None, names, settings, max(10, found.trees), offset)[0]
-    linear = fit_linear(thin, names, offset)
+        return fit_trees(more, None, names, settings, max(10, found.trees), offset)[0]
+    linear = fit_linear(thin, names, _offset(thin, found.examination))
     if best == "linear":
         return linear
-    trees, _ = fit_trees(thin, None, names, settings, max(10, found.trees), offset)
+    trees, _ = fit_trees(more, None, names, settings, max(10, found.trees), offset)
     return BlendScorer(linear, trees, float(best.removeprefix("blend_")))
+
+
+def _with_novel(examples: Examples, settings: TrainSettings) -> Examples:
+    """What trees learn from: a line can't tell what a new item lacks from what is low."""
+    return examples.joined(novel(examples, settings.seed))
 
 
 def margins(found: Compared, missed: int, seed: int) -> dict[str, Margin]:
@@ -217,4 +226,5 @@ def thinned(examples: Examples, candidates: int, seed: int) -> Examples:
         out.x.append(rows)
         out.chosen.append(np.searchsorted(keep, chosen).astype(np.int64))
         out.positions.append(None if placed is None else placed[keep])
+        out.weights.append(examples.weight(n))
     return out

@@ -101,7 +101,8 @@ def _read(store: Store, settings: Settings, progress: Progress | None, dead: Ite
                 content.append(one)
                 if isinstance(event, User) and event.deleted:
                     stamp = (clamped, int(ties[place]))
-                    erased[event.user] = max(stamp, erased.get(event.user, stamp))
+                    who = event.user or subject_of(None, event.session) or ""
+                    erased[who] = max(stamp, erased.get(who, stamp))
         keys.append(np.stack([when[told], ties[told]]))
         done += len(whole)
         seq = whole[-1].seq

@@ -2,7 +2,8 @@
 
 Linear: softmax over a decision's candidates, cross-entropy with the chosen one (ListNet's top-one loss, Cao 2007),
 L2, L-BFGS. Trees: LambdaMART (Burges 2010) through LightGBM, numeric splits, early stopping on validation. Both take
-an offset a row, the log of how likely it was to be looked at (``train.examination``), which no score contains later.
+an offset a row, the log of how likely it was to be looked at (``train.examination``), which no score contains later,
+and a weight a decision (``Examples.weights``).
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ def fit_linear(examples: Examples, names: tuple[str, ...], offset: F64 | None = 
     mean, scale = x_scale(x)
     z = standardised(x, mean, scale)
     starts = np.cumsum(sizes) - sizes
-    weight = labels / np.repeat(np.maximum(1, np.add.reduceat(labels, starts)), sizes)
-    groups = len(sizes)
+    worth = examples.worth()
+    of_row = np.repeat(worth, sizes)
+    weight = of_row * labels / np.repeat(np.maximum(1, np.add.reduceat(labels, starts)), sizes)
+    groups = float(worth.sum())
 
     def loss(w: F64) -> tuple[float, F64]:
         s = (z @ w.astype(np.float32)).astype(np.float64)
@@ -45,8 +48,8 @@ def fit_linear(examples: Examples, names: tuple[str, ...], offset: F64 | None = 
         s -= np.repeat(np.maximum.reduceat(s, starts), sizes)
         e = np.exp(s)
         total = np.add.reduceat(e, starts)
-        p = e / np.repeat(total, sizes)
-        value = (np.log(total).sum() - (weight * s).sum()) / groups + L2 * float(w @ w)
+        p = of_row * e / np.repeat(total, sizes)
+        value = (float(worth @ np.log(total)) - (weight * s).sum()) / groups + L2 * float(w @ w)
         gradient = ((p - weight).astype(np.float32) @ z).astype(np.float64) / groups + 2 * L2 * w
         return value, gradient
 
@@ -82,7 +85,9 @@ def fit_trees(
     from palate.score.convert import from_lightgbm
 
     x, labels, sizes = examples.stacked()
-    data = lightgbm.Dataset(x, label=labels, group=sizes, init_score=offset, feature_name=list(names))
+    worth = examples.worth()
+    weight = None if np.all(worth == 1.0) else np.repeat(worth, sizes)
+    data = lightgbm.Dataset(x, label=labels, weight=weight, group=sizes, init_score=offset, feature_name=list(names))
     parameters: dict[str, Any] = {
         "objective": "lambdarank",
         "metric": "ndcg",

@@ -106,7 +106,7 @@ def prepare(
     log = _replay_log(decisions_dir, settings)
     for place, one in replay(state, catalogue, history, chosen, model, progress, apart):
         into = found.valid if place >= chosen.valid else found.fresh
-        into.add_rows(one.x, one.chosen, found.context)
+        into.add_rows(one.x, one.chosen, found.context, weight=one.weight)
         found.replayed += 1
         if log is not None:
             name = log.reserve()

@@ -25,6 +25,10 @@ from palate.types import F32, F64, I64, Interaction, RecommendRequest
 
 SHOWN = 10
 HIDDEN = 0.1
+COLD = 3
+"""Interactions up to which an item is cold: hardly known, and marked so in answers."""
+COLD_WEIGHT = 6.0
+"""What a training decision for such an item counts for beside another."""
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Replayed:
 
     x: (m, f) features; scores: (m,), NaN where not scored; chosen: which were, none where the choice was no candidate.
     names: the ids, each looked up when it is asked for. considered: candidates before they were thinned. key: names the
-    features.
+    features. weight: what the decision counts for in learning.
     """
 
     timestamp: int
@@ -83,6 +87,7 @@ class Replayed:
     names: Sequence[str]
     considered: int
     key: str
+    weight: float = 1.0
 
     def decision(self, unshown: bool = True) -> Decision:
         """What is logged of it; with the candidates that weren't shown where they are wanted."""
@@ -128,6 +133,8 @@ def replay(
     An item the user had before is judged among everything; a new one half the time among new items only. Of a share
     ``HIDDEN`` of the training decisions nobody is told whose they are, or a model of people with long histories would
     not know what to show to somebody without one (DropoutNet, Volkovs, Yu and Poutanen 2017).
+    A decision for an item that was hardly known weighs ``COLD_WEIGHT``: few of them are among the candidates, and what
+    is learnt from the others alone is that nobody chooses what nobody chose.
     apart: the chance in a decision depends on its interaction alone, not on those replayed before it.
     """
     settings = state.settings
@@ -158,6 +165,7 @@ def replay(
             ts, name, request, event.item, model.version, scored.x[order], scored.scores[order],
             np.flatnonzero(scored.candidates.rows[order] == item) if item >= 0 else np.zeros(0, np.int64),
             order, scored.candidates.ids, len(scored.candidates), feature_key(scored.off),
+            COLD_WEIGHT if item >= 0 and state.item_columns["count"][item] <= COLD else 1.0,
         )  # fmt: skip
         if progress is not None and done % 50 == 0:
             progress("replay", done, len(window.sampled))

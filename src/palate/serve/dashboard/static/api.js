@@ -46,6 +46,7 @@ export const api = {
   users: (prefix, limit = 50) => call("GET", `/v1/users?prefix=${id(prefix)}&limit=${limit}`),
   user: (user) => call("GET", `/v1/users/${id(user)}`),
   recommend: (request) => call("POST", "/v1/recommend", request),
+  chat: (request) => call("POST", "/v1/chat", request),
   event: (event) => call("POST", "/v1/events", event),
   items: (ids) => call("POST", "/dashboard/items", { ids }),
   status: () => call("GET", "/v1/status"),

@@ -53,6 +53,10 @@ function lasting(entries, onTag) {
   return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.tags")), h("div", { class: "chips" }, chips));
 }
 
+function wishes(entries) {
+  return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.wishes")), h("div", { class: "chips" }, entries.map((entry) => h("span", { class: "chip" }, entry.said))));
+}
+
 function guesses(entries) {
   return entries.length > 0 && h(
     "section",
@@ -96,6 +100,7 @@ export function renderProfile(subject, profile, onTag) {
     subject.user === undefined
       ? h("p", { class: "soft small" }, t("profile.session"))
       : [taste(t("profile.now"), profile?.short_term ?? [], onTag), taste(t("profile.long"), profile?.long_term ?? [], onTag)],
+    wishes(profile?.wishes ?? []),
     lasting(profile?.tags ?? [], onTag),
     guesses(profile?.predicted ?? []),
     (profile?.interests?.length ?? 0) > 0 && h(

@@ -9,6 +9,7 @@ import { fieldOf, learn, tagText, tags, title } from "./items.js";
 import { live } from "./live.js";
 import { renderProfile } from "./profile.js";
 import { stagesTable } from "./stages.js";
+import { talk } from "./talk.js";
 
 const K = 12;
 const state = { subject: null, ranking: null, profile: null, moves: null, outcome: null, tag: "", query: "", seen: "auto", busy: false, fresh: null };
@@ -248,6 +249,7 @@ function render() {
   renderCards(true);
   $("line").hidden = !state.ranking;
   if (state.ranking) fill($("stages"), stagesTable(state.ranking));
+  talk.render();
   if (state.subject && state.profile) renderProfile(state.subject, state.profile, setTag);
 }
 
@@ -257,6 +259,7 @@ export const ranking = {
     state.seen = memory.get("seen") ?? "auto";
     $("seen").value = state.seen;
     $("controls").addEventListener("submit", (event) => event.preventDefault());
+    talk.start({ alerts, subject: () => state.subject, heard: () => load({ compare: state.ranking }) });
     const later = debounce(() => changed(false), 180);
     $("query").addEventListener("input", (event) => {
       state.query = event.target.value.trim();
@@ -277,6 +280,7 @@ export const ranking = {
     Object.assign(state, { subject, moves: null, outcome: null, fresh: null, tag: "" });
     open.clear();
     alerts.clear();
+    talk.forget();
     load();
   },
 

@@ -1,0 +1,62 @@
+"""``POST /v1/chat``: one object, or, with ``stream``, server-sent events as far as the turn has come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from palate.chat.answer import ChatRequest, refusal
+from palate.errors import MalformedBody
+from palate.serve.metrics import Metrics
+
+if TYPE_CHECKING:
+    from palate.engine import Engine
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(ChatRequest).decode
+
+
+def routes(engine: Engine, metrics: Metrics) -> Sequence[HTTPRouteHandler]:
+    """The handler, bound to an engine."""
+
+    @post("/v1/chat", status_code=200)
+    async def chat(request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
+        """One turn of a conversation: words to wishes to the next ranking."""
+        asked = _read(await request.body())
+        if not asked.stream:
+            answer = await asyncio.to_thread(engine.talk.turn, asked)
+            if answer.ranking is not None:
+                metrics.ranked(answer.ranking)
+            return Response(_encode(answer), media_type="application/json")
+        steps = engine.talk.steps(asked)
+        first = await asyncio.to_thread(next, steps)  # what goes wrong goes wrong here, and has a status of its own
+        return Stream(_sent(first, steps, metrics), media_type="text/event-stream")
+
+    return [chat]
+
+
+def _read(body: bytes) -> ChatRequest:
+    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as error:
+        raise refusal(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+
+
+async def _sent(first: tuple[str, Any], steps: Iterator[tuple[str, Any]], metrics: Metrics) -> AsyncIterator[bytes]:
+    """``event: understood``, ``event: ranking`` where there is one, ``event: done`` with the whole answer."""
+    step: tuple[str, Any] | None = first
+    while step is not None:
+        name, value = step
+        if name == "ranking":
+            metrics.ranked(value)
+        yield b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(value))
+        step = await asyncio.to_thread(next, steps, None)
