@@ -87,6 +87,18 @@ def test_variables_that_are_no_settings(name: str) -> None:
         ("[weights]\nclick = 2000", "weights.click is 2000; it must lie between -1000 and 1000."),
         ("[retrieve]\ncandidates = -1", "retrieve.candidates is -1; it must lie between 1 and 1e+06."),
         ("[language]\nthreads = 0", "language.threads is 0; it must lie between 1 and 1024."),
+        (
+            "[language.generator]\nseconds = 0.0",
+            "language.generator.seconds is 0; it must lie between 0.01 and 3600.",
+        ),
+        (
+            '[language.generator]\nkind = "gtp"',
+            "language.generator.kind: invalid enum value 'gtp'; use none, openai, gguf.",
+        ),
+        (
+            '[language.generator]\nkind = "gguf"',
+            "language.generator is 'gguf' without a model; name a file, or one that was fetched.",
+        ),
         ("[decisions]\nsample = 7.0", "decisions.sample is 7; it must lie between 0 and 1."),
         ("[decisions]\nflush_seconds = -1.0", "decisions.flush_seconds is -1; it must lie between 0 and 1e+06."),
         ("[limits]\nk = 0", "limits.k is 0; it must lie between 1 and 1.1259e+15."),

@@ -156,7 +156,7 @@ def _mistake(error: str, merged: Mapping[str, Any]) -> tuple[tuple[str, ...], st
         path = (*path, *wrong[:1])
     named = re.match(r"(\S+) is ", said)  # a section's own check names the setting itself
     if named is not None and named[1].startswith(".".join(path)):
-        return tuple(named[1].split(".", 1)), said
+        return tuple(named[1].split(".", 1 if named[1].startswith("weights.") else -1)), said
     if path in _CHOICES:
         said = f"{said}; use {', '.join(_CHOICES[path])}"
     return path, f"{'.'.join(path)}: {said[:1].lower()}{said[1:]}" if path else said

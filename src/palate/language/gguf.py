@@ -108,9 +108,9 @@ def _gather(part: dict[str, Any], said: list[str], counts: dict[str, int], failu
         return
     choices = cast("list[dict[str, Any]]", part.get("choices") or [])
     for choice in choices:
-        text = (choice.get("delta") or {}).get("content")
-        if text:
-            said.append(text)
+        delta = cast("dict[str, Any]", choice.get("delta") or {})
+        if delta.get("content"):
+            said.append(str(delta["content"]))
     usage = cast("dict[str, Any]", part.get("usage") or {})
     for name, count in usage.items():
         if name in counts:
