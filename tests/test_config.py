@@ -96,6 +96,10 @@ def test_variables_that_are_no_settings(name: str) -> None:
             "language.generator.kind: invalid enum value 'gtp'; use none, openai, gguf.",
         ),
         (
+            '[language.generator]\nbase_url = "https://me:hush@there/v1"',
+            "language.generator.base_url is no place for a password; name a variable as key.",
+        ),
+        (
             '[language.generator]\nkind = "gguf"',
             "language.generator is 'gguf' without a model; name a file, or one that was fetched.",
         ),

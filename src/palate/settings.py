@@ -112,6 +112,8 @@ class GeneratorSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
             _check_range(f"language.generator.{name}", getattr(self, name), low, high)
         if self.kind == "openai" and not (self.model and self.base_url.startswith(("http://", "https://"))):
             raise ValueError("language.generator is 'openai' without a model or without a base_url that begins http")
+        if "@" in self.base_url.split("//", 1)[-1].split("/", 1)[0]:
+            raise ValueError("language.generator.base_url is no place for a password; name a variable as key")
         if self.kind == "gguf" and not self.model:
             raise ValueError("language.generator is 'gguf' without a model; name a file, or one that was fetched")
 

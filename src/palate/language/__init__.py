@@ -40,7 +40,7 @@ class Encoder(Protocol):
 
 
 class Generator(Protocol):
-    """Answers questions with JSON of a type; ``palate.testing.GeneratorContract`` tests every implementation.
+    """Answers questions with JSON of a type; ``palate.testing.generator.GeneratorContract`` tests every implementation.
 
     Whatever the model does (hang, fail, talk nonsense), the caller has a ``Reply`` at most 10 ms after its seconds are
     over. No method raises for it: the reply says why it has no value.
@@ -65,6 +65,10 @@ class Generator(Protocol):
         """The same for an event loop, which it never blocks. Cancelling it gives up the question."""
         ...
 
+    def warm(self) -> None:
+        """Load now what the first question would have to load. Takes seconds; what goes wrong is logged."""
+        ...
+
     def stats(self) -> dict[str, float]:
         """Counts since the start: asked, answered, kept, each degraded reason, tokens_in, tokens_out, cost."""
         ...
@@ -78,8 +82,8 @@ def make_generator(settings: GeneratorSettings, kept: Path | None = None) -> Gen
     """The generator of ``language.generator``; with kind ``none`` one that answers ``generator_off`` at once.
 
     kept: the file in which answers are kept (made when absent), None to keep them in memory; both are bounded by
-    ``language.generator.kept``. A GGUF file is loaded here (0.5 s for the
-    smallest); a server is spoken to with the first question.
+    ``language.generator.kept``. Cheap: libraries and weights load with ``warm`` or the first question, and a server is
+    spoken to with the first question.
     Errors: ``MissingExtra`` naming package and extra; ``ConfigError`` for a model that isn't there; ``Unavailable``
     where ``kept`` can't be opened.
     """
@@ -95,9 +99,7 @@ def make_generator(settings: GeneratorSettings, kept: Path | None = None) -> Gen
         return Guard(OpenAIServer(settings), settings, kept)
     from palate.language.gguf import LocalModel
 
-    model = LocalModel(settings)
-    model.load()  # now: loading holds the interpreter for half a second, and no question may wait for that
-    return Guard(model, settings, kept)
+    return Guard(LocalModel(settings), settings, kept)
 
 
 def make_encoder(name: str, threads: int = 1) -> Encoder:

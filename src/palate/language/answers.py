@@ -50,14 +50,17 @@ class Answers:
     def get(self, key: bytes) -> str | None:
         """The answer from memory or file."""
         found = self.recent(key)
-        if found is None and self._file is not None:
-            with self._disk, contextlib.suppress(apsw.Error):
-                for (text,) in self._file.execute("SELECT text FROM answers WHERE key = ?", (key,)):
-                    found = str(text)
-                if found is not None:
-                    self._file.execute("UPDATE answers SET used = ? WHERE key = ?", (time.time_ns(), key))
+        if found is not None:
+            return found
+        with self._disk, contextlib.suppress(apsw.Error):
+            if self._file is None:
+                return None
+            for (text,) in self._file.execute("SELECT text FROM answers WHERE key = ?", (key,)):
+                found = str(text)
             if found is not None:
-                self._remember(key, found)
+                self._file.execute("UPDATE answers SET used = ? WHERE key = ?", (time.time_ns(), key))
+        if found is not None:
+            self._remember(key, found)
         return found
 
     def put(self, key: bytes, text: str) -> None:
@@ -65,9 +68,9 @@ class Answers:
         if not self._limit:
             return
         self._remember(key, text)
-        if self._file is None:
-            return
         with self._disk:
+            if self._file is None:
+                return
             try:
                 self._file.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (key, text, time.time_ns()))
                 self._puts += 1

@@ -1,11 +1,13 @@
 """A GGUF file run in this process by llama.cpp (package ``xllamacpp``): CPU only, nothing leaves the machine.
 
-Decoding is greedy and bound to the schema by a grammar. A question that is given up stops with the next token; while
-the model reads the question (about 150 tokens a second of one core for the smallest) it can't be stopped.
+Decoding is greedy and bound to the schema by a grammar. A question that is given up stops with the next token, or while
+the model still reads it, after the next ``_BATCH`` tokens (half a second of one core for the smallest).
 """
 
 from __future__ import annotations
 
+import atexit
+import tempfile
 import threading
 import time
 from importlib import import_module
@@ -19,25 +21,40 @@ from palate.language.openai import messages, response_format
 from palate.language.shelf import find_model
 from palate.settings import GeneratorSettings
 
+_BATCH = 64
+_PATIENCE = 10.0
+"""Seconds that ``close`` waits for a question in hand: a thread inside llama.cpp must not outlive the interpreter."""
+_MAGIC = b"GGUF"
+
 
 class LocalModel:
     """A ``Backend``. The file is loaded once, with the first question or before; its name and size are its identity.
 
-    Errors: ``MissingExtra``; ``ConfigError`` where there is no such file.
+    Errors: ``MissingExtra``; ``ConfigError`` where there is no such file, or it is no GGUF.
     """
 
     def __init__(self, settings: GeneratorSettings) -> None:
         if find_spec("xllamacpp") is None:
-            raise MissingExtra("xllamacpp", "generate", "A GGUF model")
+            raise MissingExtra("xllamacpp", "llm", "A GGUF model")
+        where = "language.generator.model"
         file = Path(settings.model).expanduser()
         if file.suffix != ".gguf":
-            file = find_model(settings.model, ".gguf", "language.generator.model")
+            file = find_model(settings.model, ".gguf", where)
         if not file.is_file():
-            raise ConfigError(f"There is no file {file}: name a GGUF file.", "language.generator.model")
+            raise ConfigError(f"There is no file {file}: name a GGUF file.", where)
+        try:
+            with file.open("rb") as opened:
+                begins = opened.read(len(_MAGIC))
+        except OSError as error:
+            raise ConfigError(f"{file} can't be read: {error.strerror}.", where) from None
+        if begins != _MAGIC:
+            raise ConfigError(f"{file} is no GGUF file: it doesn't begin with GGUF.", where)
         self._file = file
         self._settings = settings
         self._name = f"gguf:{file.name}:{file.stat().st_size}"
-        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+        self._change = threading.Condition()
+        self._hand = 0
         self._server: Any = None
         self._closed = False
 
@@ -46,12 +63,32 @@ class LocalModel:
         return self._name
 
     def load(self) -> None:
-        """See ``Backend.load``. Takes half a second and 200 MB for the smallest."""
+        """See ``Backend.load``. Half a second and 200 MB for the smallest; holds the interpreter meanwhile."""
         self._loaded()
 
     def complete(self, question: Question) -> Completion:
         """See ``Backend.complete``."""
-        server = self._loaded()
+        with self._change:
+            if self._closed:
+                raise Trouble("The generator was closed.", "generator_off")
+            self._hand += 1
+        try:
+            return self._completed(self._loaded(), question)
+        finally:
+            with self._change:
+                self._hand -= 1
+                self._change.notify_all()
+
+    def close(self) -> None:
+        """See ``Backend.close``. Waits until what is in hand has stopped, which it does soon."""
+        with self._change:
+            self._closed = True
+            ended = self._change.wait_for(lambda: not self._hand, _PATIENCE)
+        if ended:
+            self._server = None
+            atexit.unregister(self.close)
+
+    def _completed(self, server: Any, question: Question) -> Completion:
         said: list[str] = []
         counts = {"prompt_tokens": 0, "completion_tokens": 0}
         failures: list[str] = []
@@ -60,7 +97,8 @@ class LocalModel:
             """True to stop. Whatever is raised here would be raised in the model's own thread."""
             if isinstance(part, dict):
                 _gather(cast("dict[str, Any]", part), said, counts, failures)
-            return question.given_up() or time.monotonic() > question.until or bool(failures)
+            over = self._closed or question.given_up() or time.monotonic() > question.until
+            return over or bool(failures)
 
         body = {
             "messages": messages(question),
@@ -70,24 +108,19 @@ class LocalModel:
             "seed": 1,
             "stream": True,
             "stream_options": {"include_usage": True},
+            "return_progress": True,  # without it nothing can be stopped before the first token
         }
         server.handle_chat_completions(body, chunk)
+        if self._closed:
+            raise Trouble("The generator was closed.", "generator_off")
         if failures:
             raise Trouble(failures[0])
         if time.monotonic() > question.until:
             raise Trouble("No answer in time.", "generator_timeout")
         return Completion("".join(said), counts["prompt_tokens"], counts["completion_tokens"])
 
-    def close(self) -> None:
-        """See ``Backend.close``. What is in hand ends with its next token, as nobody waits for it."""
-        with self._lock:
-            self._closed = True
-            self._server = None
-
     def _loaded(self) -> Any:
-        with self._lock:
-            if self._closed:
-                raise Trouble("The generator was closed.", "generator_off")
+        with self._loading:
             if self._server is None:
                 settings = self._settings
                 library = import_module("xllamacpp")
@@ -95,16 +128,23 @@ class LocalModel:
                 wanted.model.path = str(self._file)
                 wanted.n_parallel = settings.concurrency
                 wanted.n_ctx = settings.context * settings.concurrency
-                wanted.warmup = False
+                wanted.n_batch = wanted.n_ubatch = _BATCH
+                wanted.warmup = wanted.ui = False
+                wanted.verbosity = 0
                 wanted.cpuparams.n_threads = wanted.cpuparams_batch.n_threads = settings.threads
-                self._server = library.Server(wanted)
+                # The library always listens. Here on a socket whose name is gone when it is there: for nobody.
+                with tempfile.TemporaryDirectory(prefix="palate-", ignore_cleanup_errors=True) as private:
+                    wanted.hostnames = [str(Path(private) / "s.sock")]
+                    self._server = library.Server(wanted)
+                atexit.register(self.close)
             return self._server
 
 
 def _gather(part: dict[str, Any], said: list[str], counts: dict[str, int], failures: list[str]) -> None:
-    error = part.get("error", part if "message" in part and "choices" not in part else None)
+    error: Any = part.get("error", part if "message" in part and "choices" not in part else None)
     if error is not None:
-        failures.append(str(error.get("message", error) if isinstance(error, dict) else error))  # pyright: ignore[reportUnknownArgumentType]
+        told = cast("dict[str, Any]", error).get("message", "") if isinstance(error, dict) else error
+        failures.append(str(told) or "The model gave an error without words.")
         return
     choices = cast("list[dict[str, Any]]", part.get("choices") or [])
     for choice in choices:

@@ -1,7 +1,7 @@
 """What stands between callers and a model: deadline, places, breaker, budget, kept answers, and a strict reading.
 
-Questions wait in a short queue for one of ``concurrency`` threads; the caller waits for the answer or for its own
-deadline, whichever comes first, and never for the model. What is answered too late is still kept for the next time.
+Questions wait in a short queue for one of ``concurrency`` threads, which begin with the first question; the caller
+waits for the answer or for its own deadline, whichever comes first, and never for the model.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ T = TypeVar("T")
 _WAITING = 8
 """Questions that may wait for each place."""
 _CHARS_A_TOKEN = 4
+_GRACE = 1.0
+"""Seconds after which a question that was given up and still occupies its place counts as hanging."""
 _log = logging.getLogger("palate")
 
 
@@ -73,7 +75,7 @@ class Backend(Protocol):
         ...
 
     def load(self) -> None:
-        """Make ready, in a thread of its own. Errors: any; the first question meets them again."""
+        """Make ready, once. Errors: any; each question meets them again."""
         ...
 
     def complete(self, question: Question) -> Completion:
@@ -94,6 +96,7 @@ class _Job:
     admitted: bool = False
     begun: bool = False
     over: bool = False
+    given_up: float = 0.0
 
 
 class Guard:
@@ -107,14 +110,10 @@ class Guard:
         self._budget = Budget(settings.tokens_a_day)
         self._counts: Counter[str] = Counter()
         self._jobs: deque[_Job] = deque()
-        self._stuck = 0
-        self._closed = False
+        self._hand: list[_Job] = []
+        self._begun = self._closed = False
         self._lock = threading.Lock()
         self._change = threading.Condition(self._lock)
-        for number in range(settings.concurrency):
-            threading.Thread(
-                target=self._work, args=(number == 0,), name=f"palate-generator-{number}", daemon=True
-            ).start()
 
     @property
     def name(self) -> str:
@@ -149,6 +148,15 @@ class Guard:
         reply = waiting.result() if done else self._late(job)
         return cast("Reply[T]", self._counted(reply, start))
 
+    def warm(self) -> None:
+        """See ``Generator.warm``."""
+        if self._closed:
+            return
+        try:
+            self._backend.load()
+        except Exception as error:  # whatever it is, questions meet it again, and say so in their replies
+            _log.warning("The generator %s can't be made ready: %s", self.name, error)
+
     def stats(self) -> dict[str, float]:
         """See ``Generator.stats``."""
         with self._lock:
@@ -163,11 +171,11 @@ class Guard:
             if self._closed:
                 return
             self._closed = True
-            waiting = list(self._jobs)
+            waiting = [*self._jobs, *self._hand]
             self._jobs.clear()
             self._change.notify_all()
         for job in waiting:
-            self._settle(job, Reply(None, "generator_off", "The generator was closed."))
+            self._settle(job, _CLOSED)
         self._backend.close()
         self._answers.close()
 
@@ -176,31 +184,35 @@ class Guard:
     def _begin(self, prompt: Prompt[Any], until: float) -> _Job:
         """Queue the question, or answer it on the spot. Waits for nothing but short locks."""
         job = _Job(prompt, self._key(prompt), until)
-        kept = self._answers.recent(job.key) if prompt.keep else None
+        kept = self._answers.recent(job.key) if prompt.keep and not self._closed else None
         if kept is not None and (value := _read(kept, prompt.answer)) is not None:
             job.future.set_result(Reply(value, kept=True))
             return job
-        full = self._settings.concurrency * _WAITING
         with self._change:
-            refused = (
-                Reply[Any](None, "generator_off", "The generator was closed.")
-                if self._closed
-                else Reply[Any](
-                    None, "generator_long", f"The question has more than {self._settings.max_chars} characters."
-                )
-                if len(prompt.system) + len(prompt.task) > self._settings.max_chars
-                else _RESTING
-                if not self._answers.on_disk and self._breaker.open
-                else Reply[Any](None, "generator_busy", "All places are taken.")
-                if len(self._jobs) >= full or self._stuck >= self._settings.concurrency
-                else None
-            )
+            refused = self._refusal(prompt)
             if refused is None:
                 self._jobs.append(job)
+                if not self._begun:
+                    self._begun = True
+                    for number in range(self._settings.concurrency):
+                        name = f"palate-generator-{number}"
+                        threading.Thread(target=self._work, name=name, daemon=True).start()
                 self._change.notify()
                 return job
         job.future.set_result(refused)
         return job
+
+    def _refusal(self, prompt: Prompt[Any]) -> Reply[Any] | None:
+        """Why a question isn't even queued."""
+        if self._closed:
+            return _CLOSED
+        if len(prompt.system) + len(prompt.task) > self._settings.max_chars:
+            return _LONG
+        if not self._answers.on_disk and self._breaker.open:  # on disk there may be an answer to it
+            return _RESTING
+        places = self._settings.concurrency
+        hanging = sum(job.given_up > 0.0 and time.monotonic() - job.given_up > _GRACE for job in self._hand)
+        return _BUSY if len(self._jobs) >= places * _WAITING or hanging >= places else None
 
     def _late(self, job: _Job, spared: bool = False) -> Reply[Any]:
         """Nobody waits for ``job`` any more. spared: because the caller went, not because the model is slow."""
@@ -213,9 +225,8 @@ class Guard:
             if job.over:
                 return job.future.result()
             job.over = True
-            if job.begun:
-                self._stuck += 1
-            elif job in self._jobs:
+            job.given_up = time.monotonic()
+            if not job.begun and job in self._jobs:
                 self._jobs.remove(job)
         if job.admitted:
             self._breaker.spared() if spared else self._breaker.failed()
@@ -250,12 +261,7 @@ class Guard:
 
     # ------------------------------------------------------------------------- threads
 
-    def _work(self, first: bool) -> None:
-        if first:
-            try:
-                self._backend.load()
-            except Exception as error:  # whatever it is, questions meet it again, and say so in their replies
-                _log.warning("The generator %s can't be made ready: %s", self._backend.name, error)
+    def _work(self) -> None:
         while True:
             with self._change:
                 while not self._jobs and not self._closed:
@@ -266,12 +272,13 @@ class Guard:
                 if job.over:
                     continue
                 job.begun = True
+                self._hand.append(job)
             reply = self._answer(job)
-            if not self._settle(job, reply):
-                with self._change:
-                    self._stuck -= 1
-            elif job.admitted:
+            waited = self._settle(job, reply)
+            if waited and job.admitted:
                 self._breaker.succeeded() if reply.degraded is None else self._breaker.failed()
+            with self._change:
+                self._hand.remove(job)
 
     def _answer(self, job: _Job) -> Reply[Any]:
         prompt = job.prompt
@@ -314,6 +321,9 @@ class Guard:
         return Reply(value, tokens_in=tokens_in, tokens_out=tokens_out)
 
 
+_BUSY: Reply[Any] = Reply(None, "generator_busy", "All places are taken.")
+_LONG: Reply[Any] = Reply(None, "generator_long", "The question has more characters than max_chars allows.")
+_CLOSED: Reply[Any] = Reply(None, "generator_off", "The generator was closed.")
 _RESTING: Reply[Any] = Reply(None, "generator_resting", "It failed too often and is left alone for a while.")
 
 

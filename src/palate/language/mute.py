@@ -23,6 +23,9 @@ class MuteGenerator:
         """See ``Generator.ask``."""
         return self.generate(prompt, seconds)
 
+    def warm(self) -> None:
+        """Nothing to load."""
+
     def stats(self) -> dict[str, float]:
         """Nothing is counted."""
         return {}

@@ -141,7 +141,7 @@ def load_prompt(name: str, version: int | None = None) -> Template:
 @cache
 def schema_of(answer: type[Any]) -> dict[str, Any]:
     """The JSON schema of ``answer`` without references, as servers want it: every property required, no other
-    allowed."""
+    allowed. Errors: ``InvalidInput`` for a type that would be read less strictly than that."""
     (schema,), parts = msgspec.json.schema_components([answer])
     return cast("dict[str, Any]", _inlined(schema, parts))
 
@@ -158,6 +158,11 @@ def _inlined(node: Any, parts: Mapping[str, Any]) -> Any:
     if entries.get("type") == "object" and "properties" in entries:
         # A property named "title" is no annotation: put back what the line above took for one.
         out["properties"] = {name: _inlined(value, parts) for name, value in entries["properties"].items()}
+        required = entries.get("required", ())
+        if entries.get("additionalProperties") is not False or len(required) < len(entries["properties"]):
+            raise InvalidInput(
+                f"The answer type {entries.get('title')} is read strictly: it needs forbid_unknown_fields=True and no "
+                "field with a default."
+            )
         out["required"] = list(entries["properties"])
-        out["additionalProperties"] = False
     return out
