@@ -74,7 +74,7 @@ class Optional(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def test_a_question_is_held_to_its_schema_and_bounds(server: ChatServer, make: Make) -> None:
-    filled = load_prompt("tags").fill(Tags, title="Toy Story", description="Toys come alive.")
+    filled = load_prompt("plainer").fill(Tags, words="Toy Story", catalogue=["Toys", "come alive."])
     reply = make(max_tokens=50).generate(filled)
     assert reply.value == Tags("word", [Tag("word")])
     assert (reply.tokens_in, reply.tokens_out) == (40, 10)
@@ -94,7 +94,7 @@ def test_a_question_is_held_to_its_schema_and_bounds(server: ChatServer, make: M
         "additionalProperties": False,
     }
     assert [message["role"] for message in body["messages"]] == ["system", "user"]
-    assert '<data name="title">"Toy Story"</data>' in body["messages"][1]["content"]
+    assert '<data name="words">"Toy Story"</data>' in body["messages"][1]["content"]
 
 
 @pytest.mark.parametrize("loose", [Loose, Optional])
