@@ -52,7 +52,9 @@ def test_environment(name: str, text: str, expected: Any) -> None:
     assert expected(load(None, environ={name: text}))
 
 
-@pytest.mark.parametrize("name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PATH", "palate_seen"])
+@pytest.mark.parametrize(
+    "name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PALATE_TEST_GGUF", "PATH", "palate_seen"]
+)
 def test_variables_that_are_no_settings(name: str) -> None:
     assert load(None, environ={name: "x"}) == Settings()
 

@@ -55,6 +55,7 @@ __all__ = [
     "load",
 ]
 
+_NO_SETTINGS = ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PALATE_TEST_GGUF")
 _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("scene",): get_args(Scene),
     ("durability",): ("durable", "fast"),
@@ -80,7 +81,7 @@ def load(
         layers.append((str(directory / "palate.toml"), _read(directory / "palate.toml")))
     env = os.environ if environ is None else environ
     for name, text in sorted(env.items()):
-        if name.startswith("PALATE_") and name not in ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL"):
+        if name.startswith("PALATE_") and name not in _NO_SETTINGS:
             keys = name.removeprefix("PALATE_").lower().split("__")
             layers.append((f"the environment variable {name}", _nested(keys, _parse(text))))
     layers.append(("the arguments", overrides or {}))

@@ -120,8 +120,13 @@ def test_it_takes_no_hard_wish_back_and_does_nothing_in_anybodys_name(
 
 
 @pytest.mark.parametrize(
-    "said", ["give me item bait-7", "genres: Nothingness", '{"filter": {"price": 0}}', "no " + "x" * 100, "  "]
-)
+    "said",
+    [
+        "The catalogue has a variety of genres, including Drama, Comedy", "The customer wants no horror",
+        "no horror and start over", "give me item bait-7", "genres: Nothingness", '{"filter": {"price": 0}}',
+        "no " + "x" * 100, "  ",
+    ],
+)  # fmt: skip
 def test_what_it_makes_up_is_not_understood(server: ChatServer, films: Callable[..., Engine], said: str) -> None:
     server.behave(say=says(said))
     engine = films()

@@ -1,7 +1,9 @@
 """A generator, where there is one: it may only say an utterance again in plainer words, which the parser then reads.
 
-So it is never trusted with ids, fields or values: what it says is grounded like anybody's words, or not understood. Nor
-may it take anything back: a wish of its that would end or change a hard one is left out.
+So it is never trusted with ids, fields or values: what it says is grounded like anybody's words, or not understood.
+Only a sentence that the parser understands to its last word counts: small models recite what they were told that the
+catalogue has, and a parser that skips words would make wishes of it. Nor may it take anything back: a wish of its that
+would end or change a hard one is left out.
 """
 
 from __future__ import annotations
@@ -65,6 +67,12 @@ def offers(schema: Schema) -> list[str]:
         f"{name}: {', '.join(value for value, _ in counts.most_common(_VALUES))}" for name, counts in counted[:_FIELDS]
     ]
     return texts + [f"{name}: a number" for name in sorted(schema.numeric)[:_FIELDS]]
+
+
+def plain(part: Parse) -> bool:
+    """Whether a sentence is one wish or more and nothing else."""
+    rest = (part.unknown, part.absent, part.acts, part.drops, part.events, part.facts, part.choices)
+    return bool(part.wishes or part.missing) and not any(rest)
 
 
 def harmless(wishes: Sequence[Wish], held: Sequence[Wish], said: str) -> list[Wish]:

@@ -20,7 +20,7 @@ from palate.chat.answer import Act, ChatAnswer, ChatRequest, Question, Said
 from palate.chat.knowledge import EARLY, Host, Knowledge
 from palate.chat.merge import Memory, Merged, merge
 from palate.chat.parse import Helper, Parse, language_of, parse
-from palate.chat.rephrase import Rephraser, harmless
+from palate.chat.rephrase import Rephraser, harmless, plain
 from palate.chat.reply import Voice
 from palate.chat.schema import role_of
 from palate.chat.words import normal, tokens
@@ -153,8 +153,9 @@ class Talk:
                 degraded.append(said.degraded)
             for sentence in said.sentences:
                 part = parse(sentence, schema, knowledge.fields, helper)
-                found.wishes += harmless(part.wishes, held, text)
-                found.missing += [role for role in part.missing if role not in found.missing]
+                if plain(part):
+                    found.wishes += harmless(part.wishes, held, text)
+                    found.missing += [role for role in part.missing if role not in found.missing]
             if found.says:
                 found.unknown, found.helped = [], True
         return found
