@@ -7,6 +7,7 @@ the model still reads it, after the next ``_BATCH`` tokens (half a second of one
 from __future__ import annotations
 
 import atexit
+import contextlib
 import tempfile
 import threading
 import time
@@ -80,12 +81,21 @@ class LocalModel:
                 self._change.notify_all()
 
     def close(self) -> None:
-        """See ``Backend.close``. Waits until what is in hand has stopped, which it does soon."""
+        """See ``Backend.close``. Waits until what is in hand has stopped, which it does soon.
+
+        The library holds the interpreter while it ends, waits meanwhile for what its own thread still computes, and
+        now and then for ever where that thread hasn't begun. So it is asked for one more token before: once that is
+        there, everything has begun and nothing is left to do. One that can't be ended stays until the process does.
+        """
         with self._change:
             self._closed = True
-            ended = self._change.wait_for(lambda: not self._hand, _PATIENCE)
-        if ended:
-            self._server = None
+            if not self._change.wait_for(lambda: not self._hand, _PATIENCE):
+                return
+        with self._loading:
+            server, self._server = self._server, None
+        if server is not None:
+            with contextlib.suppress(Exception):  # what it answers doesn't matter, only that it does
+                server.handle_completions({"prompt": "a", "max_tokens": 1})
             atexit.unregister(self.close)
 
     def _completed(self, server: Any, question: Question) -> Completion:
@@ -121,6 +131,8 @@ class LocalModel:
 
     def _loaded(self) -> Any:
         with self._loading:
+            if self._closed:
+                raise Trouble("The generator was closed.", "generator_off")
             if self._server is None:
                 settings = self._settings
                 library = import_module("xllamacpp")
