@@ -22,7 +22,6 @@ from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.chat.answer import ChatAnswer, chat_request
-from palate.chat.knowledge import EARLY
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
@@ -79,7 +78,7 @@ class Engine:
             parts.close()
             raise
         self.rankings = self.non_finite = 0
-        self.talk = Talk(self, self._lock)
+        self.talk = Talk(self, self._lock, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
@@ -214,7 +213,7 @@ class Engine:
         """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
-        self.talk.knowledge.warm_soon(EARLY)
+        self.talk.warm()
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())

@@ -15,8 +15,10 @@ from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.disk import make_directory
 from palate.errors import CorruptArtefact, NotFound
-from palate.language import make_encoder
+from palate.language import Generator as LanguageModel
+from palate.language import make_encoder, make_generator
 from palate.language.cache import VectorCache
+from palate.language.mute import MuteGenerator
 from palate.state import State, snapshot
 from palate.state.folding import Batch, fold_log
 from palate.store import Committer, OnCommit, Store, open_decisions, open_store
@@ -81,7 +83,7 @@ class Parts:
 
     committing, encoding: what makes the queue before the log, and what places vectors (None: a ``BackgroundEncoder``);
     a worker that follows another one has its own. saved: position of the snapshot that the state was read from, 0
-    where it was folded from the log alone, None where another process cares for snapshots.
+    where it was folded from the log alone, None where another process cares for snapshots. generator: of conversations.
     """
 
     path: Path | None
@@ -96,15 +98,17 @@ class Parts:
     committing: Callable[[Store, OnCommit, int, int], Committer] = GroupCommitter
     encoding: Callable[[threading.RLock, Callable[[], Catalogue], Callable[[], None]], Encoding] | None = None
     saved: int | None = None
+    generator: LanguageModel = field(default_factory=MuteGenerator)
 
     def close(self) -> None:
-        """Decision log, vectors, log, lock: in this order, so that the lock goes last; all of them, whichever fails."""
+        """Generator, decision log, vectors, log, lock: the lock goes last; all of them, whichever fails."""
         with ExitStack() as closing:
             if self.lock is not None:
                 closing.callback(self.lock.release)
             closing.callback(self.store.close)
             closing.callback(self.cache.close)
             closing.callback(self.decisions.close)
+            closing.callback(self.generator.close)
 
 
 def open_parts(path: Path | str | Parts, settings: Settings, until: int | None) -> Parts:
@@ -130,12 +134,14 @@ def _uncollected() -> Generator[None]:
 
 def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
     encoder = make_encoder(settings.language.encoder, settings.language.threads)
+    generator = make_generator(settings.language.generator)
     if str(path) == ":memory:":
         cache = VectorCache(None, encoder)
         state = State(settings)
         decisions = Decisions(open_decisions(None, settings.decisions))
         return Parts(
-            None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), decisions, True
+            None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), decisions, True,
+            generator=generator,
         )  # fmt: skip
     directory = Path(path)
     writable = until is None
@@ -161,7 +167,9 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
     for note in notes:
         _log.warning("%s", note)
     kept = Decisions(log, writable)
-    return Parts(directory, store, cache, state, catalogue, kept, writable, lock, notes, saved=saved)
+    return Parts(
+        directory, store, cache, state, catalogue, kept, writable, lock, notes, saved=saved, generator=generator
+    )  # fmt: skip
 
 
 def check_log(directory: Path) -> None:

@@ -21,6 +21,7 @@ import typer
 from rich.text import Text
 
 from palate import config
+from palate.cli.asking import examine_generator
 from palate.cli.console import JsonOption, LangOption, Out, row, table
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, no_engine, quoted, service_of
@@ -42,6 +43,7 @@ _EXTRAS = {
     "dashboard": "plots on the dashboard and in evaluation reports",
     "train": "the training of sequence models",
     "tune": "palate tune, and rankers of scikit-learn",
+    "llm": "language models in conversations",
     "dev": "the tests and checks of Palate itself",
 }
 _LITTLE_SPACE = 1024**3
@@ -94,7 +96,7 @@ def examine(directory: Path) -> Diagnosis:
     """Every check, in the order in which it matters."""
     checks = [*_python(), *_packages(), _kernel_cache()]
     settings, configured = _configuration(directory)
-    checks += [configured, _encoder(settings)]
+    checks += [configured, _encoder(settings), *(Check(*found) for found in examine_generator(settings))]
     checks += _directory(directory, settings)
     return Diagnosis(all(check.status != "broken" for check in checks), checks)
 

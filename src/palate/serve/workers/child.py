@@ -18,7 +18,7 @@ from typing import Any
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import PalateError
-from palate.language import Encoder
+from palate.language import Encoder, make_generator
 from palate.language.cache import VectorCache
 from palate.language.followed import FollowedVectors
 from palate.opening import Parts, new_catalogue, restore_state
@@ -98,8 +98,9 @@ def _lead(plan: Plan, number: int) -> None:
             catalogue.vectors.use_graph(settings.retrieve.graph_above)
         writers = Writers(board, slot)
         decisions = _decisions(plan, writers, keeper=True)
+        generator = make_generator(settings.language.generator)
         opened.pop_all()
-    parts = Parts(directory, store, cache, state, catalogue, decisions, True)
+    parts = Parts(directory, store, cache, state, catalogue, decisions, True, generator=generator)
     with contextlib.closing(Leader(parts, decisions, settings, board, slot)) as engine:
 
         async def begin() -> Court:
@@ -130,8 +131,9 @@ def _follow(plan: Plan, number: int) -> None:
             catalogue.vectors.use_graph(settings.retrieve.graph_above)
         writers = Writers(board, slot)
         decisions = _decisions(plan, writers, keeper=False)
+        generator = make_generator(settings.language.generator)
         opened.pop_all()
-    parts = Parts(directory, store, cache, state, catalogue, decisions, True)
+    parts = Parts(directory, store, cache, state, catalogue, decisions, True, generator=generator)
     with contextlib.closing(Follower(parts, decisions, settings, board, slot, Tail(board, store))) as engine:
         writers.writing = lambda: engine.ask("write")
 

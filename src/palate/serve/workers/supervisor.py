@@ -28,7 +28,7 @@ from palate.config import Settings
 from palate.disk import make_directory
 from palate.engine import Engine
 from palate.errors import ConfigError, Unavailable
-from palate.language import make_encoder
+from palate.language import make_encoder, make_generator
 from palate.language.cache import VectorCache
 from palate.opening import Decisions, Parts, check_log, new_catalogue, restore_state
 from palate.serve.rehearsal import warm
@@ -271,9 +271,10 @@ def _how(code: int) -> str:
 def load(directory: Path, settings: Settings, cache: VectorCache) -> Loaded:
     """What every worker needs, read once, with all kernels compiled; leaves no thread, and no database open.
 
-    Errors: ``CorruptArtefact``, ``Unavailable``.
+    Errors: ``CorruptArtefact``, ``Unavailable``; ``MissingExtra`` and ``ConfigError`` of the generator.
     """
     check_log(directory)
+    make_generator(settings.language.generator).close()  # what is wrong with it is said once, and here
     with contextlib.closing(open_store(directory / "events.db", settings.durability)) as store:
         state = restore_state(directory, store, settings, store.seq)
         catalogue = new_catalogue(state, cache, settings, graph=False)  # each worker begins its own
