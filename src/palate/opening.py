@@ -15,7 +15,7 @@ from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.disk import make_directory
 from palate.errors import CorruptArtefact, NotFound
-from palate.language import make_encoder
+from palate.language import encoder_of
 from palate.language.cache import VectorCache
 from palate.state import State, snapshot
 from palate.state.folding import Batch, fold_log
@@ -129,7 +129,8 @@ def _uncollected() -> Generator[None]:
 
 
 def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
-    encoder = make_encoder(settings.language.encoder, settings.language.threads)
+    folder = None if str(path) == ":memory:" else Path(path) / "vectors"
+    encoder = encoder_of(settings.language, folder)
     if str(path) == ":memory:":
         cache = VectorCache(None, encoder)
         state = State(settings)

@@ -94,7 +94,7 @@ def examine(directory: Path) -> Diagnosis:
     """Every check, in the order in which it matters."""
     checks = [*_python(), *_packages(), _kernel_cache()]
     settings, configured = _configuration(directory)
-    checks += [configured, _encoder(settings)]
+    checks += [configured, _encoder(directory, settings)]
     checks += _directory(directory, settings)
     return Diagnosis(all(check.status != "broken" for check in checks), checks)
 
@@ -194,14 +194,14 @@ def _configuration(directory: Path) -> tuple[Settings, Check]:
     return settings, Check("configuration", "ok", ", ".join([source, *sorted(names)]))
 
 
-def _encoder(settings: Settings) -> Check:
-    from palate.language import make_encoder
+def _encoder(directory: Path, settings: Settings) -> Check:
+    from palate.language import encoder_of
 
     name = settings.language.encoder
     mend = 'Run: pip install --upgrade palate; or set [language] encoder = "hashing", which needs no weights.'
     started = time.perf_counter()
     try:
-        encoder = make_encoder(name, settings.language.threads)
+        encoder = encoder_of(settings.language, directory / "vectors")
         vectors = encoder.encode(["a film about space", "一部关于太空的电影", ""])
     except (PalateError, OSError, ImportError, RuntimeError) as error:
         return Check("encoder", "broken", f"{name} can't be loaded: {error}", mend)
@@ -372,12 +372,12 @@ def _model(directory: Path, settings: Settings) -> Check:
 
 
 def _vectors(directory: Path, settings: Settings) -> Check:
-    from palate.language import make_encoder
+    from palate.language import encoder_of
     from palate.language.cache import examine
 
     if settings.language.encoder == "none":
         return Check("vectors", "ok", "no encoder, no vectors")
-    encoder = make_encoder(settings.language.encoder, settings.language.threads)
+    encoder = encoder_of(settings.language, directory / "vectors")
     try:
         kept, wrong = examine(directory / "vectors", encoder)
     except FileNotFoundError:

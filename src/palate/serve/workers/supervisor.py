@@ -28,7 +28,7 @@ from palate.config import Settings
 from palate.disk import make_directory
 from palate.engine import Engine
 from palate.errors import ConfigError, Unavailable
-from palate.language import make_encoder
+from palate.language import encoder_of
 from palate.language.cache import VectorCache
 from palate.opening import Decisions, Parts, check_log, new_catalogue, restore_state
 from palate.serve.rehearsal import warm
@@ -104,7 +104,7 @@ class Supervisor:
         self._failed = False
         self._lifeline = os.pipe()
         self._wakeup = os.pipe()
-        encoder = make_encoder(settings.language.encoder, settings.language.threads)
+        encoder = encoder_of(settings.language, directory / "vectors")
         loaded = load(directory, settings, VectorCache(directory / "vectors", encoder))
         self._plan = Plan(directory, settings, encoder, self._board, door(), self._lifeline[0], loaded)
 

@@ -198,6 +198,7 @@ export const catalogue = {
   "amount.shown": {"en": "shown", "zh": "显示"},
   "amount.explained": {"en": "explained", "zh": "已解释"},
   "degraded.vectors_pending": {"en": "new texts wait for the encoder", "zh": "新文本尚未编码"},
+  "degraded.query_not_encoded": {"en": "the query could not be encoded, its words alone count", "zh": "查询无法编码，只按其中的词计算"},
   "degraded.model_unusable": {"en": "the model could not be loaded, the built-in blend answers", "zh": "模型无法载入，由内置混合应答"},
   "kind.prior": {"en": "built in", "zh": "内置"},
   "kind.linear": {"en": "linear", "zh": "线性"},
