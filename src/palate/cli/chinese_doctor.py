@@ -69,6 +69,10 @@ DOCTOR: dict[str, str] = {
     "{version} is active, its checksums hold": "{version} 已启用，校验和一致",
     "none of {name} yet: texts are encoded as they come": "还没有 {name} 的向量：文本到来时再编码",
     "{count} texts encoded by {name}": "{count} 段文本已由 {name} 编码",
+    "{before} serves until all texts are encoded by {name}: {count} so far": (
+        "在所有文本由 {name} 编码完成之前由 {before} 服务：已完成 {count}"
+    ),
+    "It goes on whenever the directory is open.": "目录打开时会继续进行。",
     # how to mend it
     "Install Python 3.11 or newer.": "请安装 Python 3.11 或更新版本。",
     "For {reason}: pip install 'palate[{extra}]'": "要用{reason}，请运行：pip install 'palate[{extra}]'",

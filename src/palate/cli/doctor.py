@@ -372,16 +372,23 @@ def _model(directory: Path, settings: Settings) -> Check:
 
 
 def _vectors(directory: Path, settings: Settings) -> Check:
-    from palate.language import encoder_of
+    from palate.language import encoder_of, served
     from palate.language.cache import examine
 
     if settings.language.encoder == "none":
         return Check("vectors", "ok", "no encoder, no vectors")
     encoder = encoder_of(settings.language, directory / "vectors")
+    serving = served.read(directory / "vectors")
+    changing = serving is not None and not served.same(serving.settings, settings.language)
     try:
         kept, wrong = examine(directory / "vectors", encoder)
     except FileNotFoundError:
-        return Check("vectors", "note", f"none of {encoder.name} yet: texts are encoded as they come")
+        if not changing:
+            return Check("vectors", "note", f"none of {encoder.name} yet: texts are encoded as they come")
+        kept, wrong = 0, ""
     if wrong:
         return Check("vectors", "warning", wrong, "The next command that opens the directory mends it by itself.")
+    if serving is not None and changing:
+        detail = f"{serving.name} serves until all texts are encoded by {encoder.name}: {kept:,} so far"
+        return Check("vectors", "note", detail, "It goes on whenever the directory is open.")
     return Check("vectors", "ok", f"{kept:,} texts encoded by {encoder.name}")
