@@ -1,4 +1,4 @@
-"""Changing the encoder: the former one serves until all is there, then everything changes at once; kills cost little."""
+"""Changing the encoder: the former one serves until all is there, then everything changes at once."""
 
 from __future__ import annotations
 

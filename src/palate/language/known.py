@@ -5,11 +5,12 @@ Weights are pinned by SHA-256, whichever package they lie in: most of these pack
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 Task = Literal["embed", "rerank", "generate", "classify"]
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 class Member(msgspec.Struct, frozen=True):
