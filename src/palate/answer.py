@@ -43,7 +43,7 @@ def seeded(ranking: str) -> np.random.Generator:
 
 def stage_since(name: str, started: float, counts: dict[str, int]) -> Stage:
     """A stage that ran since ``started`` (``time.perf_counter``)."""
-    return Stage(name, round((time.perf_counter() - started) * 1000, 4), "ran", counts=counts)
+    return Stage(name, round((time.perf_counter() - started) * 1000, 4), "ran", None, counts)
 
 
 def similarity(side: ItemSide | None, scored: Scored) -> Similarity | None:
@@ -107,7 +107,8 @@ def build_answer(
     else:
         weights = evidence(scored.x, places, PRIOR)
     words = Reasons(explainer.computer, explainer.catalogue, scored.side, scored.subject, model.ease)
-    shown_x = scored.x[shown]
+    picked = np.array(shown, np.int64) if unscored else places
+    shown_x = scored.x[picked]
     reasons = words.of(rows[places], weights, shown_x[: len(order)])
     if unscored:
         reasons += [[_unscored()] for _ in unscored]
@@ -116,7 +117,8 @@ def build_answer(
             reasons[position].insert(0, Reason("exploration", "Shown to learn whether it suits you."))
             terms[position].append(Contribution("policy.exploration", float(position + 1), 0.0))
     counts = explainer.computer.state.item_columns["count"]
-    cold = [row < 0 or bool(counts[row] <= COLD) for row in rows[shown].tolist()]
+    mine = rows[picked]
+    cold: list[bool] = ((mine < 0) | (counts[mine] <= COLD) if len(counts) else mine < 0).tolist()
     scores: list[float | None] = scored.scores[places].tolist() + [None] * len(unscored)
     names = [ids[place] for place in shown]
     positions = list(range(1, len(shown) + 1))

@@ -105,7 +105,7 @@ class _Clock:
 
     def ran(self, name: str, counts: dict[str, int] | None = None) -> None:
         now = time.perf_counter()
-        self.stages.append(Stage(name, round((now - self.at) * 1000, 4), "ran", counts=counts or {}))
+        self.stages.append(Stage(name, round((now - self.at) * 1000, 4), "ran", None, counts or {}))
         self.at = now
 
     def skipped(self, name: str, reason: str) -> None:

@@ -19,6 +19,8 @@ from palate.types import F32, F64, I32, I64
 
 _NO_RATING = (-1, 0.0, 1.0)
 _NO_ROWS: I32 = np.zeros(0, np.int32)
+_NO_PLACES: I64 = np.zeros(0, np.int64)
+_NO_TAGS: F32 = np.zeros(0, np.float32)
 
 
 @dataclass(slots=True)
@@ -72,8 +74,10 @@ def weight_table(settings: Settings, names: list[str]) -> F64:
 def _rating(state: State, user: int) -> tuple[int, float, float]:
     """The code of ratings, the user's mean shrunk to everybody's by five ratings, everybody's standard deviation."""
     code = state.types.get("rating")
+    if code < 0 or user < 0 or user >= len(state.user_columns["ratings"]):
+        return _NO_RATING
     n, total, squares = state.totals[3:6].tolist()
-    if code < 0 or n <= 1 or user < 0 or user >= len(state.user_columns["ratings"]):
+    if n <= 1:
         return _NO_RATING
     mean = total / n
     spread = max(1e-6, max(0.0, squares / n - mean * mean) ** 0.5)
@@ -81,16 +85,14 @@ def _rating(state: State, user: int) -> tuple[int, float, float]:
     return code, own, spread
 
 
-def subject_of_row(
-    state: State, user: int, vectors: F32, text_of: I32, tags: I32, n_tags: int, tastes: bool = True
-) -> Subject:
-    """The subject of user row ``user`` (−1: nobody). vectors (t, d), text_of (n,), tags (n, w) as in ``ItemSide``."""
+def subject_of_row(state: State, user: int, vectors: F32, text_of: I32, tags: I32, n_tags: int, table: F64) -> Subject:
+    """The subject of user row ``user`` (−1: nobody). vectors (t, d), text_of (n,), tags (n, w) as in ``ItemSide``;
+    table: ``weight_table`` of the state's types."""
     history, wide = state.history, state.wide
     start, stop = history.span(user)
     h = stop - start
     items, kinds = np.empty(h, np.int32), np.empty(h, np.int32)
     ts, weights = np.empty(h, np.int64), np.empty(h, np.float64)
-    table = weight_table(state.settings, state.types.ids)
     recall(
         history.keys, history.columns["word"], start, wide.keys, wide.columns["value"], wide.span(user)[0], table,
         *_rating(state, user), items, ts, kinds, weights,
@@ -102,26 +104,21 @@ def subject_of_row(
     count = int(state.user_columns["count"][user]) if known else 0
     total, session = totals_of(seen_count, ts, SESSION_MS)
     repeats = 1.0 - len(seen) / total if total else 0.0
-    subject = Subject(
-        row=user, items=items, ts=ts, kinds=kinds, weights=weights, count=count, repeats=max(0.0, repeats),
-        tastes=np.zeros((0, vectors.shape[1]), np.float32), interest_of=np.full(len(items), -1, np.int64),
-        last=_NO_ROWS, last_at=np.zeros(0, np.int64), disliked=_NO_ROWS,
-        tags_long=np.zeros(0, np.float32), tags_short=np.zeros(0, np.float32),
-        seen_at=seen_at, seen=seen, seen_count=seen_count, seen_last=seen_last, seen_neg=seen_neg, gaps=gaps,
-        gaps_sum=gaps_sum, seen_total=total,
-        session=session,
-    )  # fmt: skip
-    if not len(items) or not tastes:
-        return subject
-    if n_tags:
-        subject.tags_long, subject.tags_short = np.zeros(n_tags, np.float32), np.zeros(n_tags, np.float32)
-        tag_shares(items, weights, tags, n_tags, subject.tags_short, subject.tags_long)
-    if len(vectors):
+    short, long = _NO_TAGS, _NO_TAGS
+    if h and n_tags:
+        short, long = np.zeros(n_tags, np.float32), np.zeros(n_tags, np.float32)
+        tag_shares(items, weights, tags, n_tags, short, long)
+    interest_of = np.empty(h, np.int64)
+    last, last_at, disliked = _NO_ROWS, _NO_PLACES, _NO_ROWS
+    if h and len(vectors):
         out = np.zeros((2 + INTERESTS, vectors.shape[1]), np.float32)
         last, last_at, disliked = np.empty(SHORT, np.int32), np.empty(SHORT, np.int64), np.empty(DISLIKED, np.int32)
-        q, newest, hated = tastes_of(
-            items, weights, text_of, vectors, out, subject.interest_of, last, last_at, disliked
-        )
-        subject.tastes, subject.disliked = out[:q], disliked[:hated]
-        subject.last, subject.last_at = last[:newest], last_at[:newest]
-    return subject
+        q, newest, hated = tastes_of(items, weights, text_of, vectors, out, interest_of, last, last_at, disliked)
+        tastes, disliked, last, last_at = out[:q], disliked[:hated], last[:newest], last_at[:newest]
+    else:
+        tastes = np.zeros((0, vectors.shape[1]), np.float32)
+        interest_of.fill(-1)
+    return Subject(
+        user, items, ts, kinds, weights, count, max(0.0, repeats), tastes, interest_of, last, last_at, disliked,
+        long, short, seen_at, seen, seen_count, seen_last, seen_neg, gaps, gaps_sum, total, session,
+    )  # fmt: skip

@@ -111,9 +111,10 @@ class Sourcing:
         self._only: Bools = np.zeros(0, np.bool_)
 
     def given(self, items: list[str | Candidate]) -> Candidates:
-        if set(map(type, items)) == {str}:  # the usual case, without a loop
-            ids, fields = cast(list[str], items), dict[int, dict[str, FieldValue]]()
-        else:
+        ids, fields = cast(list[str], items), dict[int, dict[str, FieldValue]]()
+        try:
+            "".join(ids)  # the usual case: all of them are texts
+        except TypeError:
             ids = [item if isinstance(item, str) else item.id for item in items]
             fields = {n: item.fields for n, item in enumerate(items) if not isinstance(item, str) and item.fields}
         return Candidates(self._lookup.rows(ids), ids, fields, np.zeros(len(ids), np.int64))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.kernels import kernel, reassociating
+from palate.kernels import kernel, reassociating, soon
 from palate.state.history import kind_at, time_of, value_at
 from palate.types import F32, F64, I32, I64
 
@@ -91,7 +91,7 @@ def tastes(
     items: I32, weights: F64, text_of: I32, vectors: F32,
     out: F32, interest_of: I64, last: I32, last_at: I64, hated: I32,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Tastes into out (5, d), zeros; ``interest_of`` (h,), −1s; the newest liked and the disliked. Returns how many.
+    """Tastes into out (5, d), zeros; ``interest_of`` (h,); the newest liked and the disliked. Returns how many.
 
     As ``Subject`` describes them. vectors: (t, d) unit rows. Interests: farthest-first centres over the liked entries,
     one assignment, weighted means. Cost: O(h d), about 30 µs for 60 entries of 512 components.
@@ -100,6 +100,7 @@ def tastes(
     liked = np.empty(h, np.int64)
     n, m = 0, 0
     for q in range(h):
+        interest_of[q] = -1
         text = text_of[items[q]]
         if text < 0:
             continue
@@ -114,6 +115,8 @@ def tastes(
         last[place], last_at[place] = text_of[items[liked[place]]], liked[place]
     if n == 0:
         return 0, 0, m
+    for place in range(n):
+        soon(vectors, text_of[items[liked[place]]], 16)
     near = np.zeros((INTERESTS, n), np.float32)
     farthest = np.float32(0.0)
     far = 0

@@ -141,7 +141,7 @@ class RankRequest(RecommendRequest, kw_only=True, forbid_unknown_fields=True):
 # -------------------------------------------------------------------------- answers
 
 
-class Source(msgspec.Struct, omit_defaults=True):
+class Source(msgspec.Struct, omit_defaults=True, gc=False):
     """An event of the user's own history that a contribution comes from. ``share`` sums to 1 or less."""
 
     item: str
@@ -151,7 +151,7 @@ class Source(msgspec.Struct, omit_defaults=True):
     id: str | None = None
 
 
-class Contribution(msgspec.Struct, omit_defaults=True):
+class Contribution(msgspec.Struct, omit_defaults=True, gc=False):
     """What one feature (or the policy, as a term of its own) adds to an item's score."""
 
     feature: str
@@ -160,7 +160,7 @@ class Contribution(msgspec.Struct, omit_defaults=True):
     sources: list[Source] = []
 
 
-class Reason(msgspec.Struct, omit_defaults=True):
+class Reason(msgspec.Struct, omit_defaults=True, gc=False):
     """A verified reason for an item: a code, and the items of the user's history it comes from.
 
     Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
@@ -174,7 +174,7 @@ class Reason(msgspec.Struct, omit_defaults=True):
     tags: list[str] = []
 
 
-class RankedItem(msgspec.Struct, omit_defaults=True):
+class RankedItem(msgspec.Struct, omit_defaults=True, gc=False):
     id: str
     score: float | None
     position: int
@@ -184,7 +184,7 @@ class RankedItem(msgspec.Struct, omit_defaults=True):
     contributions: list[Contribution] = []
 
 
-class Stage(msgspec.Struct, omit_defaults=True):
+class Stage(msgspec.Struct, omit_defaults=True, gc=False):
     """One stage of the fixed line: how long it took, and whether it ran. ``counts`` says what it kept or removed."""
 
     name: str

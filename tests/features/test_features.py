@@ -216,7 +216,9 @@ def test_the_cached_subject_is_the_fresh_one(world: Engine) -> None:
     for name in ("p0", "p3"):
         row = world.state.users.get(name)
         cached = world.line.computer.subject(row, side)
-        fresh = subject_of_row(world.state, row, side.vectors, side.text_of, side.tags, side.n_tags)
+        fresh = subject_of_row(
+            world.state, row, side.vectors, side.text_of, side.tags, side.n_tags, world.line.computer.weights
+        )
         assert world.line.computer.subject(row, side) is cached
         for part in ("items", "weights", "tastes", "last", "disliked", "tags_long", "tags_short", "seen", "seen_count"):
             np.testing.assert_array_equal(getattr(cached, part), getattr(fresh, part), part)
@@ -226,7 +228,9 @@ def assert_fresh(engine: Engine, user: str) -> None:
     """The subject that serves equals one made anew."""
     side, row = engine.catalogue.side(), engine.state.users.get(user)
     served = engine.line.computer.subject(row, side)
-    fresh = subject_of_row(engine.state, row, side.vectors, side.text_of, side.tags, side.n_tags)
+    fresh = subject_of_row(
+        engine.state, row, side.vectors, side.text_of, side.tags, side.n_tags, engine.line.computer.weights
+    )
     for part in ("items", "ts", "weights", "tastes", "tags_long", "tags_short", "seen"):
         np.testing.assert_array_equal(getattr(served, part), getattr(fresh, part), part)
 

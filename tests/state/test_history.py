@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from palate.bench.memory import busy_people
 from palate.checks import MAX_TIMESTAMP
 from palate.config import Settings, StateSettings
-from palate.profile import subject_of_row
+from palate.profile import subject_of_row, weight_table
 from palate.state import State, snapshot, tie_key
 from palate.state.arena import Arena
 from palate.state.history import short_tie
@@ -205,14 +205,15 @@ def test_a_subject_finds_the_place_of_everything_it_had() -> None:
     rng = np.random.default_rng(3)
     state = folded([event(n, f"i{i}") for n, i in enumerate(rng.integers(0, 150, 400).tolist())], bounded(30))
     none, rows = np.zeros((0, 4), np.float32), np.full(state.n_items, -1, np.int32)
-    subject = subject_of_row(state, 0, none, rows, rows[:, None], 0)
+    table = weight_table(state.settings, state.types.ids)
+    subject = subject_of_row(state, 0, none, rows, rows[:, None], 0, table)
     assert subject.seen_total == 400
     assert sorted(subject.seen.tolist()) == sorted(state.seen_row(0)[0].tolist())
     assert [place_of(subject.seen, subject.seen_at, item) for item in subject.seen.tolist()] == list(
         range(len(subject.seen))
     )
     assert place_of(subject.seen, subject.seen_at, state.n_items) == -1
-    nobody = subject_of_row(state, -1, none, rows, rows[:, None], 0)
+    nobody = subject_of_row(state, -1, none, rows, rows[:, None], 0, table)
     assert place_of(nobody.seen, nobody.seen_at, 0) == -1
 
 

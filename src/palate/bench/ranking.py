@@ -7,9 +7,13 @@ import http.client
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from palate.bench.common import WARM, Bar, Figures, Plan, Say, middle, rankings, whole
 from palate.bench.load import Served, closed, cores, server
 from palate.bench.paced import Paced, paced
+from palate.errors import Unavailable
+from palate.types import Ranking
 
 PREFIX = {"empty": "empty_", "obvious": "baseline_", "palate": ""}
 _QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
@@ -35,7 +39,8 @@ def rank(directory: Path, plan: Plan, obvious: bool, say: Say) -> Figures:
             served[kind] = running.enter_context(server(kind, directory, cores()[0]))
             closed(served[kind], bodies[:WARM], 1, bar.tick)
             bar.ran(WARM)
-            found[f"{PREFIX[kind]}answer_bytes"] = _answer_bytes(served[kind], bodies[0])
+            found[f"{PREFIX[kind]}answer_bytes"] = len(_answer(served[kind], bodies[0]))
+        _check(_answer(served["palate"], bodies[0]))
         _throughput(served, bodies, each, plan.rounds, bar, found)
         found["memory_mb"] = round(served["palate"].memory() / 1e6, 1)
         runs: dict[str, list[list[Paced]]] = {"empty": [], "palate": []}
@@ -106,9 +111,18 @@ def _latency(runs: dict[str, list[list[Paced]]], plan: Plan, found: Figures) -> 
     found["latency"] = table
 
 
-def _answer_bytes(served: Served, request: bytes) -> int:
-    """How long the body of an answer is."""
+def _check(answer: bytes) -> None:
+    """Errors: ``Unavailable`` where something that should be measured didn't take part."""
+    told = msgspec.json.decode(answer, type=Ranking)
+    if told.degraded or told.model == "prior":
+        raise Unavailable(
+            f"The ranking to be measured was by {told.model!r}, degraded by {told.degraded}: build its world anew."
+        )
+
+
+def _answer(served: Served, request: bytes) -> bytes:
+    """The body of an answer."""
     line = http.client.HTTPConnection(served.host, served.port)
     with contextlib.closing(line):
         line.request("POST", "/v1/rank", request.partition(b"\r\n\r\n")[2], {"Content-Type": "application/json"})
-        return len(line.getresponse().read())
+        return line.getresponse().read()

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from palate.bench import world
 from palate.bench.world import Say
+from palate.train.replay import feature_key
 
 FORMAT = 2
 """Of made-up worlds: kept ones of another format are left alone and built anew."""
@@ -28,8 +29,9 @@ class Size(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its directory."""
-        return f"{self.items}x{self.users}x{self.most}-{self.trees}x{self.leaves}-v{FORMAT}.palate"
+        """Of its directory. A world is of the features that its forest was grown on: with others it would be idle."""
+        forest = f"{self.trees}x{self.leaves}-{feature_key()[:8]}"
+        return f"{self.items}x{self.users}x{self.most}-{forest}-v{FORMAT}.palate"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from palate.features.company import Company, Hints
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
 from palate.features.signals import Signals
-from palate.profile import Subject, subject_of_row
+from palate.profile import Subject, subject_of_row, weight_table
 from palate.state import State
 from palate.state.fold import bucket_of
 from palate.types import F32, F64, I32, I64, FieldValue
@@ -67,12 +67,22 @@ class Computer:
         self.company = Company(state)
         self._only: I32 = np.zeros(0, np.int32)
         self._subjects: OrderedDict[int, tuple[tuple[float, ...], Subject]] = OrderedDict()
+        self._weights: F64 = np.zeros(0)
+        self._weighed = -1
+
+    @property
+    def weights(self) -> F64:
+        """(n,) the weight of each interaction type that the state knows."""
+        names = self.state.types.ids
+        if self._weighed != len(names):
+            self._weights, self._weighed = weight_table(self.state.settings, names), len(names)
+        return self._weights
 
     def subject(self, user: int, side: ItemSide) -> Subject:
         """The subject of user row ``user`` (−1: nobody), from the cache where nothing changed."""
         state = self.state
         if user < 0 or user >= len(state.user_columns["count"]):
-            return subject_of_row(state, -1, side.vectors, side.text_of, side.tags, side.n_tags)
+            return subject_of_row(state, -1, side.vectors, side.text_of, side.tags, side.n_tags, self.weights)
         start, stop = state.history.span(user)
         newest = int(state.history.columns["tie"][stop - 1]) if stop > start else 0
         rated = float(state.totals[4]) if state.user_columns["ratings"][user] else 0.0
@@ -84,7 +94,7 @@ class Computer:
         if cached is not None and cached[0] == version:
             self._subjects.move_to_end(user)
             return cached[1]
-        subject = subject_of_row(state, user, side.vectors, side.text_of, side.tags, side.n_tags)
+        subject = subject_of_row(state, user, side.vectors, side.text_of, side.tags, side.n_tags, self.weights)
         self._subjects[user] = (version, subject)
         if len(self._subjects) > _CACHE:
             self._subjects.popitem(last=False)

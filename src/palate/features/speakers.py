@@ -67,19 +67,21 @@ def strongest(weights: F64, out: I32) -> None:
 def lifts(x: F32, order: I64, prior: F64, out: F64) -> None:
     """out[n, c] = min(z, 3) (|prior[c]| + .02) of candidate ``order[n]``, z its standard score among all of x (m, f);
     0 where the feature is 0. out: (k, c), zeros."""
-    m = x.shape[0]
-    for c in range(len(prior)):
-        total, squares = 0.0, 0.0
-        for row in range(m):
+    m, f = x.shape[0], len(prior)
+    mean, scale = np.zeros(f, np.float64), np.zeros(f, np.float64)  # sums at first
+    for row in range(m):
+        for c in range(f):
             value = np.float64(x[row, c])
-            total += value
-            squares += value * value
-        mean = total / max(1, m)
-        scale = np.sqrt(max(0.0, squares / max(1, m) - mean * mean)) + 1e-6
-        for n in range(len(order)):
+            mean[c] += value
+            scale[c] += value * value
+    for c in range(f):
+        mean[c] /= max(1, m)
+        scale[c] = np.sqrt(max(0.0, scale[c] / max(1, m) - mean[c] * mean[c])) + 1e-6
+    for n in range(len(order)):
+        for c in range(f):
             value = np.float64(x[order[n], c])
             if value != 0.0:
-                out[n, c] = min((value - mean) / scale, 3.0) * (abs(prior[c]) + 0.02)
+                out[n, c] = min((value - mean[c]) / scale[c], 3.0) * (abs(prior[c]) + 0.02)
 
 
 @kernel

@@ -64,6 +64,8 @@ class Greedy:
         self, scores: F64, eligible: I64, size: int, similarity: Callable[[int], F32] | None
     ) -> tuple[I64, F64 | None]:
         if self.diversity == 0.0 or similarity is None or size == 0:
+            if len(eligible) == len(scores):
+                return _top(scores, size), None
             return eligible[_top(scores[eligible], size)], None
         relevance = MarginalRelevance(scores, eligible, similarity, self.diversity)
         head: list[int] = []

@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -32,6 +33,7 @@ MAX_PENDING = 10_000
 MAX_PENDING_BYTES = 64 * 1024 * 1024
 """Decisions, and their bytes, that may wait while the disk refuses; further ones are dropped and counted."""
 _DAY_MS = 86_400_000
+_NONCES = 512
 
 
 class DecisionLog:
@@ -72,6 +74,8 @@ class DecisionLog:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._nonces: list[int] = []
+        self._drawn_by = 0
         if read_only or not settings.enabled:
             return
         try:
@@ -88,10 +92,16 @@ class DecisionLog:
 
     def reserve(self) -> str:
         """A fresh id for a ranking: where to look for its decision, and 64 random bits. About 2 µs."""
-        nonce = int.from_bytes(os.urandom(8), "little")
         with self._lock:
             self._ordinal += 1
-            return Key(self._current, self._ordinal, nonce).text()
+            return Key(self._current, self._ordinal, self._nonce()).text()
+
+    def _nonce(self) -> int:
+        """64 bits from the system's generator, which is asked for many at a time, and by every process for its own."""
+        if not self._nonces or self._drawn_by != os.getpid():
+            self._nonces = array("Q", os.urandom(8 * _NONCES)).tolist()
+            self._drawn_by = os.getpid()
+        return self._nonces.pop()
 
     def keeps_unshown(self, ranking: str) -> bool:
         """Whether this decision is of the sample (``settings.sample``) that keeps its unshown candidates."""
@@ -124,7 +134,8 @@ class DecisionLog:
             self.appended += 1
             self._pending_bytes += len(body) - len(self._pending.get(key, b""))
             self._pending[key] = body
-        self._wake.set()
+        if not self._wake.is_set():  # it is cleared before what waits is looked at
+            self._wake.set()
 
     def get(self, ranking: str) -> Decision:
         """The decision with this id, whether written yet or not.
