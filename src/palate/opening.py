@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from palate.catalogue import Catalogue
 from palate.config import LanguageSettings, Settings
 from palate.disk import make_directory
-from palate.errors import CorruptArtefact, NotFound, PalateError
+from palate.errors import CorruptArtefact, NotFound, PalateError, Unavailable
 from palate.language import encoder_of, served
 from palate.language.cache import VectorCache
 from palate.state import State, snapshot
@@ -183,7 +183,10 @@ def serving(directory: Path, settings: Settings, writable: bool) -> served.Choic
     chosen = served.choose(folder, settings.language)
     now = served.Served(chosen.settings, chosen.encoder.name)
     if writable and (found is None or (found.name, found.model) != (now.name, "")):
-        served.write(folder, now)
+        try:
+            served.write(folder, now)
+        except Unavailable as error:  # it matters once the settings change; a full disk must not close the directory
+            _log.warning("%s", error.message)
     return chosen
 
 
