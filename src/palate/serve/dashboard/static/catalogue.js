@@ -207,6 +207,7 @@ export const catalogue = {
   "degraded.generator_long": {"en": "too long a question for the language model", "zh": "问题过长，语言模型无法处理"},
   "degraded.generator_off": {"en": "the language model is off", "zh": "语言模型已关闭"},
   "degraded.values_pending": {"en": "the meaning of values is not known yet", "zh": "尚未得知各个值的含义"},
+  "degraded.query_not_encoded": {"en": "the query could not be encoded, its words alone count", "zh": "查询无法编码，只按其中的词计算"},
   "degraded.model_unusable": {"en": "the model could not be loaded, the built-in blend answers", "zh": "模型无法载入，由内置混合应答"},
   "kind.prior": {"en": "built in", "zh": "内置"},
   "kind.linear": {"en": "linear", "zh": "线性"},
