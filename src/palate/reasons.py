@@ -85,14 +85,13 @@ class Reasons:
         words = _WORDS.get(code)
         if words is not None:
             return words
-        named = (first,) if second < 0 else (first, second)
         if code == "tag":
-            tags = [self.catalogue.tags.ids[one] for one in named]
+            tags = [self.catalogue.tags.ids[one] for one in ((first,) if second < 0 else (first, second))]
             return Reason("tag", f"You often choose {', '.join([tag.split(':', 1)[-1] for tag in tags])}.", tags=tags)
         ids, title = self.computer.state.items.ids, self.catalogue.title
-        return Reason(
-            code, f"It {_VERBS[code]} {' and '.join([title(one) for one in named])}.", [ids[one] for one in named]
-        )
+        if second < 0:
+            return Reason(code, f"It {_VERBS[code]} {title(first)}.", [ids[first]])
+        return Reason(code, f"It {_VERBS[code]} {title(first)} and {title(second)}.", [ids[first], ids[second]])
 
 
 def evidence(x: F32, order: I64, prior: F64) -> F64:

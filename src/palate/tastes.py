@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.kernels import kernel, reassociating
+from palate.kernels import kernel, reassociating, soon
 from palate.state.history import kind_at, time_of, value_at
 from palate.types import F32, F64, I32, I64
 
@@ -115,6 +115,8 @@ def tastes(
         last[place], last_at[place] = text_of[items[liked[place]]], liked[place]
     if n == 0:
         return 0, 0, m
+    for place in range(n):
+        soon(vectors, text_of[items[liked[place]]], 16)
     near = np.zeros((INTERESTS, n), np.float32)
     farthest = np.float32(0.0)
     far = 0

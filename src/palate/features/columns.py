@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.kernels import kernel
+from palate.kernels import kernel, soon
 from palate.state.fold import DAY_MS
 from palate.state.seen import place_of
 from palate.state.silence import since
@@ -22,6 +22,8 @@ _OWN = 2.0
 """Gaps that an item's typical one counts for beside a person's own."""
 _SPREAD = 150.0
 """Standard deviation of gaps, at the least, in thousandths of ln(1 + hours)."""
+_AHEAD = 3
+"""Vectors that are on their way while one is compared."""
 NEVER = 9.0
 """``idle`` of an item that nobody ever touched, log days."""
 
@@ -146,7 +148,11 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
     for m in range(len(rows)):
         texts[m] = text_of[rows[m]]
     near = np.empty(len(probes), np.float32)
+    for m in range(min(_AHEAD, len(rows))):
+        soon(vectors, max(0, texts[m]), 16)
     for m in range(len(rows)):
+        if m + _AHEAD < len(rows):
+            soon(vectors, max(0, texts[m + _AHEAD]), 16)
         if texts[m] < 0:
             continue
         dots(vectors[texts[m]], probes, near)

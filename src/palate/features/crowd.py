@@ -14,7 +14,7 @@ from palate.kernels import kernel
 from palate.profile import Subject
 from palate.state import State
 from palate.state.rows import EMPTY, hash_slot
-from palate.types import F64, I32, I64
+from palate.types import F32, F64, I32, I64
 
 ITEMS = 5
 PEOPLE = 20
@@ -47,6 +47,10 @@ class Crowd:
     def rows(self) -> I32:
         """Items that got votes, in no order that means anything."""
         return self._keys[self._keys != EMPTY]
+
+    def fill(self, rows: I32, out: F32) -> None:
+        """The feature of ``rows`` (m,), log(1 + votes), into ``out`` (m,), zeros, which may be a column. O(m)."""
+        _fill(rows, self._keys, self._votes, out)
 
     def of(self, rows: I32) -> F64:
         """(m,) votes for ``rows``, 0 for those that got none. O(m)."""
@@ -126,6 +130,15 @@ def _vote(
             _add(keys, votes, int(h_item[at + 1 + step]), worth * 0.9**step)
         for step in range(min(BEFORE, at - first)):
             _add(keys, votes, int(h_item[at - 1 - step]), 0.3 * worth * 0.9**step)
+
+
+@kernel
+def _fill(rows: I32, keys: I32, votes: F64, out: F32) -> None:
+    """log(1 + the votes) for ``rows`` (m,) into ``out`` (m,), zeros, which may be a column."""
+    for m in range(len(rows)):
+        slot = _slot(keys, rows[m])
+        if keys[slot] != EMPTY:
+            out[m] = np.log1p(votes[slot])
 
 
 @kernel

@@ -240,6 +240,15 @@ def gather(
         maybe[rows[m] & (_MAYBE - 1)] = 1
         touched[m] = counts[rows[m]]
     n_marked = len(mark)
+    for q in range(len(items)):  # what is read along is on its way before the first of it is needed
+        h = items[q]
+        soon(counts, h, 1)
+        if h < len(starts):
+            soon(keys, starts[h], 4)
+        if h + 1 < len(e_indptr):
+            soon(e_indices, e_indptr[h], 2)
+        if q < LINAR_ENTRIES and h + 1 < len(l_indptr):
+            soon(l_indices, l_indptr[h], 2)
     scale = 1.0 / np.sqrt(max(1, len(items)))
     newest = _newest(weights)
     for q in range(len(items)):

@@ -33,7 +33,7 @@ class Signals:
         lift = self.lifts.lift(self.places, rows)
         if lift is not None:
             x[:, _SEGMENT] = lift
-        x[:, _VOTES] = np.log1p(self.crowd.of(rows))
+        self.crowd.fill(rows, x[:, _VOTES])
         for placed in self.towers:
             placed.fill(subject, rows, now, x[:, column(placed.column)])
 
