@@ -67,8 +67,10 @@ class ChatServer:
     def behave(self, mode: str = "answer", say: Callable[[Body], str] = fit, delay: float = 0.0) -> None:
         """What it does from now on; ends what is in hand and forgets what it has seen."""
         self._turn += 1
-        while self.hand:
+        until = time.monotonic() + 10.0
+        while self.hand and time.monotonic() < until:
             time.sleep(0.005)
+        assert self.hand == 0, "The server has requests in hand that don't end."
         self.mode, self.say, self.delay = mode, say, delay
         self.seen, self.most = [], 0
 
