@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.features import Computer, ItemSide, Neighbours, Subject
+from palate.features import Computer, ItemSide, Neighbours, Subject, column
 from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
 from palate.types import F32, F64, I32, I64, Reason
 
@@ -45,6 +45,8 @@ SHORT: dict[str, tuple[str, str]] = {
 }
 """Reasons in a few words, English and Chinese, by code."""
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}
+_MEANING = column("query_meaning")
+_MEANT = Reason("query", "Close in meaning to your words.")
 _RANKED = Reason("ranked", "No single reason stands out: many small ones together make its score.")
 
 
@@ -82,7 +84,7 @@ class Reasons:
 
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]
-        words = _WORDS.get(code)
+        words = _MEANT if place == _MEANING else _WORDS.get(code)
         if words is not None:
             return words
         if code == "tag":

@@ -102,11 +102,11 @@ _ERRORS: dict[str, str] = {
         "无法锁定 {path}：{error}。文件系统须支持 flock 且有空间。"
     ),
     "{log} {what}, and is no new log: restore it from a backup, or move events.db* away to begin a new one.": (
-        "{log} 已丢失或被截断，而它不是新日志：请从备份恢复，或移走 events.db* 以重新开始。"
+        "{log} 已丢失、为空或被截断，而它不是新日志：请从备份恢复，或移走 events.db* 以重新开始。"
     ),
     "{log} {what}, and the snapshot {name} was taken at position {position}: events are lost. Restore events.db from a "
     "backup; or, to go on from the log as it is, remove {path}.": (
-        "{log} 早于位置 {position} 处的快照 {name}：有事件丢失。"
+        "{log} 已丢失、为空或被截断，早于位置 {position} 处的快照 {name}：有事件丢失。"
         "请从备份恢复 events.db；若要从现有日志继续，请删除 {path}。"
     ),
     "{log} is damaged or not an event log ({error}): restore it from a backup.": (

@@ -145,7 +145,7 @@ HELP: dict[str, str] = {
         "同一次运行的数字可以比较；不同机器或繁忙机器上的不可以。"
     ),
     "These sections; all when left out.": "只测量这些部分；省略则全部测量。",
-    "Small and short: to see that it works, not how fast.": "规模小、时间短：只看能否运行，不看快慢。",
+    "Small and short, some minutes: to see that it works, not how fast.": "规模小、时间短：只看能否运行，不看快慢。",
     "Of the catalogue that is made up; default 100000.": "虚构目录的物品数；默认 100000。",
     "Of the people that are made up; default 10000.": "虚构的用户数；默认 10000。",
     "Requests of each kind; default 9000.": "每类请求的数量；默认 9000。",
