@@ -157,7 +157,7 @@ def test_titles_and_unknown_items() -> None:
 
 def test_encoding_is_off_the_path_of_requests_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Counted()
-    monkeypatch.setattr("palate.opening.make_encoder", lambda *_: encoder)
+    monkeypatch.setattr("palate.opening.encoder_of", lambda *_: encoder)
     with memory() as engine:
         engine.ingest([item("a", title="rocket"), did(1, "u", "a")])
         assert engine.wait_encoded(20)
@@ -178,7 +178,7 @@ def test_encoding_is_off_the_path_of_requests_and_said(monkeypatch: pytest.Monke
 
 def test_vectors_outlive_a_restart(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Counted()
-    monkeypatch.setattr("palate.opening.make_encoder", lambda *_: encoder)
+    monkeypatch.setattr("palate.language.served.encoder_of", lambda *_: encoder)
     for _ in range(2):
         with palate.open(tmp_path / "e.palate") as engine:
             engine.ingest([item("a", title="rocket"), item("b", title="rocket"), item("c", title="soup")])

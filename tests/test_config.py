@@ -52,7 +52,9 @@ def test_environment(name: str, text: str, expected: Any) -> None:
     assert expected(load(None, environ={name: text}))
 
 
-@pytest.mark.parametrize("name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PATH", "palate_seen"])
+@pytest.mark.parametrize(
+    "name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PALATE_TEST_GGUF", "PATH", "palate_seen"]
+)
 def test_variables_that_are_no_settings(name: str) -> None:
     assert load(None, environ={name: "x"}) == Settings()
 
@@ -87,6 +89,22 @@ def test_variables_that_are_no_settings(name: str) -> None:
         ("[weights]\nclick = 2000", "weights.click is 2000; it must lie between -1000 and 1000."),
         ("[retrieve]\ncandidates = -1", "retrieve.candidates is -1; it must lie between 1 and 1e+06."),
         ("[language]\nthreads = 0", "language.threads is 0; it must lie between 1 and 1024."),
+        (
+            "[language.generator]\nseconds = 0.0",
+            "language.generator.seconds is 0; it must lie between 0.01 and 3600.",
+        ),
+        (
+            '[language.generator]\nkind = "gtp"',
+            "language.generator.kind: invalid enum value 'gtp'; use none, openai, gguf.",
+        ),
+        (
+            '[language.generator]\nbase_url = "https://me:hush@there/v1"',
+            "language.generator.base_url is no place for a password; name a variable as key.",
+        ),
+        (
+            '[language.generator]\nkind = "gguf"',
+            "language.generator is 'gguf' without a model; name a file, or one that was fetched.",
+        ),
         ("[decisions]\nsample = 7.0", "decisions.sample is 7; it must lie between 0 and 1."),
         ("[decisions]\nflush_seconds = -1.0", "decisions.flush_seconds is -1; it must lie between 0 and 1e+06."),
         ("[limits]\nk = 0", "limits.k is 0; it must lie between 1 and 1.1259e+15."),

@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},
+    {"reencoding"},
     {"chat"},
     {"engine"},
     {"evaluate", "datasets"},

@@ -54,6 +54,8 @@ class Catalogue:
         self._pending: dict[int, None] = {}
         self._taken = 0
         self._lock = threading.Lock()
+        self.shadow: Catalogue | None = None
+        """One of the same state for another encoder, that takes part in every update (``palate.reencoding``)."""
 
     @property
     def pending(self) -> int:
@@ -115,6 +117,9 @@ class Catalogue:
         """
         self._room(self.state.n_items)
         retagged = False
+        if self.shadow is not None:
+            rows = list(rows)
+            self.shadow.update(rows)
         for row in rows:
             self._titles.pop(row, None)
             fields = self.state.item_fields.get(row)
@@ -161,6 +166,10 @@ class Catalogue:
             self.lexical.set(row, content.tokens(self.text(row)))
         self._unread.clear()
         return self.lexical
+
+    def take_words(self, other: Catalogue) -> None:
+        """The lexical index of a catalogue of the same state, which needn't be made again; ``other`` loses it."""
+        self.lexical, self._unread = other.lexical, other._unread
 
     def take_pending(self, limit: int) -> list[tuple[int, str]]:
         """Up to ``limit`` items to encode, with their texts; under the engine's lock."""

@@ -21,8 +21,8 @@ import numpy as np
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
+from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
-from palate.chat.knowledge import EARLY
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.errors import Conflict, NotFound, Unavailable
@@ -32,6 +32,7 @@ from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
 from palate.policy import make_policy
 from palate.portrait import draw_counts, draw_profile, known_users, own_fields
+from palate.reencoding import Reencoding
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
 from palate.train.history import event_of
@@ -79,7 +80,7 @@ class Engine:
             parts.close()
             raise
         self.rankings = self.non_finite = 0
-        self.talk = Talk(self, self._lock)
+        self.talk = Talk(self, self._lock, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
@@ -89,6 +90,7 @@ class Engine:
         self._saver = BackgroundSnapshot(self.snapshot)
         encoding = parts.encoding or BackgroundEncoder
         self._encoder = encoding(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
+        self.reencoding = Reencoding(self, self._lock, self._swapping, self._serve_from)
 
     def __enter__(self) -> Engine:
         return self
@@ -99,7 +101,6 @@ class Engine:
     # ---------------------------------------------------------------------------- events
     def ingest(self, events: object, progress: Callable[[int], None] | None = None) -> IngestResult:
         """Take events (structs, dicts, an iterable of them, or a frame); durable when it returns. progress(done).
-
         Good events are kept, bad ones are returned with their index and a sentence.
         Errors: ``InvalidInput`` when there are events and none is good; ``Unavailable`` when the disk refuses.
         """
@@ -107,7 +108,6 @@ class Engine:
 
     def submit(self, events: Sequence[object]) -> Future[IngestResult]:
         """Check, queue for the group commit, and return at once; the future resolves when durable and folded.
-
         Errors: ``Overloaded`` when the queue is full; ``Unavailable`` when closing; of the future ``Unavailable``.
         """
         good, bad = wire.read_events(events, self.settings.limits)
@@ -176,7 +176,6 @@ class Engine:
 
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
-
         now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond.
         """
         wire.check_request(request, self.settings.limits)
@@ -214,7 +213,7 @@ class Engine:
         """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
-        self.talk.knowledge.warm_soon(EARLY)
+        self.talk.warm()
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())
@@ -234,7 +233,6 @@ class Engine:
     # ------------------------------------------------------------------------ explaining
     def explain(self, ranking: str, item: str) -> Explanation:
         """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
-
         Errors: ``NotFound`` for an unknown ranking or an item that wasn't in it, ``Gone`` once it has expired.
         """
         decision = self.parts.decisions.get(ranking)
@@ -278,7 +276,6 @@ class Engine:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
         tier: ``full`` or ``cheap`` (``train.tiers``), by default ``train.tier``'s. Requests go on.
-
         Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
         """
         self._check_writable()
@@ -367,15 +364,16 @@ class Engine:
             self._serve_from(fresh)
         return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
 
-    def _serve_from(self, state: State) -> None:
-        """Rank from ``state`` from the next request on."""
-        catalogue = opening.new_catalogue(state, self.catalogue.cache, self.settings)
+    def _serve_from(self, state: State, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
+        """Rank from ``state`` from the next request on; with other vectors where a catalogue of it is given."""
+        catalogue = catalogue or opening.new_catalogue(state, self.catalogue.cache, self.settings)
         with self._swapping, self._lock:
+            self._missed = self._missed if state is self.state else 0
             self.parts.state, self.parts.catalogue = self.state, self.catalogue = state, catalogue
+            self.parts.cache = catalogue.cache
             self.line = Line(state, catalogue, self.settings)
             self.shelf.catalogue = catalogue
-            self._model = self.shelf.usable()
-            self._missed = 0
+            self._model = model or self.shelf.usable()
         self._encoder.wake()
 
     def close(self) -> None:
@@ -386,7 +384,7 @@ class Engine:
             self._committer.close()
         with self._swapping:
             self._closed = True
-        self.shelf.stop_training()
+        self.reencoding.close()  # ends every training
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave
             self._training.join()
         self._saver.close()

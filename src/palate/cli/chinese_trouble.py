@@ -12,7 +12,9 @@ TROUBLE: dict[str, str] = {
     ),
     "the environment variable {name}": "环境变量 {name}",
     "the arguments": "参数",
-    "The encoder {name} is unknown; installed here: {names}.": "没有 {name} 这个编码器；这里安装的有：{names}。",
+    "The encoder {name} is unknown; installed here: {names}; also hf:NAME and openai:MODEL.": (
+        "没有 {name} 这个编码器；这里安装的有：{names}；另有 hf:NAME 和 openai:MODEL。"
+    ),
     "serve.keys[{number}] is not the SHA-256 of a key (64 hex digits): run `palate serve --new-key`, keep the key, and "
     "put its hash into serve.keys.": (
         "serve.keys[{number}] 不是密钥的 SHA-256（64 位十六进制）：请运行 `palate serve --new-key`，保存密钥，"

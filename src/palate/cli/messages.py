@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from palate.cli.bench_words import BENCH
+from palate.cli.language_words import LANGUAGE
 from palate.reasons import SHORT
 
 Language = Literal["en", "zh"]
@@ -18,6 +19,7 @@ Language = Literal["en", "zh"]
 MESSAGES: dict[str, tuple[str, str]] = {
     **{f"reason.{code}": words for code, words in SHORT.items()},
     **BENCH,
+    **LANGUAGE,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),

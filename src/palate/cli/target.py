@@ -67,6 +67,7 @@ class Local:
         return self.engine.answer(request)
 
     def chat(self, request: ChatRequest) -> ChatAnswer:
+        self.engine.talk.rephraser.generator.warm()  # the first question would wait for it beyond its time
         return self.engine.talk.turn(request)
 
     def explain(self, ranking: str, item: str) -> Explanation:

@@ -15,6 +15,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from palate.errors import PalateError, Unavailable
-from palate.language import Encoder, transfer
+from palate.language import AskingEncoder, Encoder, transfer
 from palate.types import F32, I32
 
 _MAGIC = b"PALVEC1\n"
@@ -32,6 +33,8 @@ _HEADER = 64
 _BATCH = 256
 _QUERIES = 1024
 _BLOCK = 256
+_REST = 10.0
+"""Seconds for which an encoder that failed isn't asked for the same query again."""
 
 _log = logging.getLogger("palate")
 
@@ -65,7 +68,9 @@ class VectorCache:
         self._record = _record(encoder)
         self._lock = threading.RLock()
         self._row_of: dict[bytes, int] = {}
+        self._ask = encoder.encode_queries if isinstance(encoder, AskingEncoder) else None
         self._queries: dict[str, F32] = {}
+        self._failed: dict[str, float] = {}
         self._rows = 0
         self._memory: F16 = np.empty((0, encoder.dim), np.float16)
         self._file: int | None = None
@@ -114,18 +119,38 @@ class VectorCache:
         return self._read([digests[text] for text in place]), inverse
 
     def query(self, text: str) -> F32:
-        """(dim,) unit row of a query. Kept vectors and the last 1,024 queries are reused; never written to disk."""
-        digest = self.digest(text)
-        if digest in self._row_of:
-            return self._read([digest])[0]
+        """(dim,) unit row of a query. The last 1,024 queries are reused, and so are kept vectors, where the encoder
+        reads a query as it reads an item; never written to disk.
+
+        Zeros where the encoder can't be had now (a server that doesn't answer): a ranking goes on by the words alone,
+        and nobody asks again for some seconds. ``answered`` says which.
+        """
+        if self._ask is None:
+            digest = self.digest(text)
+            if digest in self._row_of:
+                return self._read([digest])[0]
         found = self._queries.get(text)
-        if found is None:
-            found = self.encoder.encode([text])[0]
+        if found is not None:
+            return found
+        if time.monotonic() < self._failed.get(text, 0.0):
+            return np.zeros(self.encoder.dim, np.float32)
+        try:
+            found = (self._ask or self.encoder.encode)([text])[0]
+        except Unavailable as error:
+            _log.error("A query could not be encoded. %s", error.message)
             with self._lock:
-                while len(self._queries) >= _QUERIES:
-                    self._queries.pop(next(iter(self._queries)))
-                self._queries[text] = found
+                self._failed = {name: until for name, until in self._failed.items() if until > time.monotonic()}
+                self._failed[text] = time.monotonic() + _REST
+            return np.zeros(self.encoder.dim, np.float32)
+        with self._lock:
+            while len(self._queries) >= _QUERIES:
+                self._queries.pop(next(iter(self._queries)))
+            self._queries[text] = found
         return found
+
+    def answered(self, text: str) -> bool:
+        """Whether ``query`` of this text isn't zeros because the encoder couldn't be had."""
+        return not self._failed or time.monotonic() >= self._failed.get(text, 0.0)
 
     def close(self) -> None:
         """Closes the file. Idempotent."""

@@ -64,7 +64,9 @@ class Training(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """The service at a glance. ``model`` is the version that answers (``prior`` until one is trained)."""
+    """The service at a glance. ``model`` is the version that answers (``prior`` until one is trained).
+    ``reencoding``: how the change to another encoder stands: ``idle``, ``encoding 12,000 of 20,000``, ``training``,
+    ``waiting for …``, ``done`` or ``failed: …``."""
 
     version: str
     ready: bool
@@ -74,6 +76,7 @@ class Status(msgspec.Struct):
     latency: dict[str, Latency]
     queue_events: int
     training: str
+    reencoding: str
     model: str
     models: list[ModelInfo]
 
@@ -183,6 +186,7 @@ def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Seq
                 latency={name: histogram.latency() for name, histogram in metrics.latency.items()},
                 queue_events=metrics.queue,
                 training=engine.training,
+                reencoding=engine.reencoding.state,
                 model=engine.model,
                 models=known,
             )
