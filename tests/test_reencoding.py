@@ -101,7 +101,7 @@ def test_the_former_one_serves_until_all_is_encoded(path: Path) -> None:
         assert answer.degraded == []
         assert served.read(path / "vectors").name == HASHING
         engine.ingest({"event": "item", "item": "late", "fields": {"title": "a late film about space"}})
-        assert engine.wait_encoded(10), "the one that serves encodes what is new"
+        assert engine.wait_encoded(60), "the one that serves encodes what is new"
         GATE.set()
         assert engine.reencoding.wait(30)
         assert engine.reencoding.state == "done"
@@ -274,7 +274,7 @@ def test_a_width_is_fitted_once_there_are_texts(tmp_path: Path) -> None:
         assert len(engine.recommend("u", 3, query="space").items) == 3
         name = name_of(engine)
         engine.ingest({"event": "item", "item": "late", "fields": {"title": "late"}})
-        assert engine.wait_encoded(10)
+        assert engine.wait_encoded(60)
     with at(path, width=8) as engine:
         assert (engine.reencoding.state, name_of(engine)) == ("idle", name)
         assert engine.catalogue.pending == 0

@@ -82,9 +82,10 @@ def _deciding(settings: LanguageSettings) -> tuple[object, ...]:
 
 
 def choose(folder: Path, settings: LanguageSettings) -> Choice:
-    """The encoder to serve with. Errors: as ``encoder_of``, where nothing else can serve either."""
+    """The encoder to serve with. Errors: as ``encoder_of``, of the settings' encoder, whichever serves."""
     found = read(folder)
     if found is not None and not same(found.settings, settings) and _has_vectors(folder, found.name):
+        encoder_of(settings, folder)  # one that can't be made is said now, not in the background
         told = {name: getattr(settings, name) for name in ("threads", "endpoint_key", "endpoint_price")}
         before = msgspec.structs.replace(found.settings, **told)
         try:
