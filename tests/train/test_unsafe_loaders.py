@@ -46,14 +46,18 @@ def test_only_the_training_side_touches_lightgbm() -> None:
 
 
 def test_torch_trains_and_neither_saves_nor_loads() -> None:
-    """Training imports it by name, in one place; its own files can carry code: none is written or read."""
+    """Training imports it by name, in one place, and so does the process of its own in which other people's encoders
+    run; its own files can carry code: none is written or read."""
     root = Path(palate.__file__).parent
     found = {
         str(path.relative_to(root)): text.count('import_module("torch")')
         for path in sorted(root.rglob("*.py"))
         if 'import_module("torch' in (text := path.read_text(encoding="utf-8"))
     }
-    assert found == {"train/towers/sequence.py": 1}
+    assert found == {"language/transformer_child.py": 1, "train/towers/sequence.py": 1}
+    child = (root / "language" / "transformer_child.py").read_text(encoding="utf-8")
+    assert '"use_safetensors": True' in child
+    assert "trust_remote_code=False" in child
     for path in sorted(root.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         assert "torch.load" not in text, path
