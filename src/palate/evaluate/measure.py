@@ -80,10 +80,12 @@ def measure(
         asked = Asked(settings, str(folder), probe.texts, probe.titles, seconds, str(out))
         command = [sys.executable, "-m", "palate.evaluate.measure_child"]
         pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        with (
+            tempfile.TemporaryFile() as words,  # not a pipe, which would be full after 64 kB of warnings
+            subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=words) as child,
+        ):
             assert child.stdin is not None
             assert child.stdout is not None
-            assert child.stderr is not None
             told = Told()
             try:
                 child.stdin.write(msgspec.json.encode(asked))
@@ -92,7 +94,9 @@ def measure(
                     told = msgspec.json.decode(line, type=Told)
                     if progress is not None and told.total:
                         progress(f"measuring {settings.encoder}", told.done, told.total)
-                said = child.stderr.read().decode("utf-8", "replace").strip().splitlines()
+                child.wait()
+                words.seek(0)
+                said = words.read().decode("utf-8", "replace").strip().splitlines()
             except BaseException:
                 child.kill()
                 raise

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import os
@@ -18,12 +19,13 @@ import re
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import numpy as np
@@ -55,6 +57,7 @@ class TransformerEncoder:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._owner = 0
+        self._said: IO[bytes] = io.BytesIO()
 
     @property
     def name(self) -> str:
@@ -104,7 +107,9 @@ class TransformerEncoder:
             self._child = None
         if self._child is None:
             pipe = subprocess.PIPE
-            self._child = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=pipe)
+            # A file: a pipe that nobody reads is full after 64 kB of warnings, and the child waits for ever.
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115
+            self._child = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=self._said)
             self._owner = os.getpid()
         return self._child
 
@@ -116,10 +121,10 @@ class TransformerEncoder:
         with contextlib.suppress(OSError):
             child.stdin.close()
         child.kill()
-        assert child.stderr is not None
-        said = child.stderr.read().decode("utf-8", "replace").strip().splitlines()
         child.wait()
         _close(child)
+        self._said.seek(0)
+        said = self._said.read().decode("utf-8", "replace").strip().splitlines()
         return said[-1][:300] if said else f"exit code {child.returncode}."
 
     def _stop(self) -> None:
@@ -135,7 +140,7 @@ class TransformerEncoder:
 
 
 def _close(child: subprocess.Popen[bytes]) -> None:
-    for pipe in (child.stdin, child.stdout, child.stderr):
+    for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):
                 pipe.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from palate.serve.direct import Direct
 
 _LAST_MOMENT = 0.2
+"""Seconds that an unused connection stays open when the service ends."""
 _BODY_BYTES = 256 * 1024
 """Larger bodies take the long way, which stops reading while it isn't read."""
 _USUAL = (
