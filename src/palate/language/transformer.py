@@ -104,6 +104,7 @@ class TransformerEncoder:
         child = self._child
         if child is not None and (self._owner != os.getpid() or child.poll() is not None):
             _close(child)  # in a fork, the child and the other ends of its pipes are the parent's
+            self._said.close()
             self._child = None
         if self._child is None:
             pipe = subprocess.PIPE
@@ -125,6 +126,7 @@ class TransformerEncoder:
         _close(child)
         self._said.seek(0)
         said = self._said.read().decode("utf-8", "replace").strip().splitlines()
+        self._said.close()
         return said[-1][:300] if said else f"exit code {child.returncode}."
 
     def _stop(self) -> None:
@@ -133,6 +135,7 @@ class TransformerEncoder:
             child.kill()
             child.wait()
             _close(child)
+            self._said.close()
 
     def __del__(self) -> None:
         with contextlib.suppress(Exception):  # the interpreter may be half gone
