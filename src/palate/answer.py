@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import PolicySettings, Settings
 from palate.errors import Gone, NotFound
 from palate.explain import Explainer
 from palate.features import PRIOR, ItemSide, Subject
@@ -60,9 +60,8 @@ def similarity(side: ItemSide | None, scored: Scored) -> Similarity | None:
     return near
 
 
-def rules_of(settings: Settings, explore: bool, seen: str) -> Rules:
+def rules_of(settings: Settings, policy: PolicySettings, explore: bool, seen: str) -> Rules:
     """What holds for a request beside itself and the model; ``seen``: what the line did with items had before."""
-    policy = settings.policy
     return Rules(explore, policy.diversity, policy.temperature, settings.scene, settings.seen, seen == "drop")
 
 
@@ -79,6 +78,7 @@ def build_answer(
     policy: str,
     rules: Rules,
     sampled: bool,
+    arm: str = "",
 ) -> tuple[Ranking, Decision]:
     """The answer and its decision. Candidates without a score come last, with a reason."""
     started = time.perf_counter()
@@ -137,6 +137,7 @@ def build_answer(
         cold=Cold(scored.subject.cold, sum(cold)),
         seen="drop" if scored.seen == "drop" else "keep",
         policy=policy,
+        arm=arm,
     )
     unshown = None
     if sampled:
@@ -152,6 +153,7 @@ def build_answer(
         shown=Shown(names, scores, positions, propensity, explored, pack(shown_x)),
         unshown=unshown,
         policy=policy,
+        arm=arm,
         request=Asked(
             "rank" if isinstance(request, RankRequest) else "recommend",
             request.user,

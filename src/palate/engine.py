@@ -20,6 +20,7 @@ import numpy as np
 
 from palate import opening, wire
 from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
+from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
@@ -76,9 +77,11 @@ class Engine:
         try:
             self._model: Model = self.shelf.usable()
             warm_up(self._model)
+            self.arms = Arms(parts, self.shelf, settings)
         except BaseException:
             parts.close()
             raise
+        self.shelf.wanted = self.arms.models
         self.rankings = self.non_finite = 0
         self.talk = Talk(self, self._lock, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
@@ -184,24 +187,23 @@ class Engine:
         self.line.prepare(request)
         with self._lock:
             moment = self.clock() if now is None else now
-            model = self._model
+            model, chosen, arm, missing = self.arms.serve(request, self._model)
             scored = self.line.run(request, moment, model)
-            scored.degraded += ["state_behind"] if self._missed else []
-            chosen = self.settings.policy
+            scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
             name = request.policy or (chosen.rank if given else chosen.recommend)
             explore = chosen.explore and request.policy is None and not given
             policy = make_policy(name, chosen, explore)
             started = time.perf_counter()
             k = request.k or (len(scored.candidates) if given else 10)
             side = self.catalogue.side() if chosen.diversity else None
-            rules = rules_of(self.settings, explore, scored.seen)
+            rules = rules_of(self.settings, chosen, explore, scored.seen)
             chance = seeded(ranking) if explore or name != "greedy" else _NO_CHANCE
             slate = policy.choose(scored.scores, k, chance, similarity(side, scored))
             scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
             answer, decision = build_answer(
                 ranking, request, scored, slate, k, model, explainer, self.state.seq, moment, name, rules,
-                self.parts.decisions.samples(ranking),
+                self.parts.decisions.samples(ranking), arm,
             )  # fmt: skip
             self.rankings += 1
             self.non_finite += scored.non_finite
@@ -373,6 +375,7 @@ class Engine:
             self.parts.cache = catalogue.cache
             self.line = Line(state, catalogue, self.settings)
             self.shelf.catalogue = catalogue
+            self.arms.forget()
             self._model = model or self.shelf.usable()
         self._encoder.wake()
 

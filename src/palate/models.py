@@ -12,6 +12,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ class ModelShelf:
             weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.catalogue = catalogue
         self.trained_on = 0
+        self.wanted: Callable[[], set[str]] = set
+        """Versions that stay, however old."""
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
         self._workers: list[subprocess.Popen[str]] = []
         self._starting = threading.Lock()
@@ -95,9 +98,9 @@ class ModelShelf:
             **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 
-    def version(self, version: str, serving: Model) -> Model:
-        """The model ``version`` for explaining what it once did. Errors: ``Gone`` when it was pruned."""
-        if version == serving.version:
+    def version(self, version: str, serving: Model | None = None) -> Model:
+        """The model ``version``, for an arm or for explaining what it once did. Errors: ``Gone`` when it was pruned."""
+        if serving is not None and version == serving.version:
             return serving
         if version == "prior":
             return prior_model()
@@ -177,7 +180,7 @@ class ModelShelf:
             trained = train(parts.store, settings, parts.cache, live, replayed, progress, parts.state.dead)
             manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
             with contextlib.suppress(CorruptArtefact):  # a broken pointer names none to keep, and activating mends it
-                artefact.prune(self.directory)
+                artefact.prune(self.directory, also=self.wanted())
         return TrainReport(
             version=manifest.version,
             kind=manifest.kind,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from palate.cli.chinese_experiment import EXPERIMENT_HELP
+
 HELP: dict[str, str] = {
     "[bold]Examples[/bold]": "[bold]示例[/bold]",
     "Show this message and exit.": "显示本帮助并退出。",
@@ -175,4 +177,5 @@ HELP: dict[str, str] = {
     "That a query may take.": "一次查询可用的毫秒数。",
     "MB that encoding may take.": "编码可用的内存（MB）。",
     "Measure again what was measured before.": "重新测量已测过的。",
+    **EXPERIMENT_HELP,
 }

@@ -16,8 +16,11 @@ from litestar.routes import HTTPRoute
 from palate import __version__
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.config import Limits, Settings
+from palate.experiment import Experiment
+from palate.experiment.report import ExperimentReport
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
 from palate.serve.dashboard import ItemCards, ItemQuery
+from palate.serve.experiments import Assignment, ExperimentList
 from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
 from palate.serve.security import COOKIE, ErrorBody
@@ -34,6 +37,7 @@ from palate.types import (
 
 _REASONS = {
     200: "The answer.",
+    201: "Begun.",
     202: "Accepted; the work goes on in the background.",
     304: "Not changed since the ETag that was sent.",
     303: "See the page that Location names.",
@@ -107,6 +111,35 @@ def operations() -> dict[tuple[str, str], Operation]:
             "ranking",
             {200: Explanation},
             (400, 404, 410, 422),
+        ),
+        ("get", "/v1/experiments"): Operation(
+            "All experiments, those that have ended included.", "experiments", {200: ExperimentList}
+        ),
+        ("post", "/v1/experiments"): Operation(
+            "Start an experiment: from now on its arms rank for the people who take part.",
+            "experiments",
+            {201: Experiment},
+            (*_POSTED, 404, 409, 422, 503),
+            Experiment,
+        ),
+        ("get", "/v1/experiments/{name}"): Operation(
+            "How an experiment stands: people, means, differences with intervals that hold at any time.",
+            "experiments",
+            {200: ExperimentReport},
+            (400, 404, 422),
+        ),
+        ("post", "/v1/experiments/{name}/stop"): Operation(
+            "Rank everybody as before; what people did until then, and within their horizon, still counts.",
+            "experiments",
+            {200: Experiment},
+            (400, 404, 409, 422, 503),
+        ),
+        ("get", "/v1/experiments/{name}/assignment"): Operation(
+            "The arm of a user or session, for what is shown beside a ranking.",
+            "experiments",
+            {200: Assignment},
+            (400, 404, 422),
+            query={"user": {"type": "string"}, "session": {"type": "string"}},
         ),
         ("get", "/v1/users"): Operation(
             "Users whose id starts with a prefix, the most active first.",
