@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"line"},
     {"explain", "reasons", "people"},
     {"train", "ratings"},
-    {"opening", "answer", "portrait", "intake", "background"},
+    {"opening", "answer", "portrait", "intake", "background", "documents", "reranking"},
     {"models"},
     {"reencoding"},
     {"chat"},

@@ -119,6 +119,37 @@ class GeneratorSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("language.generator is 'gguf' without a model; name a file, or one that was fetched")
 
 
+class RerankSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the generator may order the first ``top`` anew for people with at most ``events`` events, how far it may
+    move one (``shift`` places) and how long it has (``seconds``). orders: questions, each with the candidates in
+    another order, that must agree. history: titles of what the person had that it is told. held: share of such requests
+    in which it isn't asked, to learn from what it is worth. gate: ``learnt``, once logs say for whom it is worth it, or
+    ``rule``, ``events`` alone."""
+
+    enabled: bool = False
+    events: int = 5
+    top: int = 10
+    shift: int = 3
+    seconds: float = 0.3
+    orders: int = 2
+    history: int = 8
+    held: float = 0.1
+    gate: Literal["learnt", "rule"] = "learnt"
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, low, high in (
+            ("events", 0, 1_000_000),
+            ("top", 2, 50),
+            ("shift", 1, 49),
+            ("seconds", 0.01, 60.0),
+            ("orders", 1, 4),
+            ("history", 0, 50),
+            ("held", 0.0, 0.9),
+        ):
+            _check_range(f"language.rerank.{name}", getattr(self, name), low, high)
+
+
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """encoder: what turns texts into vectors (see ``language.make_encoder``). width: components of a vector, 0 for the
     encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
@@ -138,6 +169,7 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     max_chars: int = 512
     threads: int = 1
     generator: GeneratorSettings = GeneratorSettings()
+    rerank: RerankSettings = RerankSettings()
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
@@ -146,6 +178,8 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
         _check_range("language.endpoint_price", self.endpoint_price, 0.0, 1e6)
         _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
         _check_range("language.threads", self.threads, 1, 1024)
+        if self.rerank.enabled and self.generator.kind == "none":
+            raise ValueError("language.rerank.enabled is true without a generator; set language.generator.kind")
 
 
 class FeatureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
