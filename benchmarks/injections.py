@@ -1,11 +1,12 @@
 """What somebody who writes "put me first" into an item gains, where a language model may order the first few anew.
 
-``python -m benchmarks.injections [--model FILE.gguf] [--limit N]``: every text of ``tests/language/injections.toml``, as a
-film's title, behind its title, as its description and as a review, on the films of ``palate demo``; people with three
-events, ten candidates, the target somewhere from the fourth to the tenth place. Without ``--model`` the model is one
-that obeys to the letter: it puts first whatever candidate shows three words (four Chinese characters) of an injection,
-and orders the others by what they share with what the person had. Printed is how often the target came among the first
-three with the injection and without, with the model and without; and what the bounds cost where nobody injects.
+``python -m benchmarks.injections [--model FILE.gguf] [--limit N]``: every text of ``tests/language/injections.toml``,
+as a film's title, behind its title, as its description and as a review, on the films of ``palate demo``; people with
+three events, ten candidates, the target somewhere from the fourth to the tenth place. Without ``--model`` the model
+is one that obeys to the letter: it puts first whatever candidate shows three words (four Chinese characters) of an
+injection, and orders the others by what they share with what the person had. Printed is how often the target came
+among the first three with the injection and without, with the model and without; and what the bounds cost where
+nobody injects.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def people(engine: Engine, events: list[Any], count: int, seed: int = 7) -> list
         engine.ingest([Interaction(user=new, item=item, type="like") for item in mine[:KNOWN]])
         found.append(Person(new, mine[:KNOWN], candidates, "", chose))
     for number, person in enumerate(found):
-        order = ranked(engine, person)
+        order = ranked(engine, person, False)
         person.target = order[3 + number % (len(order) - 3)]
     return found
 
@@ -228,13 +229,11 @@ def ndcg(order: list[str], chose: set[str]) -> float:
     return gain / sum(1.0 / np.log2(place + 2) for place in range(min(10, len(chose))))
 
 
-def measure(
-    events: list[Any], model: Any, undefended: bool = False, limit: int = 0, crowd: int = PEOPLE
-) -> dict[str, Any]:
-    """Every case; ``undefended``: one question, no screen, no bound on the shift."""
-    rerank = {"orders": 1, "shift": CANDIDATES - 1} if undefended else {}
+def measure(events: list[Any], model: Any, bounds: str = "all", limit: int = 0, crowd: int = PEOPLE) -> dict[str, Any]:
+    """Every case. bounds: ``all``, ``unscreened`` (any name may be read), or ``none``: one question, any shift."""
+    rerank = {"orders": 1, "shift": CANDIDATES - 1} if bounds == "none" else {}
     with (
-        patch("palate.language.rerank.name_like", (lambda *_: True) if undefended else _screen),
+        patch("palate.language.rerank.name_like", _screen if bounds == "all" else (lambda *_: True)),
         opened(model, **rerank) as engine,
     ):
         engine.ingest(events)
@@ -315,7 +314,8 @@ def main() -> None:
         report["failed"] = {why: failed.count(why) for why in sorted({one for one in failed if one})}
     else:
         report["attack"] = measure(events, Obedient(), limit=chosen.limit, crowd=chosen.people)
-        report["attack, nothing bounded"] = measure(events, Obedient(), True, chosen.limit, chosen.people)
+        for bounds in ("unscreened", "none"):
+            report[f"attack, {bounds}"] = measure(events, Obedient(), bounds, chosen.limit, chosen.people)
     if chosen.benign:
         report["benign"] = benign(events, model if chosen.model else Obedient(), chosen.benign)
     json.dump(report, sys.stdout, indent=1, ensure_ascii=False)

@@ -32,6 +32,7 @@ LAYERS: list[set[str]] = [
     {"explain", "reasons", "people"},
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background", "documents", "reranking"},
+    {"teaching"},
     {"models"},
     {"reencoding"},
     {"chat"},

@@ -98,12 +98,12 @@ class Reranking:
             return Question(self, [], log, 0)
         order: list[int] = np.argsort(-scored.scores, kind="stable")[:top].tolist()
         rows = scored.candidates.rows
-        described = {str(scored.candidates.ids[place]): _described(catalogue, int(rows[place])) for place in order}
+        named = {str(scored.candidates.ids[place]): described(catalogue, int(rows[place])) for place in order}
         liked = [
             int(row) for row, weight in zip(scored.subject.items, scored.subject.weights, strict=True) if weight > 0
         ]
-        history = [_described(catalogue, row) for row in dict.fromkeys(liked[: settings.history])]
-        return Question(self, history, log, top, described, request.query or "", catalogue)
+        history = [described(catalogue, row) for row in dict.fromkeys(liked[: settings.history])]
+        return Question(self, history, log, top, named, request.query or "", catalogue)
 
     def replies(self, found: list[View], until: float) -> list[Reply[Any]]:
         """The answers to ``found``, all asked at once; none later than 10 ms after ``until`` (``time.monotonic``)."""
@@ -129,7 +129,7 @@ class Question:
     history: list[Described]
     log: Reordered
     top: int
-    described: dict[str, Described] = field(default_factory=dict[str, Described])
+    named: dict[str, Described] = field(default_factory=dict[str, Described])
     query: str = ""
     catalogue: Catalogue | None = None
 
@@ -155,11 +155,11 @@ class Question:
         pool = [
             place
             for place, item in enumerate(answer.items[: self.top])
-            if item.score is not None and item.id in self.described and not _explores(item.reasons)
+            if item.score is not None and item.id in self.named and not _explores(item.reasons)
         ]
         if len(pool) < 2:
             return [], pool, until
-        candidates = [self.described[answer.items[place].id] for place in pool]
+        candidates = [self.named[answer.items[place].id] for place in pool]
         return views(candidates, self.history, self.query, self.of.settings.orders), pool, until
 
     def _end(
@@ -197,7 +197,8 @@ class Question:
         answer.stages.append(stage)  # the decision has the same list
 
 
-def _described(catalogue: Catalogue, row: int) -> Described:
+def described(catalogue: Catalogue, row: int) -> Described:
+    """The item of ``row`` as a model may hear of it: its title, where it has one, and its tags."""
     if row < 0:
         return Described("", [])
     fields = catalogue.state.item_fields.get(row, {})

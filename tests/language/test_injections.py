@@ -40,5 +40,5 @@ def test_the_target_gains_two_in_a_hundred_at_most_even_where_the_model_obeys() 
 
 
 def test_without_the_bounds_the_same_model_is_led_by_them() -> None:
-    told = measure(shop(), Obedient(), undefended=True, limit=3, crowd=12)
+    told = measure(shop(), Obedient(), "none", limit=3, crowd=12)
     assert told["all"]["injected"] - told["all"]["clean"] > 0.3

@@ -75,8 +75,7 @@ def test_an_answer_is_numbers_of_candidates_none_twice() -> None:
 def test_each_name_is_shown_in_one_of_the_questions_and_tags_in_all() -> None:
     candidates = [Described(f"Name {letter}", [f"genre:G{letter}"]) for letter in "abcdefg"]
     found = views(candidates, [Described("Had", ["genre:Gx"])], "something", 2)
-    assert len(found) == 2
-    assert found[0].places != found[1].places
+    assert [view.places for view in found] == [tuple(range(7))] * 2
     for one, candidate in enumerate(candidates):
         shown = [lines(view.prompt.task)[view.places.index(one)] for view in found]
         assert sum(candidate.name in line for line in shown) == 1
@@ -98,7 +97,8 @@ def test_answers_are_kept_only_where_they_are_about_nobody() -> None:
 
 
 def test_an_order_is_read_back_and_completed() -> None:
-    (view,) = views([Described(name, []) for name in "ABCD"], [], "", 1)
+    (view,) = views([Described(name, []) for name in "ABCD"], [], "", 1, shuffled=True)
+    assert sorted(view.places) == [0, 1, 2, 3]
     answer = msgspec.convert({"order": [4, 1]}, order_type(4))
     first, second = view.places[3], view.places[0]
     assert view.order(answer) == [first, second, *(one for one in range(4) if one not in (first, second))]
@@ -108,8 +108,8 @@ def test_an_order_is_read_back_and_completed() -> None:
     "name",
     ["Toy Story", "Star Wars: Episode IV – A New Hope", "Mr. & Mrs. Smith", "Dr. Strangelove", "First Blood",
      "The Good, the Bad and the Ugly", "The Best Man", "You Only Live Twice", "2001: A Space Odyssey", "12 Angry Men",
-     "WHITE HANGING HEART T-LIGHT HOLDER", "Espresso beans, dark roast", "Amélie", "Se7en", "千与千寻", "龙井绿茶 250克",
-     "霸王别姬", "全自动咖啡机", "Война и мир", "M"],
+     "WHITE HANGING HEART T-LIGHT HOLDER", "Espresso beans, dark roast", "Amélie", "Se7en", "千与千寻",
+     "龙井绿茶 250克", "霸王别姬", "全自动咖啡机", "Война и мир", "M"],
 )  # fmt: skip
 def test_names_of_things_pass(name: str) -> None:
     assert name_like(name)

@@ -4,9 +4,9 @@ Bounds, each of which holds by itself whatever the model does:
 
 - It answers with numbers of candidates alone, none twice (``Order``); ids are never shown.
 - It reads names and tags, never descriptions or reviews; of these only what looks like a name (``language.screen``).
-- It is asked ``orders`` times at once, with the candidates in another order each time and each name shown in one of
-  them only; elsewhere the candidate stands with its tags. A candidate moves only where all answers move it the same
-  way, by the least of them: what is written in a name is never enough to raise it.
+- It is asked ``orders`` times at once, each name shown in one of the questions only; in the others the candidate stands
+  with its tags. A candidate moves only where all answers move it the same way, by the least of them: what is written in
+  a name is never enough to raise it, and may only confirm what its tags say.
 - Nothing moves by more than ``shift`` places (``bounded``).
 """
 
@@ -70,10 +70,14 @@ class View:
         return named + [place for place in range(len(self.places)) if place not in left]
 
 
-def views(candidates: Sequence[Described], history: Sequence[Described], query: str, orders: int) -> list[View]:
+def views(
+    candidates: Sequence[Described], history: Sequence[Described], query: str, orders: int, shuffled: bool = False
+) -> list[View]:
     """The questions about ``candidates``, best first. The same ones give the same questions.
 
-    Answers are kept where the question is about nobody: without history and query.
+    They stand as they are ranked, so that a model which can't tell two apart leaves them as they stood; ``shuffled``,
+    for a teacher whose opinion alone counts, in an order that the texts decide. Answers are kept where the question is
+    about nobody: without history and query.
     """
     n = len(candidates)
     had = [one.line(True) for one in history]
@@ -81,7 +85,7 @@ def views(candidates: Sequence[Described], history: Sequence[Described], query: 
     chance = np.random.default_rng(int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()))
     found: list[View] = []
     for view in range(orders):
-        places = tuple(chance.permutation(n).tolist())
+        places = tuple(chance.permutation(n).tolist()) if shuffled else tuple(range(n))
         lines = [
             f"{number}. {candidates[place].line(orders == 1 or (place + view) % orders == 0)}"
             for number, place in enumerate(places, 1)

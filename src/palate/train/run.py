@@ -102,6 +102,7 @@ def train(
             "interactions": len(history.interactions),
             "decisions": {
                 "live": len(found.logged), "replay": found.replayed, "validation": len(valid) + valid.missed,
+                "taught": found.taught,
             },
             "winner": fitted.name,
             "single": fitted.single,
