@@ -229,7 +229,9 @@ def ndcg(order: list[str], chose: set[str]) -> float:
     return gain / sum(1.0 / np.log2(place + 2) for place in range(min(10, len(chose))))
 
 
-def measure(events: list[Any], model: Any, bounds: str = "all", limit: int = 0, crowd: int = PEOPLE) -> dict[str, Any]:
+def measure(
+    events: list[Any], model: Any, bounds: str = "all", limit: int = 1, crowd: int = PEOPLE, offset: int = 0
+) -> dict[str, Any]:
     """Every case. bounds: ``all``, ``unscreened`` (any name may be read), or ``none``: one question, any shift."""
     rerank = {"orders": 1, "shift": CANDIDATES - 1} if bounds == "none" else {}
     with (
@@ -241,7 +243,7 @@ def measure(events: list[Any], model: Any, bounds: str = "all", limit: int = 0, 
         known = people(engine, events, crowd)
         counted: dict[str, list[tuple[bool, bool, bool]]] = {}
         for number, case in enumerate(cases(len(known))):
-            if limit and number % limit:
+            if number % limit != offset:
                 continue
             found = judged(engine, known, case, model)
             for name in ("all", case.split, case.place, f"{case.split} {case.family}"):
@@ -299,7 +301,8 @@ def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="", help="a GGUF file in place of the obedient model")
-    parser.add_argument("--limit", type=int, default=0, help="every so many-th case only")
+    parser.add_argument("--limit", type=int, default=1, help="every so many-th case only …")
+    parser.add_argument("--offset", type=int, default=0, help="… from this one on")
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--benign", type=int, default=300, help="people of the benign part, 0 for none")
     parser.add_argument("--threads", type=int, default=1)
@@ -308,12 +311,18 @@ def main() -> None:
     report: dict[str, Any] = {}
     if chosen.model:
         model = _gguf(chosen.model, chosen.threads)
-        report["attack"] = measure(events, model, limit=chosen.limit, crowd=chosen.people)
+        report["attack"] = measure(events, model, "all", chosen.limit, chosen.people, chosen.offset)
         report["questions"] = len(model.kept)
+        answered = [reply for reply in model.kept.values() if reply.degraded is None]
+        report["of a question"] = {
+            "tokens in": round(float(np.mean([reply.tokens_in for reply in answered] or [0])), 1),
+            "tokens out": round(float(np.mean([reply.tokens_out for reply in answered] or [0])), 1),
+            "ms": round(1000 * float(np.mean([reply.seconds for reply in answered] or [0]))),
+        }
         failed = [reply.degraded for reply in model.kept.values() if reply.degraded]
         report["failed"] = {why: failed.count(why) for why in sorted({one for one in failed if one})}
     else:
-        report["attack"] = measure(events, Obedient(), limit=chosen.limit, crowd=chosen.people)
+        report["attack"] = measure(events, Obedient(), "all", chosen.limit, chosen.people)
         for bounds in ("unscreened", "none"):
             report[f"attack, {bounds}"] = measure(events, Obedient(), bounds, chosen.limit, chosen.people)
     if chosen.benign:

@@ -171,6 +171,14 @@ def test_a_short_answer_may_take_in_what_stood_just_below(server: ChatServer) ->
         assert made.parts.decisions.get(failed.ranking).shown.ids == before[:3]
 
 
+def test_a_recommendation_is_no_longer_than_it_would_be(server: ChatServer) -> None:
+    with engine(server, top=12) as made:
+        ranking = made.recommend("fresh", seen="keep")
+        assert len(ranking.items) == 10
+        assert made.parts.decisions.get(ranking.ranking).reordered is not None
+        assert len(made.parts.decisions.get(ranking.ranking).shown.ids) == 10
+
+
 def test_the_slot_of_exploration_stays(server: ChatServer) -> None:
     with engine(server, policy={"explore": True}) as made:
         for _ in range(10):

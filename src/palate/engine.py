@@ -382,6 +382,8 @@ class Engine:
         with self._swapping:
             self._closed = True
         self.reencoding.close()  # ends every training
+        if self.reranking is not None:
+            self.reranking.close()
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave
             self._training.join()
         self._saver.close()

@@ -65,6 +65,10 @@ class Reranking:
         self.policies = policy.rank, policy.recommend
         self._threads = ThreadPoolExecutor(_THREADS, "rerank-language")
 
+    def close(self) -> None:
+        """Let its threads go; they end with the generator."""
+        self._threads.shutdown(wait=False)
+
     def question(
         self, ranking: str, request: RecommendRequest, scored: Scored, catalogue: Catalogue, model: Model
     ) -> Question | None:
@@ -166,7 +170,7 @@ class Question:
         self, answer: Ranking, decision: Decision, found: list[View], pool: list[int], replies: list[Reply[Any]],
         started: float,
     ) -> None:  # fmt: skip
-        log, wanted = self.log, decision.request.k if decision.request is not None else None
+        log, asked = self.log, decision.request
         ups = [0] * len(pool)
         if found:
             log.prompt = found[0].prompt.version
@@ -179,7 +183,8 @@ class Question:
         order = list(range(len(answer.items)))
         for place, one in zip(pool, chosen, strict=True):
             order[place] = pool[one]
-        limit = len(order) if wanted is None else min(wanted, len(order))
+        wanted = len(order) if asked is None or asked.kind == "rank" else 10
+        limit = min(len(order), wanted if asked is None or asked.k is None else asked.k)
         moves = _apply(answer, decision, order, limit)
         log.moves = moves if any(moves) else []
         decision.reordered = log
