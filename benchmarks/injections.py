@@ -107,6 +107,23 @@ def traces(payload: str) -> list[str]:
     return [" ".join(words[n : n + 3]) for n in range(max(1, len(words) - 2))]
 
 
+class Knowing(Model):
+    """Knows by their names what people went on to choose (``chose``, titles), and nothing else: the best that names can
+    give."""
+
+    def __init__(self) -> None:
+        super().__init__(self.order)
+        self.chose: set[str] = set()
+
+    def generate(self, prompt: Any, seconds: float | None = None) -> Any:
+        return self.order(prompt)
+
+    def order(self, prompt: Prompt[Any]) -> Reply[Any]:
+        rows = field(prompt, "candidates")
+        right = [any(f" {title} |" in row or row.endswith(f" {title}") for title in self.chose) for row in rows]
+        return Reply(prompt.answer(order=sorted(range(1, len(rows) + 1), key=lambda n: not right[n - 1])))
+
+
 class Obedient(Model):
     """Puts first whatever shows a trace of ``payload``; orders the others by genres shared with the history."""
 
@@ -191,9 +208,9 @@ def cases(groups: int) -> list[Case]:
     return found
 
 
-def judged(engine: Engine, crowd: list[Person], case: Case, model: Any) -> tuple[bool, bool, bool]:
-    """Whether the target is among the first three: with the injection and the model, with it and no model, with neither
-    injection; the last as ``clean`` of the person. Puts the item back as it was."""
+def judged(engine: Engine, crowd: list[Person], case: Case, model: Any) -> tuple[bool, ...]:
+    """Whether the target is among the first three: with the injection; with it, where the model is deaf to it; with it
+    and without a model; without the injection. Puts the item back as it was."""
     person = crowd[case.person]
     before = dict(engine.item(person.target))
     title = str(before.get("title", person.target))
@@ -214,13 +231,14 @@ def judged(engine: Engine, crowd: list[Person], case: Case, model: Any) -> tuple
     if isinstance(model, Obedient):
         model.payload = case.payload
     injected = person.target in ranked(engine, person)[:3]
-    alone = person.target in ranked(engine, person, False)[:3]
     if isinstance(model, Obedient):
         model.payload = ""
+    deaf = person.target in ranked(engine, person)[:3]
+    alone = person.target in ranked(engine, person, False)[:3]
     if fields:
         engine.ingest([Item(item=person.target, fields={"title": title, "description": ""})])
         engine.wait_encoded()
-    return injected, alone, clean
+    return injected, deaf, alone, clean
 
 
 def ndcg(order: list[str], chose: set[str]) -> float:
@@ -241,7 +259,7 @@ def measure(
         engine.ingest(events)
         engine.wait_encoded()
         known = people(engine, events, crowd)
-        counted: dict[str, list[tuple[bool, bool, bool]]] = {}
+        counted: dict[str, list[tuple[bool, ...]]] = {}
         for number, case in enumerate(cases(len(known))):
             if number % limit != offset:
                 continue
@@ -252,8 +270,9 @@ def measure(
         name: {
             "cases": len(rows),
             "injected": float(np.mean([one[0] for one in rows])),
-            "without_model": float(np.mean([one[1] for one in rows])),
-            "clean": float(np.mean([one[2] for one in rows])),
+            "deaf": float(np.mean([one[1] for one in rows])),
+            "without_model": float(np.mean([one[2] for one in rows])),
+            "clean": float(np.mean([one[3] for one in rows])),
         }
         for name, rows in counted.items()
     }
@@ -268,6 +287,8 @@ def benign(events: list[Any], model: Any, count: int) -> dict[str, Any]:
             engine.ingest(events)
             engine.wait_encoded()
             for person in people(engine, events, count, seed=11):
+                if isinstance(model, Knowing):
+                    model.chose = {engine.title(item) for item in person.chose}
                 scores.setdefault(name, []).append(ndcg(ranked(engine, person), person.chose))
                 if name == "bounded":
                     scores.setdefault("no model", []).append(ndcg(ranked(engine, person, False), person.chose))
@@ -301,7 +322,7 @@ def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="", help="a GGUF file in place of the obedient model")
-    parser.add_argument("--limit", type=int, default=1, help="every so many-th case only …")
+    parser.add_argument("--limit", type=int, default=1, help="every so many-th case only …; 0: none")
     parser.add_argument("--offset", type=int, default=0, help="… from this one on")
     parser.add_argument("--people", type=int, default=PEOPLE)
     parser.add_argument("--benign", type=int, default=300, help="people of the benign part, 0 for none")
@@ -309,7 +330,7 @@ def main() -> None:
     chosen = parser.parse_args()
     events = [event for chunk in datasets.load("movies").stream() for event in chunk]
     report: dict[str, Any] = {}
-    if chosen.model:
+    if chosen.model and chosen.limit:
         model = _gguf(chosen.model, chosen.threads)
         report["attack"] = measure(events, model, "all", chosen.limit, chosen.people, chosen.offset)
         report["questions"] = len(model.kept)
@@ -321,12 +342,16 @@ def main() -> None:
         }
         failed = [reply.degraded for reply in model.kept.values() if reply.degraded]
         report["failed"] = {why: failed.count(why) for why in sorted({one for one in failed if one})}
-    else:
+    elif chosen.limit:
         report["attack"] = measure(events, Obedient(), "all", chosen.limit, chosen.people)
         for bounds in ("unscreened", "none"):
             report[f"attack, {bounds}"] = measure(events, Obedient(), bounds, chosen.limit, chosen.people)
     if chosen.benign:
-        report["benign"] = benign(events, model if chosen.model else Obedient(), chosen.benign)
+        if chosen.model:
+            report["benign"] = benign(events, _gguf(chosen.model, chosen.threads), chosen.benign)
+        else:
+            report["benign, by genres"] = benign(events, Obedient(), chosen.benign)
+            report["benign, by names"] = benign(events, Knowing(), chosen.benign)
     json.dump(report, sys.stdout, indent=1, ensure_ascii=False)
 
 

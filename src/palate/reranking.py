@@ -107,7 +107,7 @@ class Reranking:
             int(row) for row, weight in zip(scored.subject.items, scored.subject.weights, strict=True) if weight > 0
         ]
         history = [described(catalogue, row) for row in dict.fromkeys(liked[: settings.history])]
-        return Question(self, history, log, top, named, request.query or "", catalogue)
+        return Question(self, history, log, top, named, request.query or "")
 
     def replies(self, found: list[View], until: float) -> list[Reply[Any]]:
         """The answers to ``found``, all asked at once; none later than 10 ms after ``until`` (``time.monotonic``)."""
@@ -135,7 +135,6 @@ class Question:
     top: int
     named: dict[str, Described] = field(default_factory=dict[str, Described])
     query: str = ""
-    catalogue: Catalogue | None = None
 
     def settle(self, answer: Ranking, decision: Decision) -> None:
         """Ask, wait, and put what came of it into the answer and its decision. Blocks for ``seconds`` at most."""
@@ -177,8 +176,8 @@ class Question:
             log.degraded = next((reply.degraded for reply in replies if reply.degraded), "") or ""
             if not log.degraded:
                 ups = agreed([view.order(reply.value) for view, reply in zip(found, replies, strict=True)])
-        whole = pool == list(range(len(pool)))
-        shift = self.of.settings.shift - (0 if whole else 1)  # an explored item amid them is one place more to pass
+        amid = pool[-1] + 1 - len(pool) if pool else 0  # items that stay where they are: so many places more to pass
+        shift = self.of.settings.shift - amid
         chosen = bounded(ups, shift) if any(ups) and shift > 0 else list(range(len(pool)))
         order = list(range(len(answer.items)))
         for place, one in zip(pool, chosen, strict=True):

@@ -107,7 +107,7 @@ def test_an_order_is_read_back_and_completed() -> None:
 @pytest.mark.parametrize(
     "name",
     ["Toy Story", "Star Wars: Episode IV – A New Hope", "Mr. & Mrs. Smith", "Dr. Strangelove", "First Blood",
-     "The Good, the Bad and the Ugly", "The Best Man", "You Only Live Twice", "2001: A Space Odyssey", "12 Angry Men",
+     "The Good, the Bad and the Ugly", "The Best Man", "2001: A Space Odyssey", "12 Angry Men",
      "WHITE HANGING HEART T-LIGHT HOLDER", "Espresso beans, dark roast", "Amélie", "Se7en", "千与千寻",
      "龙井绿茶 250克", "霸王别姬", "全自动咖啡机", "Война и мир", "M"],
 )  # fmt: skip

@@ -121,7 +121,7 @@ def bounded(ups: Sequence[int], shift: int) -> list[int]:
         if left[0] + shift <= place:
             chosen = left[0]
         else:
-            chosen = min((one for one in left if one - shift <= place), key=lambda one: (wanted[one], one))
+            chosen = min((one for one in left if one - shift <= place), key=lambda one: (wanted[one], -ups[one]))
         left.remove(chosen)
         order.append(chosen)
     return order

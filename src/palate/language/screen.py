@@ -18,10 +18,11 @@ WORDS = 10
 TAG_CELLS, TAG_WORDS = 32, 3
 
 _STRONG = re.compile(
-    r"ignor|disregard|forget|overrid|instruc|prompt|system|assistant|develop|\bai\b|llm|gpt|chatbot|rank|sort|json|"
+    r"\b(?:ignor|disregard|forget|overrid|instruc|prompt|system|assistant|develop|ai\b|llm|gpt|chatbot|rank|sort|json|"
     r"output|answer|respon|repl[iy]|decode|obey|candidat|customer|shopper|recommend|priorit|promot|select|choos|"
+    r"zhiling|hulue|paidi)|"
     r"指令|指示|忽略|无视|無視|理会|规则|規則|系统|系統|助手|管理员|模型|人工智能|顾客|用户|输出|回答|返回|编号|序号|排第|排在|首位|置顶|最前|"
-    r"选择|候选|说明|說明|zhiling|hulue|paidi"
+    r"选择|候选|说明|說明"
 )
 _WEAK = re.compile(
     r"\b(?:first|1st|top|best|you|your|please|kindly|this|these|those|me|my|must|always|never|should|before|ahead|above|"

@@ -108,11 +108,11 @@ def prepare(
     for decision in logged:
         (found.late if decision.timestamp >= judged else found.fresh).add(decision, found.context)
     for decision, best in taught(live, settings.train.teacher, feature_key(off(settings.features.off).names)):
-        if decision.timestamp < judged:
-            x, first = decision.shown.matrix()[:, : len(NAMES)], np.array([best], np.int64)
-            asked = decision.request.context if decision.request else {}
-            found.fresh.add_rows(x, first, found.context, asked, weight=settings.train.teacher_weight)
-            found.taught += 1
+        x, first = decision.shown.matrix()[:, : len(NAMES)], np.array([best], np.int64)
+        asked = decision.request.context if decision.request else {}
+        into = found.late if decision.timestamp >= judged else found.fresh
+        into.add_rows(x, first, found.context, asked, weight=settings.train.teacher_weight)
+        found.taught += 1
     log = _replay_log(decisions_dir, settings)
     for place, one in replay(state, catalogue, history, chosen, model, progress, apart):
         into = found.valid if place >= chosen.valid else found.fresh
