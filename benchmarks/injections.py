@@ -36,7 +36,7 @@ from palate.types import Interaction, Item
 FILE = Path(__file__).parent.parent / "tests" / "language" / "injections.toml"
 PLACES = ("title", "behind", "description", "review")
 KNOWN, CANDIDATES = 3, 10
-PEOPLE = 24
+PEOPLE = 25
 
 
 class Case(NamedTuple):
