@@ -175,11 +175,11 @@ class Documents:
             if kept is not None:
                 held[text] = kept
         todo = [text for text in dict.fromkeys(texts) if text not in held]
-        fresh = set(catalogue.cache.missing(todo))
+        fresh = catalogue.cache.missing(catalogue.cache.digests(todo))
         known = [text for text in todo if text not in fresh]
         if known:
             held |= dict(zip(known, catalogue.cache.get(known), strict=True))
-        anew = sorted(fresh, key=len)
+        anew = sorted((text for text in todo if text in fresh), key=len)
         for start in range(0, len(anew), 256):
             batch = anew[start : start + 256]
             held |= dict(zip(batch, encoder.encode(batch), strict=True))
