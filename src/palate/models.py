@@ -22,6 +22,7 @@ from palate.catalogue import Catalogue
 from palate.config import LanguageSettings, Settings
 from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError, Unavailable
 from palate.features import NAMES
+from palate.language.gate import Gate
 from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
 from palate.score import load_scorer
@@ -95,6 +96,7 @@ class ModelShelf:
             context=tuple(extra.get("context", ())),
             queries=bool(extra.get("queries", False)),
             scale=float(extra.get("scale", 1.0)),
+            gate=msgspec.convert(extra.get("gate", {}), Gate),
             **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 

@@ -160,11 +160,10 @@ class Contribution(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Reason(msgspec.Struct, omit_defaults=True, gc=False):
-    """A verified reason for an item: a code, and the items of the user's history it comes from.
+    """A verified reason for an item: a code, and the items of the user's history it comes from. Clients translate.
 
-    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
-    ``friends``, ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients
-    translate by code.
+    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``, ``friends``,
+    ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``language`` (a model moved it), ``unscored``.
     """
 
     code: str

@@ -16,6 +16,7 @@ from litestar.routes import HTTPRoute
 from palate import __version__
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.config import Limits, Settings
+from palate.documents import RerankRequest
 from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
@@ -23,6 +24,7 @@ from palate.serve.dashboard import ItemCards, ItemQuery
 from palate.serve.experiments import Assignment, ExperimentList
 from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
+from palate.serve.rerank import RerankAnswer, RerankAnswerV1
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
     Event,
@@ -105,6 +107,20 @@ def operations() -> dict[tuple[str, str], Operation]:
             {200: ChatAnswer},
             (*_POSTED, 422, 429, 503),
             ChatRequest,
+        ),
+        ("post", "/v1/rerank"): Operation(
+            "Order documents by a query, for a person where one is named, as Jina's and Cohere's first clients ask.",
+            "ranking",
+            {200: RerankAnswerV1},
+            (*_POSTED, 422, 429, 503),
+            RerankRequest,
+        ),
+        ("post", "/v2/rerank"): Operation(
+            "Order documents by a query, for a person where one is named, as Cohere's second client asks.",
+            "ranking",
+            {200: RerankAnswer},
+            (*_POSTED, 422, 429, 503),
+            RerankRequest,
         ),
         ("get", "/v1/explain/{ranking}/{item}"): Operation(
             "Why an item stood where it stood: contributions that add up to its score.",
@@ -328,6 +344,10 @@ def _tighten(components: dict[str, Any], limits: Limits) -> None:
         properties["policy"] = {"enum": ["greedy", "plackett_luce", None], "default": None}
         properties["exclude"]["maxItems"] = limits.candidates
     components["RankRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": limits.candidates}
+    properties = components["RerankRequest"]["properties"]
+    properties["documents"] |= {"minItems": 1, "maxItems": limits.candidates}
+    properties["top_n"] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "default": None}
+    properties["taste"] |= {"minimum": 0, "maximum": 1}
     for name in ("Item", "User", "Impression", "Interaction", "Candidate"):
         for key in ("item", "user", "id"):
             schema = components[name]["properties"].get(key)
