@@ -23,7 +23,20 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
-    {"types", "errors", "config", "settings", "checks", "wire", "frames", "ids", "kernels", "disk", "wishes"},
+    {
+        "types",
+        "errors",
+        "config",
+        "settings",
+        "checks",
+        "wire",
+        "frames",
+        "ids",
+        "kernels",
+        "disk",
+        "wishes",
+        "feedback",
+    },
     {"state", "profile", "tastes", "towers"},
     {"features"},
     STAGES | {"filters"},

@@ -25,13 +25,14 @@ from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
-from palate.errors import Conflict, NotFound, Unavailable
+from palate.errors import Conflict, Unavailable
 from palate.explain import Explainer
-from palate.intake import Settle, offer, pour, records_of, resolve, stamped_records
+from palate.feedback.summary import AspectOpinion
+from palate.intake import Settle, listen, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
 from palate.policy import make_policy
-from palate.portrait import draw_counts, draw_profile, known_users, own_fields
+from palate.portrait import draw_counts, draw_profile, item_fields, item_opinions, known_users
 from palate.reencoding import Reencoding
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
@@ -142,6 +143,7 @@ class Engine:
 
     def _apply(self, records: list[Record]) -> bool:
         """False where one can't be folded: the state is half-changed then, and made anew by the caller."""
+        listen(records, self.settings)
         with self._lock:
             behind, self._missed = self._missed or self.state.seq != records[0].seq - 1, records[-1].seq
             try:
@@ -249,16 +251,17 @@ class Engine:
     def item(self, item: str) -> dict[str, FieldValue]:
         """The fields of an item. Errors: ``NotFound``."""
         with self._lock:
-            row = self.state.items.get(item)
-            if row < 0 or not self.state.alive[row]:
-                raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
-            return own_fields(self.state.item_fields.get(row, {}))
+            return item_fields(self.state, item)
+
+    def opinions(self, item: str) -> list[AspectOpinion]:
+        """What texts say of an item, by aspect, the most mentioned first."""
+        with self._lock:
+            return item_opinions(self.state, item)
 
     def title(self, item: str) -> str:
         """The item's title, or its id where it has none."""
         with self._lock:
-            row = self.state.items.get(item)
-            return item if row < 0 else self.catalogue.title(row)
+            return item if (row := self.state.items.get(item)) < 0 else self.catalogue.title(row)
 
     def users(self, prefix: str = "", limit: int = 50) -> list[tuple[str, int]]:
         """Users whose id begins with ``prefix``, and their interactions, most active first. O(users)."""

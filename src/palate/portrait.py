@@ -8,13 +8,17 @@ import numpy as np
 
 from palate import wishes
 from palate.catalogue import Catalogue
+from palate.errors import NotFound
 from palate.features import Computer, Subject
 from palate.features.company import LIKES, PRIVATE
+from palate.feedback.grades import sent
+from palate.feedback.summary import AspectOpinion, summary
 from palate.people.attributes import People
 from palate.people.extract import Extractor, behaviour_of
 from palate.people.interests import interests
 from palate.state import State
 from palate.state.fold import DAY_MS
+from palate.state.opinions import Said
 from palate.types import (
     F32,
     Counts,
@@ -77,7 +81,7 @@ def draw_profile(
     history = [
         HistoryEntry(
             state.items.ids[item],
-            state.types.ids[kind],
+            sent(state.types.ids[kind]),
             ts,
             None if np.isnan(value) else float(value),
             catalogue.title(item),
@@ -105,7 +109,25 @@ def draw_profile(
         habits=_habits(state, computer, subject, now),
         wishes=wishes.read(said.get(wishes.FIELD))[0],
         predicted=_predicted(state, catalogue, computer, subject, now, people),
+        opinions=_summed(state.said_by.of(row)),
     )
+
+
+def item_fields(state: State, item: str) -> dict[str, FieldValue]:
+    """The fields of an item, a copy. Errors: ``NotFound``."""
+    row = state.items.get(item)
+    if row < 0 or not state.alive[row]:
+        raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
+    return own_fields(state.item_fields.get(row, {}))
+
+
+def item_opinions(state: State, item: str) -> list[AspectOpinion]:
+    """What texts say of the aspects of an item; nothing of one that isn't known."""
+    return _summed(state.said_of.of(state.items.get(item)))
+
+
+def _summed(found: Said | None) -> list[AspectOpinion]:
+    return [] if found is None else summary(found.good.tolist(), found.bad.tolist())
 
 
 def _interests(state: State, catalogue: Catalogue, subject: Subject, now: int) -> list[InterestTag]:

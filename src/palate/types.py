@@ -1,10 +1,8 @@
 """The words of Palate: events, requests, answers, and the arrays that pass between stages.
 
-Everything on the wire is one of the ``msgspec`` structs below; the HTTP service, the command line and
-the Python library use the same ones. Unknown keys are errors everywhere.
-
-Units: timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may
-also be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
+Everything on the wire is one of the ``msgspec`` structs below; HTTP, command line and the library use the same. Unknown
+keys are errors. Timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may also
+be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from palate.feedback.summary import AspectOpinion
 from palate.wishes import Wish
 
 FieldValue = bool | int | float | str | list[str]
@@ -33,8 +32,9 @@ U32 = npt.NDArray[np.uint32]
 U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
-
 # --------------------------------------------------------------------------- events
+
+
 class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
     id: str | None = None
     timestamp: Timestamp | None = None
@@ -164,8 +164,8 @@ class Reason(msgspec.Struct, omit_defaults=True, gc=False):
     """A verified reason for an item: a code, and the items of the user's history it comes from.
 
     Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
-    ``friends``, ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients
-    translate by code.
+    ``friends``, ``asked``, ``said``, ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is
+    English; clients translate by code.
     """
 
     code: str
@@ -282,7 +282,7 @@ class Habits(msgspec.Struct):
 
 class UserProfile(msgspec.Struct):
     """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has
-    the number; ``tags`` and ``predicted`` are concluded; ``wishes`` are what a conversation left in force."""
+    the number; ``tags`` and ``predicted`` are concluded; ``wishes``: in force; ``opinions``: what their texts said."""
 
     user: str
     known: bool
@@ -297,6 +297,7 @@ class UserProfile(msgspec.Struct):
     habits: Habits | None = None
     predicted: list[PredictedField] = []
     wishes: list[Wish] = []
+    opinions: list[AspectOpinion] = []
 
 
 class Margin(msgspec.Struct):

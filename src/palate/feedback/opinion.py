@@ -3,8 +3,8 @@
 A lexicon with rules, English and Chinese, nothing to load and nothing to ask: words have a worth, which negation turns,
 adverbs strengthen or weaken, "but" shifts to what follows, a wish or a question takes back. The form goes back to
 Hutto and Gilbert (2014, VADER) and Taboada et al. (2011, SO-CAL); which opinion is of which aspect follows the nearest
-mention in the same clause (Hu and Liu 2004). The sentiment is tanh(scale · Σ / √(4 + words of opinion)). A pure function
-of the text and of ``words.version``. Cost: some 50 µs for a review of 60 words.
+mention in the same clause (Hu and Liu 2004). The sentiment is tanh(scale · Σ / √(4 + words of opinion)). A pure
+function of the text and of ``words.version``. Cost: some 3 µs a word.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from palate.feedback.words import HAN, Lexicon, aspects, chinese, english, han_words, signs, simplified
+from palate.feedback.words import HAN, Lexicon, aspects, chinese, english, han_words, rule_words, signs, simplified
 
 CHARS: Final = 2_000
 """Of a text that are read."""
@@ -96,7 +96,7 @@ def _known(word: str) -> str:
     worth = english().worth
     if word in worth:
         return word
-    if not word.isascii() or len(word) < 4:
+    if not word.isascii() or len(word) < 4 or word in rule_words():
         return ""
     shorter = _REPEATED.sub(r"\1", word)
     if shorter != word:
@@ -221,7 +221,7 @@ def read_words(text: str) -> _Reading:
         worth = book.worth.get(key, 0.0)
         if boost == _TOO and token in book.too:
             worth, boost = _TOO, 1.0
-        if worth and (not han or token not in book.negators):
+        if worth and not (size == 1 and token in book.negators):
             value = worth * weight * (abs(boost) if boost != _TOO else _STRONG)
             if kind == "shout":
                 value *= _SHOUTED
@@ -234,8 +234,8 @@ def read_words(text: str) -> _Reading:
             boost, skip = 1.0, 0
         elif token in book.negators:
             negated = 0 if han and negated else _REACH + 1
-            if key in book.worth and book.worth[key]:
-                spoken.append(Spoken(key, book.worth[key] * weight * boost, here, clause))
+            if worth:
+                spoken.append(Spoken(key, worth * weight * abs(boost), here, clause))
                 boost = 1.0
         elif token in book.stronger:
             boost = _TOO if token in ("too", "太", "overly") and not negated else _STRONG

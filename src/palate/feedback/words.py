@@ -1,4 +1,4 @@
-"""The words of opinion, English and Chinese, and the aspects that texts speak of. Data files, read with the first text."""
+"""The words of opinion, English and Chinese, and the aspects that texts speak of: data files, read when needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION: Final = 1
 HAN: Final = "\u3400-\u9fff\u3005\u3007"
 _HERE = Path(__file__).parent
 _FILES = ("english.toml", "chinese.toml", "aspects.toml", "learnt.json")
-_RULES = ("negators", "stronger", "weaker", "contrast", "concession", "wishes", "too")
+RULES = ("negators", "stronger", "weaker", "contrast", "concession", "wishes", "too")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def _lexicon(name: str) -> Lexicon:
     learnt = json.loads((_HERE / "learnt.json").read_text(encoding="utf-8"))[name]
     whole = worth | phrases | signs | {word: float(value) for word, value in learnt["worth"].items()}
     longest = max(len(phrase.split()) for phrase in phrases) if phrases else max(map(len, whole))
-    rules = [frozenset(data["rules"].get(rule, "").split()) for rule in _RULES]
+    rules = [frozenset(data["rules"].get(rule, "").split()) for rule in RULES]
     return Lexicon(whole, longest, float(learnt["scale"]), *rules)
 
 
@@ -70,6 +70,12 @@ def english() -> Lexicon:
 @cache
 def chinese() -> Lexicon:
     return _lexicon("chinese")
+
+
+@cache
+def rule_words() -> frozenset[str]:
+    """The English words of rules."""
+    return frozenset[str]().union(*(getattr(english(), rule) for rule in RULES))
 
 
 @cache
@@ -102,7 +108,7 @@ def han_words() -> tuple[frozenset[str], dict[str, int]]:
     """Every Chinese word that is told apart, and by first character the length of the longest."""
     book = chinese()
     named = [word for word in (*aspects().of, *aspects().implied) if not word.isascii()]
-    whole = frozenset(book.worth).union(named, *(getattr(book, rule) for rule in _RULES))
+    whole = frozenset(book.worth).union(named, *(getattr(book, rule) for rule in RULES))
     longest: dict[str, int] = {}
     for word in whole:
         longest[word[0]] = max(len(word), longest.get(word[0], 1))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from palate.feedback.opinion import NEUTRAL, Opinion
+from palate.feedback.opinion import NEUTRAL, Opinion, understand
 from palate.feedback.words import aspects
 from palate.types import F64, I32, I64
 
@@ -46,7 +46,7 @@ class Opinions:
             "good": np.zeros((0, n), np.int32),
             "bad": np.zeros((0, n), np.int32),
         }
-        self.used = 0
+        self.used = self.texts = self.total = 0  # total: of the sums
 
     def __len__(self) -> int:
         return self.used
@@ -56,6 +56,8 @@ class Opinions:
         place, c = self._place(row), self.columns
         c["texts"][place] += 1
         c["sum"][place] += round(UNIT * opinion.sentiment)
+        self.texts += 1
+        self.total += round(UNIT * opinion.sentiment)
         c["last"][place] = max(c["last"][place], ts)
         days = (lived - int(c["decayed_ts"][place])) / DAY_MS
         new = np.array([1.0, opinion.sentiment])
@@ -86,6 +88,8 @@ class Opinions:
         """Forget what was said by ``row``; its place stays."""
         if 0 <= row < len(self.at) and self.at[row]:
             place = int(self.at[row]) - 1
+            self.texts -= int(self.columns["texts"][place])
+            self.total -= int(self.columns["sum"][place])
             for name, column in self.columns.items():
                 if name != "row":
                     column[place] = 0
@@ -102,6 +106,7 @@ class Opinions:
                 raise ValueError(f"{prefix}.{name} has rows of {found.shape[1:]}, not of {column.shape[1:]}")
             self.columns[name] = found.copy()
         self.used = len(self.columns["row"])
+        self.texts, self.total = int(self.columns["texts"].sum()), int(self.columns["sum"].sum())
         rows = self.columns["row"]
         self.at = np.zeros(int(rows.max()) + 1 if self.used else 0, np.int32)
         self.at[rows] = np.arange(1, self.used + 1, dtype=np.int32)
@@ -129,3 +134,11 @@ def recent(columns: dict[str, npt.NDArray[Any]], places: I64, live: int, half_li
     days = np.maximum(0, live - columns["decayed_ts"][places]) / DAY_MS
     found: F64 = columns["decayed"][places] * np.exp2(-days / half_life)[:, None]
     return found
+
+
+def tell(of: Opinions, by: Opinions, texts: list[str | None], batch: I64) -> None:
+    """What ``texts`` (n,), None for none, say of items and by people. batch: (6, n) users, items, times, live times."""
+    for text, user, item, ts, lived in zip(texts, *batch[:4].tolist(), strict=True):
+        if text is not None and (opinion := understand(text)).words:
+            of.add(item, ts, lived, opinion)
+            by.add(user, ts, lived, opinion)

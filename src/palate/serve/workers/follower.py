@@ -18,6 +18,7 @@ import msgspec
 from palate.background import BackgroundSnapshot
 from palate.config import Settings
 from palate.errors import Conflict, PalateError, Unavailable
+from palate.feedback.summary import AspectOpinion
 from palate.line import warm_up
 from palate.opening import Parts
 from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, Board, Slot
@@ -129,6 +130,10 @@ class Follower(Member):
     def item(self, item: str) -> dict[str, FieldValue]:
         self.catch_up()
         return super().item(item)
+
+    def opinions(self, item: str) -> list[AspectOpinion]:
+        self.catch_up()
+        return super().opinions(item)
 
     def title(self, item: str) -> str:
         self.catch_up()
