@@ -43,7 +43,7 @@ LAYERS: list[set[str]] = [
     {"catalogue", "wished"},
     {"sourcing"},
     {"line"},
-    {"explain", "reasons", "people"},
+    {"explain", "reasons", "people", "wording"},
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background"},
     {"models"},

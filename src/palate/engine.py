@@ -53,6 +53,7 @@ from palate.types import (
     TrainReport,
     UserProfile,
 )
+from palate.wording import word
 
 Progress = Callable[[str, int, int], None]
 _FOLD = 1_000
@@ -178,8 +179,7 @@ class Engine:
 
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
-        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond.
-        """
+        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond."""
         wire.check_request(request, self.settings.limits)
         given = isinstance(request, RankRequest)
         ranking = self.parts.decisions.reserve()
@@ -233,14 +233,14 @@ class Engine:
         return self.state.now(wire.now_ms())
 
     # ------------------------------------------------------------------------ explaining
-    def explain(self, ranking: str, item: str) -> Explanation:
+    def explain(self, ranking: str, item: str, words: str = "") -> Explanation:
         """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
-        Errors: ``NotFound`` for an unknown ranking or an item that wasn't in it, ``Gone`` once it has expired.
-        """
+        words: ``en`` or ``zh``, to have its reasons worded (``wording``). Errors: ``NotFound``, ``Gone``."""
         decision = self.parts.decisions.get(ranking)
         model = self.shelf.version(decision.model, self._model)
         with self._lock:
-            return explain_decision(self.line, self.catalogue, self.parts.store, decision, item, model)
+            found = explain_decision(self.line, self.catalogue, self.parts.store, decision, item, model)
+        return word(found, self.parts.generator, self.title, words)
 
     def user(self, user: str) -> UserProfile:
         """What is believed of a user; ``known`` is False for one never heard of."""

@@ -119,9 +119,10 @@ def _reading(engine: Engine) -> Sequence[HTTPRouteHandler]:
 
     @get("/v1/explain/{ranking:str}/{item:str}")
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Why an item stood where it stood: contributions that add up to its score."""
+        """Why an item stood where it stood: contributions that add up to its score; `words`: reasons worded."""
         ranking, name = _segment(request, "ranking", limits), _segment(request, "item", limits)
-        return _reply(await asyncio.to_thread(engine.explain, ranking, name))
+        words = _query(request, ("words",)).get("words", "")
+        return _reply(await asyncio.to_thread(engine.explain, ranking, name, words))
 
     @get("/v1/evaluation")
     async def evaluation(request: Request[Any, Any, Any]) -> Response[bytes]:

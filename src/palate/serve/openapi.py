@@ -23,7 +23,6 @@ from palate.serve.login import Login, Session
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
     Event,
-    Explanation,
     IngestResult,
     ModelInfo,
     Ranking,
@@ -31,6 +30,7 @@ from palate.types import (
     RecommendRequest,
     UserProfile,
 )
+from palate.wording import WordedExplanation
 
 _REASONS = {
     200: "The answer.",
@@ -103,10 +103,12 @@ def operations() -> dict[tuple[str, str], Operation]:
             ChatRequest,
         ),
         ("get", "/v1/explain/{ranking}/{item}"): Operation(
-            "Why an item stood where it stood: contributions that add up to its score.",
+            "Why an item stood where it stood: contributions that add up to its score. With `words`, the reasons as a "
+            "text of that language, by a language model where one is configured and says nothing else.",
             "ranking",
-            {200: Explanation},
+            {200: WordedExplanation},
             (400, 404, 410, 422),
+            query={"words": {"type": "string", "enum": ["en", "zh"]}},
         ),
         ("get", "/v1/users"): Operation(
             "Users whose id starts with a prefix, the most active first.",

@@ -119,9 +119,9 @@ class Follower(Member):
         """Event time now, by the leader's state: events without a time are dated alike, whoever accepts them."""
         return now_ms() - self.board.marks[BEHIND]
 
-    def explain(self, ranking: str, item: str) -> Explanation:
+    def explain(self, ranking: str, item: str, words: str = "") -> Explanation:
         self.catch_up()
-        return super().explain(ranking, item)
+        return super().explain(ranking, item, words)
 
     def user(self, user: str) -> UserProfile:
         self.catch_up()
