@@ -66,6 +66,7 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("language", "reduce"): get_args(Reduce),
     ("train", "people"): ("trees", "forest", "svm", "logistic", "off"),
     ("train", "tier"): get_args(Tier),
+    ("train", "reader"): ("plain", "auto"),
     ("train", "ranker"): get_args(Ranker),
 }
 

@@ -246,7 +246,7 @@ class Engine:
         """What is believed of a user; ``known`` is False for one never heard of."""
         wire.check_id(user, "user", self.settings.limits)
         with self._lock:
-            return draw_profile(self.state, self.catalogue, self.line.computer, user, self.clock(), self._model.people)
+            return draw_profile(self.state, self.catalogue, self.line.computer, user, self.clock(), self._model)
 
     def item(self, item: str) -> dict[str, FieldValue]:
         """The fields of an item. Errors: ``NotFound``."""

@@ -222,6 +222,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
     people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
+    topics: of the catalogue's texts, 0 for none; reader: of these texts, ``auto`` is the best installed (``content``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
     """
 
@@ -238,6 +239,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     ease_items: int = 6000
     towers: tuple[str, ...] = ("factors", "hybrid")
     people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
+    topics: int = 24
+    reader: Literal["plain", "auto"] = "plain"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -246,6 +249,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_range("train.candidates", self.candidates, 2, 10_000)
         for name in ("valid_share", "window_share"):
             _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
+        _check_range("train.topics", self.topics, 0, 512)
         for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
             _check_range(f"train.{name}", getattr(self, name), low, high)
         for name in self.towers:
