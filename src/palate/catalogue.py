@@ -221,14 +221,15 @@ class Catalogue:
         Returns how many were placed. ``vectors.prepare`` is left to the caller: all texts are compared until then.
         """
         texts = self.take_pending(limit)
-        missing = set(self.cache.missing([text for _, text in texts]))
+        digests = self.cache.digests([text for _, text in texts])
+        missing = self.cache.missing(digests)
         kept = [(row, text) for row, text in texts if text not in missing] if missing else texts
         if missing:
             self.give_back([(row, text) for row, text in texts if text in missing])
         if kept:
             names = [text for _, text in kept]
             try:
-                vectors, inverse = self.cache.distinct(names)
+                vectors, inverse = self.cache.distinct(names, digests=digests)
             except BaseException:
                 self.give_back(kept)
                 raise
