@@ -20,10 +20,8 @@ from palate.wishes import Wish
 
 FieldValue = bool | int | float | str | list[str]
 """What a field of an item, a user or a context may hold."""
-
 Seen = Literal["auto", "drop", "keep"]
 Timestamp = int | str
-
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
