@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ from palate.content.text import tokens
 from palate.errors import CorruptArtefact
 from palate.types import F32, I32
 
+Sparse = Any
+"""A ``scipy.sparse.csr_matrix``, which has no types."""
+_csr: Any = csr_matrix
 LEAST, MOST_SHARE = 3, 0.2
 """A term is in as many items, and in no larger share of them."""
 TERMS = 5_000
@@ -49,13 +53,14 @@ class Taxonomy:
 
     def names(self, words: int = 3) -> list[str]:
         """(k,) each topic by its heaviest terms."""
-        return ["·".join(self.terms[n] for n in np.argsort(-row, kind="stable")[:words]) for row in self.topics]
+        best: list[list[int]] = np.argsort(-self.topics, axis=1, kind="stable")[:, :words].tolist()
+        return ["·".join(self.terms[n] for n in row) for row in best]
 
-    def weights(self, read: Sequence[Sequence[Word]]) -> csr_matrix:
+    def weights(self, read: Sequence[Sequence[Word]]) -> Sparse:
         """(n, v) tf-idf of texts that were read, rows of unit length or empty."""
         return _weights(read, {term: n for n, term in enumerate(self.terms)}, self.idf)
 
-    def shares(self, weights: csr_matrix) -> F32:
+    def shares(self, weights: Sparse) -> F32:
         """(n, k) shares of topics in texts, rows that sum to 1, or 0 where nothing is known: H fixed, W fitted."""
         x = weights.astype(np.float32)
         h = self.topics / np.maximum(np.linalg.norm(self.topics, axis=1, keepdims=True), 1e-12)
@@ -63,13 +68,13 @@ class Taxonomy:
         total = w.sum(axis=1, keepdims=True)
         return np.divide(w, total, out=np.zeros_like(w), where=total > 1e-9)
 
-    def keywords(self, weights: csr_matrix, most: int = 3) -> list[list[str]]:
+    def keywords(self, weights: Sparse, most: int = 3) -> list[list[str]]:
         """The ``most`` heaviest terms of each text."""
         out: list[list[str]] = []
-        for n in range(weights.shape[0]):
-            begin, end = weights.indptr[n], weights.indptr[n + 1]
-            order = np.argsort(-weights.data[begin:end], kind="stable")[:most]
-            out.append([self.terms[weights.indices[begin + at]] for at in order])
+        ends: list[int] = weights.indptr.tolist()
+        for begin, end in pairwise(ends):
+            order: list[int] = np.argsort(-weights.data[begin:end], kind="stable")[:most].tolist()
+            out.append([self.terms[int(weights.indices[begin + at])] for at in order])
         return out
 
     def of(self, texts: Sequence[str], most: int = 2, least: float = 0.25) -> I32:
@@ -133,7 +138,7 @@ def _worth(word: Word) -> bool:
     return word.part in _KEPT and len(word.form) > 1 and word.form not in _PLAIN and not word.form.isdigit()
 
 
-def _weights(read: Sequence[Sequence[Word]], place: dict[str, int], idf: F32) -> csr_matrix:
+def _weights(read: Sequence[Sequence[Word]], place: dict[str, int], idf: F32) -> Sparse:
     data: list[float] = []
     indices: list[int] = []
     ends = [0]
@@ -145,10 +150,10 @@ def _weights(read: Sequence[Sequence[Word]], place: dict[str, int], idf: F32) ->
         data += (values / norm).tolist() if norm > 0 else []
         indices += mine
         ends.append(len(indices))
-    return csr_matrix((np.array(data), np.array(indices, np.int32), np.array(ends)), shape=(len(read), len(idf)))
+    return _csr((np.array(data), np.array(indices, np.int32), np.array(ends)), shape=(len(read), len(idf)))
 
 
-def _fitted(x: csr_matrix, h: F32) -> F32:
+def _fitted(x: Sparse, h: F32) -> F32:
     w = np.ones((x.shape[0], len(h)), np.float32)
     target, gram = np.asarray(x @ h.T), h @ h.T
     for _ in range(_ROUNDS):

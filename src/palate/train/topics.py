@@ -21,10 +21,12 @@ def fit_topics(catalogue: Catalogue, settings: TrainSettings) -> Taxonomy | None
     if not settings.topics:
         return None
     state = catalogue.state
-    texts = sorted({catalogue.text(row) for row in np.flatnonzero(state.alive).tolist()} - {""})
+    rows: list[int] = np.flatnonzero(state.alive).tolist()
+    texts = sorted({text for row in rows if (text := catalogue.text(row))})
     if len(texts) > MOST:
         chosen = np.random.default_rng(settings.seed).choice(len(texts), MOST, replace=False)
-        texts = [texts[n] for n in np.sort(chosen)]
+        kept: list[int] = np.sort(chosen).tolist()
+        texts = [texts[n] for n in kept]
     reader = annotate.reader() if settings.reader == "auto" else annotate.PlainReader()
     found = fit(texts, reader, settings.topics, settings.seed)
     return found if len(found.topics) else None
