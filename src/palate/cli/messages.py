@@ -18,6 +18,7 @@ Language = Literal["en", "zh"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
     **{f"reason.{code}": words for code, words in SHORT.items()},
+    "reason.said_of": ("praised for {tags}", "大家称赞其{tags}"),
     **BENCH,
     **LANGUAGE,
     "usage": ("Usage: ", "用法："),
