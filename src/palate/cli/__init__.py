@@ -14,7 +14,22 @@ import msgspec
 import typer
 
 import palate
-from palate.cli import bench, chat, data, demo, doctor, evaluate, language, models, ranking, serve, tune
+from palate.cli import (
+    bench,
+    chat,
+    classify,
+    compress,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    finetune,
+    language,
+    models,
+    ranking,
+    serve,
+    tune,
+)
 from palate.cli.console import LangOption
 from palate.cli.messages import Language, choose, say
 from palate.cli.translation import local, translate_help
@@ -32,6 +47,9 @@ app.command("demo")(demo.demo)
 app.command("import")(data.import_)
 app.command("train")(models.train)
 app.command("tune")(tune.tune_)
+app.command("finetune")(finetune.finetune)
+app.command("classify")(classify.classify)
+app.command("compress")(compress.compress)
 app.command("serve")(serve.serve)
 app.command("rank")(ranking.rank)
 app.command("recommend")(ranking.recommend)
