@@ -85,9 +85,7 @@ def compress(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A folder of palate finetune, minilm-fp32, a Hugging Face folder.")
     ],
-    to: Annotated[
-        str, typer.Option("--to", metavar="int8|static|pruned|layers", help="What becomes of it.")
-    ] = "int8",
+    to: Annotated[str, typer.Option("--to", metavar="int8|static|pruned|layers", help="What becomes of it.")] = "int8",
     target: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Where the result goes; default: MODEL-KIND.model.")
     ] = None,
@@ -127,7 +125,7 @@ def compress(
     """Make an encoder smaller and faster, measure what that costs, and refuse one that loses too much.
 
     int8: weights of one byte. static: a vector a token, no network. pruned: fewer heads and neurons. layers: fewer
-    layers. By default int8 may lose .05 of what is above chance, pruned and layers .1, static .25. Exit code 1: refused.
+    layers. int8 may lose .05 of what is above chance, pruned and layers .1, static .25; when refused, exit code 1.
 
     [bold]Examples[/bold]
 
@@ -139,9 +137,9 @@ def compress(
 
     out = Out(json_)
     kinds: tuple[Kind, ...] = get_args(Kind)
-    kind = next((one for one in kinds if one == to), None)
-    if kind is None:
+    if to not in kinds:
         raise InvalidInput(f"--to {to!r} is unknown: use {', '.join(kinds)}.", "--to")
+    kind: Kind = kinds[kinds.index(to)]
     place = target if target is not None else Path(f"{Path(model).name.removesuffix('.model')}-{kind}.model")
     textmodel.check_target(place)
     evidence = _evidence(directory, corpus, csv, text, label, seed)
@@ -193,11 +191,21 @@ def _copy(source: Path, target: Path) -> None:
 def _show(out: Out, before: Cost, after: Cost, quality: list[Quality]) -> None:
     made = table("", say("col.what"), *[(say(f"compress.{one}"), "right") for one in ("before", "after", "change")])
     times = after.texts_per_second / max(1e-9, before.texts_per_second)
-    sizes = (f"{before.mb:.1f}", f"{after.mb:.1f}", f"×{after.mb / before.mb:.2f}") if before.mb else ("?", f"{after.mb:.1f}", "")
+    sizes = (
+        (f"{before.mb:.1f}", f"{after.mb:.1f}", f"×{after.mb / before.mb:.2f}")
+        if before.mb
+        else ("?", f"{after.mb:.1f}", "")
+    )
     row(made, "MB", *sizes)
     row(made, say("col.texts_s"), f"{before.texts_per_second:,.0f}", f"{after.texts_per_second:,.0f}", f"×{times:.1f}")
     for one in quality:
-        row(made, say(f"compress.{one.measure}"), f"{one.before:.4f}", f"{one.after:.4f}", f"−{one.loss:.1%}".replace("−-", "+"))
+        row(
+            made,
+            say(f"compress.{one.measure}"),
+            f"{one.before:.4f}",
+            f"{one.after:.4f}",
+            f"−{one.loss:.1%}".replace("−-", "+"),
+        )
     out.show(made)
 
 
@@ -209,15 +217,17 @@ def _evidence(
 ) -> _Evidence:
     texts: list[str] = []
     asked: list[str] = []
-    labels, names = np.zeros(0, np.int64), list[str]()
+    names: list[str] = []
+    labels = np.zeros(0, np.int64)
     probe = None
     if csv is not None:
         from palate.train.text.table import read_table, split
 
         found = read_table(csv, text, label)
         parts = split(found.labels, seed=1)
-        texts += [found.texts[at] for at in np.concatenate([parts.learn, parts.valid]).tolist()]
-        asked, labels, names = [found.texts[at] for at in parts.test.tolist()], found.labels[parts.test], found.names
+        texts += [found.texts[int(at)] for at in np.concatenate([parts.learn, parts.valid])]
+        asked = [found.texts[int(at)] for at in parts.test]
+        labels, names = found.labels[parts.test], found.names
     if corpus is not None:
         try:
             texts += [line.strip() for line in corpus.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
@@ -269,9 +279,7 @@ def _source(model: str, kind: Kind, work: Path) -> _Source:
 # ------------------------------------------------------------------------------------------------ to make and to judge
 
 
-def _make(
-    source: _Source, target: Path, evidence: _Evidence, how: _How, bars: Any
-) -> tuple[TextModel, dict[str, Any]]:
+def _make(source: _Source, target: Path, evidence: _Evidence, how: _How, bars: Any) -> tuple[TextModel, dict[str, Any]]:
     if how.kind == "static":
         return _static(source, target, evidence, how, bars)
     assert source.folder is not None
@@ -327,9 +335,7 @@ def _head(source: _Source) -> tuple[F32, F32] | None:
 
     if source.folder is None or source.about is None or textmodel.HEAD not in source.about.files:
         return None
-    arrays = safetensors.numpy.load(
-        textmodel.checked_file(source.folder, textmodel.HEAD, source.about).read_bytes()
-    )
+    arrays = safetensors.numpy.load(textmodel.checked_file(source.folder, textmodel.HEAD, source.about).read_bytes())
     return np.asarray(arrays["weights"], np.float32), np.asarray(arrays["bias"], np.float32)
 
 
@@ -381,7 +387,9 @@ def _quality(source: _Source, encoder: Encoder, candidate: Path, evidence: _Evid
     labels = source.about.labels if source.about is not None else []
     if evidence.asked and labels and source.folder is not None:
         if labels != evidence.names:
-            raise InvalidInput(f"The model tells {', '.join(labels)}, and the table {', '.join(evidence.names)}.", "--csv")
+            raise InvalidInput(
+                f"The model tells {', '.join(labels)}, and the table {', '.join(evidence.names)}.", "--csv"
+            )
         shares = [load_classifier(place).probabilities(evidence.asked) for place in (source.folder, candidate)]
         right = [float((share.argmax(axis=1) == evidence.labels).mean()) for share in shares]
         common = float(np.bincount(evidence.labels).max() / len(evidence.labels))

@@ -100,14 +100,14 @@ def finetune(
     ] = None,
     lora: Annotated[
         int | None,
-        typer.Option("--lora", min=0, max=1024, help="Rank of adapters, 0 for all weights; by default the size decides."),
+        typer.Option(
+            "--lora", min=0, max=1024, help="Rank of adapters, 0 for all weights; by default the size decides."
+        ),
     ] = None,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", min=8, max=8192, help="Of a text that count, in learning and serving.")
     ] = 128,
-    rows: Annotated[
-        int, typer.Option("--rows", min=0, help="Learn from so many rows at most; 0 for all.")
-    ] = 0,
+    rows: Annotated[int, typer.Option("--rows", min=0, help="Learn from so many rows at most; 0 for all.")] = 0,
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0.01, help="In which all of it is done, to within a batch.")
     ] = None,
@@ -181,17 +181,13 @@ def _classes(out: Out, csv: Path, text: str, label: str, rows: int, page: Path |
     with out.progress() as bars:
         fitted = fit_classes(body, found, parts, settings, bars)
     figures: dict[str, Any] = msgspec.to_builtins(fitted.report)
-    save_model(
-        asked.out, body, asked.model, "finetune --csv", figures, found.names, (fitted.weights, fitted.bias)
-    )
+    save_model(asked.out, body, asked.model, "finetune --csv", figures, found.names, (fitted.weights, fitted.bias))
     if page is not None:
         from palate.evaluate import finetuned
 
         finetuned.write(page, finetuned.render(fitted.report, f"{csv.name}: {', '.join(found.names)[:80]}"))
     path = str(asked.out.resolve())
-    answer = Classes(
-        path, f"onnx:{path}", asked.model, found.names, found.blank, found.repeated, fitted.report
-    )
+    answer = Classes(path, f"onnx:{path}", asked.model, found.names, found.blank, found.repeated, fitted.report)
     out.result(answer)
     _show(out, answer, asked.out)
 
@@ -199,7 +195,7 @@ def _classes(out: Out, csv: Path, text: str, label: str, rows: int, page: Path |
 def _show(out: Out, answer: Classes, folder: Path) -> None:
     report = answer.report
     scores = report.scores
-    learnt, stop, judged = report.rows
+    learnt, _, judged = report.rows
     out.say(
         "finetune.done", family=report.family, parameters=report.parameters, learnt=report.learnt, rows=learnt,
         seconds=report.seconds,
@@ -208,10 +204,21 @@ def _show(out: Out, answer: Classes, folder: Path) -> None:
         out.say("finetune.left_out", blank=answer.blank, repeated=answer.repeated)
     if report.cut:
         out.say("finetune.cut")
-    made = table(say("title.epochs"), say("col.epoch"), *[(say(f"col.{one}"), "right") for one in ("loss", "valid_loss", "valid_accuracy", "seconds")])
+    made = table(
+        say("title.epochs"),
+        say("col.epoch"),
+        *[(say(f"col.{one}"), "right") for one in ("loss", "valid_loss", "valid_accuracy", "seconds")],
+    )
     for at, one in enumerate(report.epochs, 1):
         mark = "●" if at == report.best else ""
-        row(made, f"{at} {mark}", number(one.loss), number(one.valid_loss), number(one.valid_accuracy), f"{one.seconds:.1f}")
+        row(
+            made,
+            f"{at} {mark}",
+            number(one.loss),
+            number(one.valid_loss),
+            number(one.valid_accuracy),
+            f"{one.seconds:.1f}",
+        )
     out.show(made)
     made = table(
         say("title.classes", rows=judged), say("col.class"),
@@ -226,9 +233,7 @@ def _show(out: Out, answer: Classes, folder: Path) -> None:
         for one, counts in zip(scores.classes, scores.confusion, strict=True):
             row(made, one.label, *counts)
         out.show(made)
-    out.say(
-        "finetune.accuracy", accuracy=scores.accuracy, low=scores.low, high=scores.high, majority=scores.majority
-    )
+    out.say("finetune.accuracy", accuracy=scores.accuracy, low=scores.low, high=scores.high, majority=scores.majority)
     out.say("finetune.use_classes", path=quoted(folder), encoder=answer.encoder)
 
 
@@ -267,9 +272,7 @@ def _events(out: Out, directory: Path, asked: _Asked) -> None:
         answer = Events(path, f"onnx:{path}", asked.model, report, ranked)
     out.result(answer)
     learn, stop = report.pairs
-    out.say(
-        "finetune.pairs", family=report.family, pairs=learn, stop=stop, texts=report.texts, seconds=report.seconds
-    )
+    out.say("finetune.pairs", family=report.family, pairs=learn, stop=stop, texts=report.texts, seconds=report.seconds)
     made = table(say("title.epochs"), *[(say(f"col.{one}"), "right") for one in ("step", "loss", "valid_loss")])
     row(made, 0, "", number(report.before))
     for one in report.looks:

@@ -5,7 +5,10 @@ from __future__ import annotations
 TEXTS: dict[str, tuple[str, str]] = {
     "title.epochs": ("Learning (● is kept)", "训练过程（● 为保留的）"),
     "title.classes": ("Classes, on {rows:,} rows kept for judging", "各类别，在留作评判的 {rows:,} 行上"),
-    "title.confusion": ("Confusion: rows are true, columns what they were taken for", "混淆矩阵：行为真实类别，列为判定类别"),
+    "title.confusion": (
+        "Confusion: rows are true, columns what they were taken for",
+        "混淆矩阵：行为真实类别，列为判定类别",
+    ),
     "title.ranked": (
         "Ranking probe on the last fifth of the log, {questions:,} questions",
         "日志最后五分之一上的排序测验，{questions:,} 题",
@@ -40,8 +43,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "准确率 {accuracy:.3f} [{low:.3f}, {high:.3f}]；总选最常见的：{majority:.3f}。",
     ),
     "finetune.use_classes": (
-        "Written to {path}. Its classes as a field of every item: palate classify --model {path} --dir DIRECTORY. As an "
-        'encoder: encoder = "{encoder}" under [language].',
+        "Written to {path}. Its classes as a field of every item: palate classify --model {path} --dir DIRECTORY. As "
+        'an encoder: encoder = "{encoder}" under [language].',
         "已写入 {path}。把类别作为每个物品的字段：palate classify --model {path} --dir 目录。用作编码器："
         '在 [language] 下设置 encoder = "{encoder}"。',
     ),
@@ -53,17 +56,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     "finetune.after": ("after", "之后"),
     "finetune.gain": ("gain", "增益"),
     "finetune.use": (
-        'Written. To use it, set encoder = "{encoder}" under [language] in palate.toml: texts are encoded anew beside the '
-        "one that serves.",
-        '已写入。要使用它，请在 palate.toml 的 [language] 下设置 encoder = "{encoder}"：文本会在现有编码器服务的同时重新编码。',
+        'Written. To use it, set encoder = "{encoder}" under [language] in palate.toml: texts are encoded anew beside '
+        "the one that serves.",
+        '已写入。要使用它，请在 palate.toml 的 [language] 下设置 encoder = "{encoder}"：'
+        "文本会在现有编码器服务的同时重新编码。",
     ),
     "finetune.nothing": (
         "Nothing was better than the model as it is: nothing was written.",
         "没有比原模型更好的：什么都没有写入。",
     ),
     "classify.done": (
-        "{items:,} items with a text, {unsure:,} too unsure; {accepted:,} got the field {field}. Filters know it at once, "
-        "tastes too; palate train learns what it is worth.",
+        "{items:,} items with a text, {unsure:,} too unsure; {accepted:,} got the field {field}. Filters know it at "
+        "once, tastes too; palate train learns what it is worth.",
         "{items:,} 个物品有文本，{unsure:,} 个不够确定；{accepted:,} 个得到字段 {field}。过滤与偏好立即使用它；"
         "palate train 会学习它的价值。",
     ),
@@ -73,7 +77,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "compress.agreement": ("agreement with the original", "与原模型的一致性"),
     "compress.ranking": ("ranking probe, AUC", "排序测验 AUC"),
     "compress.classes": ("classes, accuracy", "分类准确率"),
-    "compress.refused": ("Refused, nothing was written: {why} (--force keeps it.)", "已拒绝，未写入：{why}（--force 可保留。）"),
+    "compress.refused": (
+        "Refused, nothing was written: {why} (--force keeps it.)",
+        "已拒绝，未写入：{why}（--force 可保留。）",
+    ),
     "compress.forced": ("Kept because of --force: {why}", "因 --force 而保留：{why}"),
     "compress.done": (
         'Written to {path}; as an encoder: encoder = "{encoder}" under [language].',

@@ -19,7 +19,8 @@ _STYLE = """
 body{margin:0 auto;max-width:60rem;padding:1rem;color:var(--ink);background:var(--page);
 font:16px/1.5 system-ui,"Noto Sans CJK SC",sans-serif}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right}th:first-child,td:first-child{text-align:left}
+th,td{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:right}
+th:first-child,td:first-child{text-align:left}
 svg{max-width:100%;height:auto}svg text{fill:currentColor;font-size:12px}p{color:var(--soft)}
 """
 
@@ -101,7 +102,8 @@ def confusion(counts: list[list[int]], names: list[str]) -> str:
                 f'fill="var(--mark)" fill-opacity="{0.06 + 0.7 * share:.2f}"/>'
             )
             parts.append(
-                f'<text x="{corner[0] + size / 2 - 1}" y="{corner[1] + size / 2 + 4}" text-anchor="middle">{count}</text>'
+                f'<text x="{corner[0] + size / 2 - 1}" y="{corner[1] + size / 2 + 4}" text-anchor="middle">'
+                f"{count}</text>"
             )
     return "".join(parts) + "</svg>"
 

@@ -167,7 +167,8 @@ def make_encoder(name: str, threads: int = 1, max_tokens: int = 128) -> Encoder:
     if kind == "openai" and rest:
         raise ConfigError(f"The encoder {name!r} is a server's: its settings make it (encoder_of).", "language.encoder")
     raise ConfigError(
-        f"The encoder {name!r} is unknown; installed here: {', '.join(installed())}; also hf:NAME and openai:MODEL.",
+        f"The encoder {name!r} is unknown; installed here: {', '.join(installed())}; also hf:NAME, "
+        f"onnx:FOLDER, static:FOLDER and openai:MODEL.",
         "language.encoder",
     )
 

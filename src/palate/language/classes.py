@@ -43,13 +43,13 @@ def load_classifier(folder: Path, threads: int = 1, max_tokens: int = 128) -> Cl
     about = textmodel.read(folder)
     if not about.labels or textmodel.HEAD not in about.files:
         raise ConfigError(f"{folder} tells no classes: make one that does with palate finetune --csv.", "--model")
-    arrays: dict[str, Any] = safetensors.numpy.load(
-        textmodel.checked_file(folder, textmodel.HEAD, about).read_bytes()
-    )
+    arrays: dict[str, Any] = safetensors.numpy.load(textmodel.checked_file(folder, textmodel.HEAD, about).read_bytes())
     if set(arrays) != {"weights", "bias"}:
         raise CorruptArtefact(f"{folder / textmodel.HEAD} is no head of classes.")
     encoder = make_encoder(f"{about.kind}:{folder}", threads, max_tokens)
-    return Classifier(encoder, about.labels, np.asarray(arrays["weights"], np.float32), np.asarray(arrays["bias"], np.float32))
+    return Classifier(
+        encoder, about.labels, np.asarray(arrays["weights"], np.float32), np.asarray(arrays["bias"], np.float32)
+    )
 
 
 def softmax(logits: F32) -> F32:

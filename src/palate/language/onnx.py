@@ -58,7 +58,9 @@ class OnnxEncoder:
         ids, mask = padded([tokenizer.encode(text).ids or [0] for text in texts])
         rows = np.asarray(network.run(None, {"input_ids": ids, "attention_mask": mask})[0], np.float32)
         if rows.shape != (len(texts), self.dim):
-            raise CorruptArtefact(f"The network in {self._folder} gives {rows.shape[1:]}, and is said to give {self.dim}.")
+            raise CorruptArtefact(
+                f"The network in {self._folder} gives {rows.shape[1:]}, and is said to give {self.dim}."
+            )
         return rows
 
     def _loaded(self) -> tuple[Any, Any]:

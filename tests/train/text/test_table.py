@@ -31,7 +31,9 @@ def test_columns_are_found_by_name_and_rows_counted(tmp_path: Path) -> None:
 
 
 def test_tabs_separate_a_tsv(tmp_path: Path) -> None:
-    assert len(read_table(csv(tmp_path, ("text,label\n" + FIVE).replace(",", "\t"), "t.tsv"), "text", "label").texts) == 10
+    assert (
+        len(read_table(csv(tmp_path, ("text,label\n" + FIVE).replace(",", "\t"), "t.tsv"), "text", "label").texts) == 10
+    )
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,12 @@ def tokenizer(folder: Path, specials: tuple[str, ...]) -> int:
     library: Any = import_module("tokenizers")
     transformers: Any = import_module("transformers")
     words = [*specials, *dict.fromkeys([*GOOD, *BAD, *PLAIN])]
-    made = library.Tokenizer(library.models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=specials[0]))
+    made = library.Tokenizer(
+        library.models.WordLevel({word: at for at, word in enumerate(words)}, unk_token=specials[0])
+    )
     made.normalizer = library.normalizers.Lowercase()
     made.pre_tokenizer = library.pre_tokenizers.Whitespace()
-    fast = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, unk_token=specials[0], pad_token=specials[1]
-    )
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=made, unk_token=specials[0], pad_token=specials[1])
     fast.save_pretrained(folder)
     return len(words)
 

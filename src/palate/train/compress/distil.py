@@ -1,7 +1,7 @@
 """A smaller transformer that says what a larger one says: fewer layers, or what is left of a pruned one.
 
-Its unit vectors are drawn to the teacher's by 1 − cos on the texts of a catalogue (Sanh et al. 2019 for where the layers
-come from; Reimers and Gurevych 2020 for the loss). What does best on texts kept out is kept.
+Its unit vectors are drawn to the teacher's by 1 − cos on the texts of a catalogue (Sanh et al. 2019 for where the
+layers come from; Reimers and Gurevych 2020 for the loss). What does best on texts kept out is kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DistilSettings(NamedTuple):
 
 
 class DistilReport(msgspec.Struct, frozen=True):
-    """cosines: mean of student and teacher on the texts kept out: before, and after each epoch; best: the epoch kept."""
+    """cosines: mean of student and teacher on the texts kept out: before, and after each epoch; best: the one kept."""
 
     cosines: list[float]
     best: int
@@ -46,7 +46,9 @@ def fewer_layers(body: Body, layers: int) -> Body:
     student = body.copy()
     holder, name, blocks = blocks_of(student.module)
     if not 1 <= layers < len(blocks):
-        raise InvalidInput(f"The model has {len(blocks)} layers; --layers must lie between 1 and {len(blocks) - 1}.", "--layers")
+        raise InvalidInput(
+            f"The model has {len(blocks)} layers; --layers must lie between 1 and {len(blocks) - 1}.", "--layers"
+        )
     kept = sorted({round(at) for at in np.linspace(0, len(blocks) - 1, layers)} if layers > 1 else {len(blocks) - 1})
     setattr(holder, name, body.torch.nn.ModuleList([blocks[at] for at in kept]))
     for key in ("num_hidden_layers", "n_layer", "num_layers", "encoder_layers"):
@@ -103,7 +105,7 @@ def distil(
                     break
                 share = max(step / steps, spent())
                 optimiser.param_groups[0]["lr"] = s.rate * min(1.0, (step + 1) / (0.06 * steps + 1)) * (1.0 - share)
-                said = student.unit(*student.batch([tokens[at] for at in some.tolist()]))
+                said = student.unit(*student.batch([tokens[int(at)] for at in some]))
                 loss = (1.0 - (said * taught[some]).sum(1)).mean()
                 optimiser.zero_grad()
                 loss.backward()

@@ -1,9 +1,9 @@
-"""Structured pruning of a BERT-class model: attention heads and neurons of the feed-forward layers, by what they matter.
+"""Structured pruning of a BERT-class model: attention heads and feed-forward neurons, by what they matter.
 
-Importance of a head or neuron is |a · ∂L/∂a| summed over texts, a being what it gives to the next linear layer and L
-1 − cos to what the model said (Molchanov et al. 2017; Michel et al. 2019), its gate held at 1. Since at first student and
-teacher agree and L has no slope, L is taken under dropout. The least important go, in every layer the same share, so that
-the matrices really shrink. ``distil`` heals it after.
+Importance of a head or neuron is |a · ∂L/∂a| summed over texts, a being what it gives to the next linear layer and
+L 1 − cos to what the model said (Molchanov et al. 2017; Michel et al. 2019), its gate held at 1. Since at first student
+and teacher agree and L has no slope, L is taken under dropout. The least important go, in every layer the same share,
+so that the matrices really shrink. ``distil`` heals it after.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def importance(body: Body, texts: list[str], batch: int = 32, seed: int = 1) -> 
     layers = _layers(body)
     torch = body.torch
     tokens = body.tokens(texts)
+    before = body.vectors(tokens)
     heads = np.zeros((len(layers), _heads(body)))
     neurons = np.zeros((len(layers), layers[0].output.dense.in_features))
     given: dict[tuple[int, str], Any] = {}
@@ -44,7 +45,6 @@ def importance(body: Body, texts: list[str], batch: int = 32, seed: int = 1) -> 
     for at, layer in enumerate(layers):
         hooks.append(layer.attention.output.dense.register_forward_pre_hook(watch((at, "heads"))))
         hooks.append(layer.output.dense.register_forward_pre_hook(watch((at, "neurons"))))
-    before = body.vectors(tokens)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body.module.train()

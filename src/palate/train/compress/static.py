@@ -4,10 +4,11 @@ With X (n, V) the shares of the tokens in each text and Y (n, d) the teacher's u
 
     E = argmin ‖X E − Y‖² + λ‖E − P‖²
 
-P are the teacher's own vectors of single tokens, weighted down where they are common (SIF, Arora et al. 2017; model2vec,
-Tulkens and van Dongen 2024), so that a token that no text had keeps a meaning. Solved by conjugate gradients for all d
-at once; λ is the one that does best on texts kept out. Then turned onto the directions in which it is longest. NumPy and
-SciPy alone. Cost: that of the teacher for the texts and for each token once, and about a minute for 100,000 texts.
+P are the teacher's own vectors of single tokens, weighted down where they are common (SIF, Arora et al. 2017;
+model2vec, Tulkens and van Dongen 2024), so that a token that no text had keeps a meaning. Solved by conjugate gradients
+for all d at once; λ is the one that does best on texts kept out. Then turned onto the directions in which it is
+longest. NumPy and SciPy alone. Cost: that of the teacher for the texts and for each token once, and about a minute for
+100,000 texts.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def fit_static(
 
     best: tuple[float, float, F32] = (-2.0, 0.0, prior)
     for step, ridge in enumerate(_GRID):
-        fitted = _ridge(x, y - x @ prior, ridge) + prior
+        fitted = np.asarray(_ridge(x, y - x @ prior, ridge) + prior, np.float32)
         cosine = near(fitted)
         if cosine > best[0]:
             best = (cosine, ridge, fitted)
@@ -84,7 +85,7 @@ def fit_static(
         # A unit vector says nothing of how long the sum is: each text is asked for at the length that it has.
         long = np.einsum("nd,nd->n", x @ best[2], y)
         wanted = y * np.clip(long / max(1e-6, float(long.mean())), 0.25, 4.0)[:, None].astype(np.float32)
-        fitted = _ridge(x, wanted - x @ prior, best[1]) + prior
+        fitted = np.asarray(_ridge(x, wanted - x @ prior, best[1]) + prior, np.float32)
         cosine = near(fitted)
         if cosine <= best[0]:
             break

@@ -12,7 +12,7 @@ import contextlib
 import copy
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +36,8 @@ class Body:
     """
 
     def __init__(self, torch: Any, family: Family, module: Any, whole: Any, tokenizer: Any, most: int) -> None:
-        self.torch, self.family, self.module, self.whole, self.tokenizer = torch, family, module, whole, tokenizer
+        self.torch, self.module, self.whole, self.tokenizer = torch, module, whole, tokenizer
+        self.family: Family = family
         self.max_tokens = most
         config = module.config
         self.width = int(getattr(config, "hidden_size", 0) or getattr(config, "d_model", 0))
@@ -86,7 +87,7 @@ class Body:
         self.module.eval()
         with self.torch.no_grad():
             for start in range(0, len(order), batch):
-                some: list[int] = order[start : start + batch].tolist()
+                some: list[int] = [int(at) for at in order[start : start + batch]]
                 out[some] = self.unit(*self.batch([tokens[at] for at in some]))
         self.module.train(training)
         return out
@@ -113,7 +114,11 @@ def load_body(torch: Any, model: str, max_tokens: int = 128, what: str = "Fine-t
             config: Any = transformers.AutoConfig.from_pretrained(folder, **options)
             family = family_of(transformers, config)
             loader = _loader(transformers, config, family)
-            whole = loader.from_pretrained(folder, dtype=torch.float32, **options | ({} if path.suffix.lower() == ".gguf" else {"use_safetensors": True}))
+            whole = loader.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                **options | ({} if path.suffix.lower() == ".gguf" else {"use_safetensors": True}),
+            )
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
         except (OSError, ValueError, KeyError, ImportError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
@@ -150,7 +155,7 @@ def _loader(transformers: Any, config: Any, family: Family) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Warnings of libraries are theirs, not the user's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -193,7 +198,12 @@ def save_body(body: Body, folder: Path) -> None:
 
 def _specials(tokenizer: Any) -> dict[str, str]:
     """Names that transformers has for the tokens that padding and classes use, where the tokeniser has them."""
-    known = {"pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>"), "cls_token": ("[CLS]",), "sep_token": ("[SEP]",)}
+    known = {
+        "pad_token": ("[PAD]", "<pad>"),
+        "unk_token": ("[UNK]", "<unk>"),
+        "cls_token": ("[CLS]",),
+        "sep_token": ("[SEP]",),
+    }
     vocabulary: dict[str, int] = tokenizer.get_vocab()
     found = {key: next((one for one in names if one in vocabulary), None) for key, names in known.items()}
     if found["pad_token"] is None:
@@ -245,7 +255,7 @@ def buckets(tokens: Sequence[Sequence[int]], rows: I64, batch: int, chance: np.r
     made: list[I64] = []
     for start in range(0, len(shuffled), pool):
         some = shuffled[start : start + pool]
-        some = some[np.argsort([len(tokens[at]) for at in some.tolist()], kind="stable")]
+        some = some[np.argsort([len(tokens[int(at)]) for at in some], kind="stable")]
         made += [some[at : at + batch] for at in range(0, len(some), batch)]
     order: list[int] = chance.permutation(len(made)).tolist()
     return [made[at] for at in order]

@@ -26,16 +26,16 @@ Progress = Callable[[str, int, int], None]
 
 
 class TuneSettings(NamedTuple):
-    """epochs: at most; patience: epochs without a better accuracy on the rows for stopping, after which it ends. rate: of
-    the body, rate_lora: of adapters, rate_head: of the head. warm_up: share of the steps. lora: rank of adapters, 0 to
-    learn all weights but those of the tokens (most occur too rarely here to be learnt), None to let the size decide
-    (adapters from ``large`` parameters on). smooth: of the labels (Szegedy et al. 2016), so that more of them can be
-    learnt before the model is too sure of itself. minutes: in which all is done, None for no bound."""
+    """epochs: at most; patience: epochs without a better accuracy on the rows for stopping, after which it ends. rate:
+    of the body, rate_lora: of adapters, rate_head: of the head. warm_up: share of the steps. lora: rank of adapters, 0
+    to learn all weights, None to let the size decide (adapters from ``large`` parameters on). smooth: of the labels
+    (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. minutes: in which
+    all is done, None for no bound."""
 
     epochs: int = 3
     patience: int = 1
     batch: int = 32
-    rate: float = 5e-5
+    rate: float = 7e-5
     rate_lora: float = 5e-4
     rate_head: float = 1e-3
     decay: float = 0.01
@@ -115,7 +115,6 @@ class _Fit:
         if self._lora is None:
             for parameter in body.module.parameters():
                 parameter.requires_grad_(True)
-            body.module.get_input_embeddings().weight.requires_grad_(False)
             own, rate = [one for one in body.module.parameters() if one.requires_grad], settings.rate
         else:
             own, rate = self._lora.parameters, settings.rate_lora
@@ -180,7 +179,7 @@ class _Fit:
             factor = min(1.0, (self._step + 1) / max(1.0, self._s.warm_up * steps)) * (1.0 - share)
             for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
-            unit = self._body.unit(*self._body.batch([self._tokens[at] for at in some.tolist()]))
+            unit = self._body.unit(*self._body.batch([self._tokens[int(at)] for at in some]))
             loss = torch.nn.functional.cross_entropy(
                 self._head(unit * self._scale), self._targets[some], label_smoothing=self._s.smooth
             )
@@ -207,7 +206,7 @@ class _Fit:
         return min(1.0, now / max(1e-9, self._s.minutes * 60.0 - rest))
 
     def _logits(self, rows: I64) -> F64:
-        vectors = self._body.vectors([self._tokens[at] for at in rows.tolist()])
+        vectors = self._body.vectors([self._tokens[int(at)] for at in rows])
         with self._torch.no_grad():
             return np.asarray(self._head(vectors * self._scale).numpy(), np.float64)
 

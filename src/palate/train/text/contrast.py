@@ -76,8 +76,8 @@ class ContrastReport(msgspec.Struct, frozen=True):
 def fit_pairs(
     body: Body, pairs: Pairs, settings: ContrastSettings | None = None, progress: Progress | None = None
 ) -> ContrastReport:
-    """Fine-tune ``body`` in place. progress: (sentence, step, steps). The same seed on the same CPU gives the same model
-    unless the minutes were over. Cost of a step: about three times encoding ``batch`` · (1 + ``taken``) texts."""
+    """Fine-tune ``body`` in place. progress: (sentence, step, steps). The same seed on the same CPU gives the same
+    model unless the minutes were over. Cost of a step: about three times encoding ``batch`` · (1 + ``taken``) texts."""
     with body.torch.random.fork_rng(devices=[]):
         body.torch.manual_seed((settings or ContrastSettings()).seed)
         return _Fit(body, pairs, settings or ContrastSettings(), progress).run()
@@ -92,7 +92,9 @@ class _Fit:
         self._chance = np.random.default_rng(settings.seed)
         fixed = np.random.default_rng(settings.seed + 1)
         late = np.arange(pairs.split, len(pairs.following), dtype=np.int64)
-        self._valid = [drawn(late, pairs, settings.batch, fixed) for _ in range(max(1, settings.kept // settings.batch))]
+        self._valid = [
+            drawn(late, pairs, settings.batch, fixed) for _ in range(max(1, settings.kept // settings.batch))
+        ]
         self._kept_taken = [self._some(rows, fixed) for rows in self._valid]
         self._all = sum(parameter.numel() for parameter in body.module.parameters())
         rank = settings.lora if settings.lora is not None else (8 if self._all >= settings.large else 0)

@@ -59,8 +59,8 @@ def pairs_of(
         before[place] = None
     if min(early, len(taken) - early) < FEWEST:
         raise InvalidInput(
-            f"There are {len(taken):,} steps from one text to the next in the first {until:.0%} of the log; fine-tuning "
-            f"on events needs {FEWEST * 10} or more: give items texts, and people histories.",
+            f"There are {len(taken):,} steps from one text to the next in the first {until:.0%} of the log; "
+            f"fine-tuning on events needs {FEWEST * 10} or more: give items texts, and people histories.",
             "--events",
         )
     drop = max(0, len(taken) - most)

@@ -19,8 +19,8 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 
 class Scores(msgspec.Struct, frozen=True):
-    """accuracy: share that is right; low, high: its 95 % interval (Wilson 1927). majority: the accuracy of always naming
-    the commonest class. precision, recall, f1: means over classes. confusion: rows are true, columns predicted."""
+    """accuracy: share that is right; low, high: its 95 % interval (Wilson 1927). majority: the accuracy of always
+    naming the commonest class. precision, recall, f1: means over classes. confusion: rows are true."""
 
     accuracy: float
     low: float
