@@ -308,12 +308,12 @@ SYSTEM: dict[str, str] = {
 SENTENCES: dict[str, str] = {
     **_FRAMES,
     **FOREIGN,
-    **TEXT_TROUBLE,
     **_ERRORS,
     **TROUBLE,
     **_REPORT,
     **DOCTOR,
     **MODELS_ZH,
+    **TEXT_TROUBLE,
     **SYSTEM,
 }
 """English template → Chinese."""

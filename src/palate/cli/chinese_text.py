@@ -22,7 +22,9 @@ TEXT_HELP: dict[str, str] = {
         "适配器（LoRA）的秩，0 表示训练全部权重；默认按模型大小决定。"
     ),
     "Of a text that count, in learning and serving.": "训练与服务时一段文本计入多少词元。",
-    "Learn from so many rows at most; 0 for all.": "最多从多少行学习；0 表示全部。",
+    "Of the table, to learn from and to judge by, at most; 0 for all.": (
+        "最多使用表格的多少行来学习和评判；0 表示全部。"
+    ),
     "In which all of it is done, to within a batch.": "全部工作须在此分钟数内完成（误差一个批次）。",
     "Also write a page of plots, in HTML.": "另写一份带图的 HTML 报告。",
     "Of the split, the order, the head.": "划分、顺序与分类头的随机种子。",

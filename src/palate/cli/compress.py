@@ -12,24 +12,22 @@ import numpy as np
 import typer
 
 from palate.cli.console import JsonOption, LangOption, Out, row, table
+from palate.cli.evidence import Evidence, gather
 from palate.cli.finetune import base_of
 from palate.cli.messages import say
-from palate.cli.target import existing, quoted
+from palate.cli.target import quoted
 from palate.cli.translation import local
 from palate.errors import InvalidInput
 from palate.language import Encoder, make_encoder, textmodel
+from palate.language.known import known
 from palate.language.textmodel import TextModel
-from palate.types import F32, I64
+from palate.types import F32
 
 if TYPE_CHECKING:
-    from palate.evaluate.probe import Probe
     from palate.train.compress.judge import Cost, Quality, Verdict
     from palate.train.text.body import Body
 
 Kind = Literal["int8", "static", "pruned", "layers"]
-_FEWEST = 50
-_KEPT_OUT = 0.1
-_MOST_KEPT_OUT = 1000
 _WHAT = "Compressing a language model"
 
 
@@ -48,17 +46,6 @@ class Answer(msgspec.Struct):
     verdict: Verdict
     forced: bool
     details: dict[str, Any]
-
-
-class _Evidence(NamedTuple):
-    """learn, kept_out: distinct texts. probe: of a directory; asked, labels: rows of a table to judge classes by."""
-
-    learn: list[str]
-    kept_out: list[str]
-    probe: Probe | None
-    asked: list[str]
-    labels: I64
-    names: list[str]
 
 
 class _How(NamedTuple):
@@ -142,7 +129,7 @@ def compress(
     kind: Kind = kinds[kinds.index(to)]
     place = target if target is not None else Path(f"{Path(model).name.removesuffix('.model')}-{kind}.model")
     textmodel.check_target(place)
-    evidence = _evidence(directory, corpus, csv, text, label, seed)
+    evidence = gather(directory, corpus, csv, text, label, seed)
     how = _How(kind, width, layers, heads, neurons, minutes, epochs, seed)
     place.resolve().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.resolve().parent, prefix=".palate-") as work:
@@ -209,54 +196,6 @@ def _show(out: Out, before: Cost, after: Cost, quality: list[Quality]) -> None:
     out.show(made)
 
 
-# ------------------------------------------------------------------------------------------------ what to learn from
-
-
-def _evidence(
-    directory: Path | None, corpus: Path | None, csv: Path | None, text: str, label: str, seed: int
-) -> _Evidence:
-    texts: list[str] = []
-    asked: list[str] = []
-    names: list[str] = []
-    labels = np.zeros(0, np.int64)
-    probe = None
-    if csv is not None:
-        from palate.train.text.table import read_table, split
-
-        found = read_table(csv, text, label)
-        parts = split(found.labels, seed=1)
-        texts += [found.texts[int(at)] for at in np.concatenate([parts.learn, parts.valid])]
-        asked = [found.texts[int(at)] for at in parts.test]
-        labels, names = found.labels[parts.test], found.names
-    if corpus is not None:
-        try:
-            texts += [line.strip() for line in corpus.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-        except UnicodeDecodeError as error:
-            raise InvalidInput(f"{corpus} is not UTF-8 (byte {error.start}): save it as UTF-8.", "--corpus") from None
-        except OSError as error:
-            raise InvalidInput(f"{corpus} can't be read: {error.strerror}.", "--corpus") from None
-    if directory is not None:
-        import palate
-        from palate.evaluate.probe import draw
-        from palate.train.history import read_history
-
-        with palate.open(existing(directory), until=1 << 62) as engine:
-            history = read_history(engine.parts.store, engine.settings, dead=engine.state.dead)
-            probe = draw(history, engine.catalogue)
-            texts += [engine.catalogue.text(item) for item in range(engine.state.n_items)]
-    distinct = [one for one in dict.fromkeys(texts) if one and one not in set(asked)] if texts else []
-    if len(distinct) < _FEWEST:
-        raise InvalidInput(
-            f"There are {len(distinct)} texts, and {_FEWEST} or more are needed to learn from and to judge by: name an "
-            f"engine with --dir, or a file of texts with --corpus.",
-            "--dir",
-        )
-    order: list[int] = np.random.default_rng(seed).permutation(len(distinct)).tolist()
-    out = min(_MOST_KEPT_OUT, max(20, round(_KEPT_OUT * len(distinct))))
-    kept_out, learn = [distinct[at] for at in order[:out]], [distinct[at] for at in sorted(order[out:])]
-    return _Evidence(learn, kept_out, probe if probe is not None and len(probe.taken) else None, asked, labels, names)
-
-
 def _source(model: str, kind: Kind, work: Path) -> _Source:
     folder = Path(model).expanduser()
     if (folder / textmodel.FILE).is_file():
@@ -264,7 +203,8 @@ def _source(model: str, kind: Kind, work: Path) -> _Source:
         if about.kind != "onnx":
             raise InvalidInput(f"{model} is a static student already: compress what it was made from.", "MODEL")
         return _Source(make_encoder(f"onnx:{folder}"), folder, about, model)
-    if kind == "static" and model != "minilm-fp32" and not folder.is_dir():
+    named = known(model)
+    if kind == "static" and (named is not None or not folder.is_dir()) and model != "minilm-fp32":
         return _Source(make_encoder(model), None, None, model)
     from palate.train.text.body import load_body
     from palate.train.text.libraries import load_torch
@@ -279,7 +219,7 @@ def _source(model: str, kind: Kind, work: Path) -> _Source:
 # ------------------------------------------------------------------------------------------------ to make and to judge
 
 
-def _make(source: _Source, target: Path, evidence: _Evidence, how: _How, bars: Any) -> tuple[TextModel, dict[str, Any]]:
+def _make(source: _Source, target: Path, evidence: Evidence, how: _How, bars: Any) -> tuple[TextModel, dict[str, Any]]:
     if how.kind == "static":
         return _static(source, target, evidence, how, bars)
     assert source.folder is not None
@@ -306,7 +246,7 @@ def _make(source: _Source, target: Path, evidence: _Evidence, how: _How, bars: A
 
 
 def _smaller(
-    source: _Source, target: Path, evidence: _Evidence, how: _How, bars: Any
+    source: _Source, target: Path, evidence: Evidence, how: _How, bars: Any
 ) -> tuple[TextModel, dict[str, Any]]:
     from palate.train.compress.distil import DistilSettings, distil, fewer_layers
     from palate.train.compress.prune import importance, pruned
@@ -340,7 +280,7 @@ def _head(source: _Source) -> tuple[F32, F32] | None:
 
 
 def _static(
-    source: _Source, target: Path, evidence: _Evidence, how: _How, bars: Any
+    source: _Source, target: Path, evidence: Evidence, how: _How, bars: Any
 ) -> tuple[TextModel, dict[str, Any]]:
     import safetensors.numpy
 
@@ -369,7 +309,7 @@ def _static(
     return textmodel.write(target, about, fill), details
 
 
-def _quality(source: _Source, encoder: Encoder, candidate: Path, evidence: _Evidence) -> list[Quality]:
+def _quality(source: _Source, encoder: Encoder, candidate: Path, evidence: Evidence) -> list[Quality]:
     from palate.language.classes import load_classifier
     from palate.train.compress.judge import Quality, agreement
 

@@ -107,7 +107,9 @@ def finetune(
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", min=8, max=8192, help="Of a text that count, in learning and serving.")
     ] = 128,
-    rows: Annotated[int, typer.Option("--rows", min=0, help="Learn from so many rows at most; 0 for all.")] = 0,
+    rows: Annotated[
+        int, typer.Option("--rows", min=0, help="Of the table, to learn from and to judge by, at most; 0 for all.")
+    ] = 0,
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0.01, help="In which all of it is done, to within a batch.")
     ] = None,
@@ -161,11 +163,11 @@ def base_of(model: str) -> str:
 
 
 def _classes(out: Out, csv: Path, text: str, label: str, rows: int, page: Path | None, asked: _Asked) -> None:
-    from palate.train.text.table import most, read_table, split
+    from palate.train.text.table import fewer, read_table, split
 
-    found = read_table(csv, text, label)  # before the libraries: a bad file is told at once
+    # Before the libraries: a bad file is told at once.
+    found = fewer(read_table(csv, text, label), rows, asked.seed)
     parts = split(found.labels, seed=asked.seed)
-    parts = parts._replace(learn=most(parts.learn, found.labels, rows, asked.seed))
     from palate.train.text.body import load_body
     from palate.train.text.classify import TuneSettings, fit_classes
     from palate.train.text.libraries import load_torch

@@ -9,7 +9,7 @@ import pytest
 
 from palate.errors import InvalidInput
 from palate.train.text.scores import score, wilson
-from palate.train.text.table import most, read_table, split
+from palate.train.text.table import Table, fewer, read_table, split
 
 FIVE = "".join(f"text {n},a\ntext b{n},b\n" for n in range(5))
 
@@ -75,9 +75,16 @@ def test_a_split_is_stratified_whole_and_the_same_each_time(counts: tuple[int, .
         assert all((labels[part] == one).any() for part in parts)
     assert all((a == b).all() for a, b in zip(parts, split(labels), strict=True))
     assert any((a.shape != b.shape) or (a != b).any() for a, b in zip(parts, split(labels, seed=2), strict=True))
-    few = most(parts.learn, labels, 4)
-    assert set(few.tolist()) <= set(parts.learn.tolist())
-    assert set(labels[few].tolist()) == set(range(len(counts)))
+
+
+def test_fewer_rows_keep_their_shares() -> None:
+    labels = np.repeat([0, 1, 2], [300, 90, 10])
+    whole = Table([f"t{n}" for n in range(400)], labels, ["a", "b", "c"], 0, 0)
+    few = fewer(whole, 100)
+    assert np.bincount(few.labels).tolist() == [75, 22, 5]
+    assert all(whole.labels[int(text[1:])] == label for text, label in zip(few.texts, few.labels, strict=True))
+    assert fewer(whole, 0) is whole
+    assert fewer(whole, 400) is whole
 
 
 def test_scores_of_a_known_confusion() -> None:

@@ -11,7 +11,7 @@ from palate.errors import InvalidInput
 from palate.train.history import History
 from palate.types import I32, I64
 
-FEWEST = 64
+FEWEST = 640
 _TAKEN = 10
 
 
@@ -31,10 +31,9 @@ def pairs_of(
     """The pairs of the first ``until`` of the interactions, of which the newest ``valid`` are to stop by: what comes
     later is for judging, and isn't looked at. An item that somebody had is no next one. ``most``: the newest are kept.
 
-    Cost: 5 µs an interaction. Errors: ``InvalidInput`` for fewer than 64 pairs.
+    Cost: 5 µs an interaction. Errors: ``InvalidInput`` for fewer than 640 pairs.
     """
     end = int(len(history.items) * until)
-    stop = int(end * (1.0 - valid))
     rows: dict[str, int] = {}
     places: dict[str, int] = {}
     for item in dict.fromkeys(history.items[:end]):
@@ -45,8 +44,7 @@ def pairs_of(
     had: dict[int, dict[int, None]] = {}
     taken: list[list[int]] = []
     following: list[int] = []
-    early = 0
-    for number, (user, item) in enumerate(zip(history.users[:end].tolist(), history.items[:end], strict=True)):
+    for user, item in zip(history.users[:end].tolist(), history.items[:end], strict=True):
         place = places.get(item)
         if place is None:
             continue
@@ -54,15 +52,15 @@ def pairs_of(
         if before and place not in before:
             taken.append(list(before)[-_TAKEN:])
             following.append(place)
-            early += number < stop
         before.pop(place, None)
         before[place] = None
-    if min(early, len(taken) - early) < FEWEST:
+    if len(taken) < FEWEST:
         raise InvalidInput(
             f"There are {len(taken):,} steps from one text to the next in the first {until:.0%} of the log; "
-            f"fine-tuning on events needs {FEWEST * 10} or more: give items texts, and people histories.",
+            f"fine-tuning on events needs {FEWEST} or more: give items texts, and people histories.",
             "--events",
         )
+    early = int(len(taken) * (1.0 - valid))
     drop = max(0, len(taken) - most)
     filled = np.full((len(taken) - drop, _TAKEN), -1, np.int32)
     for row, before in enumerate(taken[drop:]):

@@ -111,13 +111,14 @@ def split(labels: I64, test: float = 0.2, valid: float = 0.1, seed: int = 1) -> 
     return Parts(learn, stop, asked)
 
 
-def most(rows: I64, labels: I64, limit: int, seed: int = 1) -> I64:
-    """At most ``limit`` of ``rows``, of every class its share."""
-    if not limit or len(rows) <= limit:
-        return rows
+def fewer(table: Table, limit: int, seed: int = 1) -> Table:
+    """At most about ``limit`` rows of ``table``, of every class its share and at least ``FEWEST``; 0 for all."""
+    if not limit or len(table.texts) <= limit:
+        return table
     chance = np.random.default_rng(seed)
     kept: list[I64] = []
-    for one in np.unique(labels[rows]):
-        own = rows[labels[rows] == one]
-        kept.append(chance.permutation(own)[: max(1, round(limit * len(own) / len(rows)))])
-    return np.sort(np.concatenate(kept))
+    for one in np.unique(table.labels):
+        own = np.flatnonzero(table.labels == one)
+        kept.append(chance.permutation(own)[: max(FEWEST, round(limit * len(own) / len(table.texts)))])
+    rows = np.sort(np.concatenate(kept))
+    return table._replace(texts=[table.texts[int(at)] for at in rows], labels=table.labels[rows])
