@@ -27,7 +27,7 @@ def load_torch(what: str, threads: int = 1) -> Any:
 def load_transformers(what: str) -> Any:
     """The library transformers, which reads only what lies on this machine, and says nothing but errors."""
     need("transformers", "transformers", what)
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
     transformers = import_module("transformers")
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
