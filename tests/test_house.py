@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import palate
+from tests.source import parsed
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "palate"
@@ -79,7 +80,7 @@ MACHINE_PATHS = re.compile(r"/" + r"(work|root)/")
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return parsed(path.read_text(encoding="utf-8"), str(path))
 
 
 def name_of(path: Path) -> str:

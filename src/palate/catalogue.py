@@ -21,6 +21,7 @@ from palate.language.silent import SILENT
 from palate.retrieve.lexical import LexicalIndex
 from palate.retrieve.vector import VectorIndex
 from palate.state import State
+from palate.state.lookup import Texts
 from palate.state.state import Names
 from palate.types import F32, I32, Bools
 
@@ -48,8 +49,7 @@ class Catalogue:
         self._shown: Bools = np.zeros(0, np.bool_)
         self._n_present = self._n_shown = 0
         self._titles: dict[int, str] = {}
-        self._text_rows: dict[str, int] = {}
-        self._texts: list[str] = []
+        self._text_rows = Texts()
         self._unread: set[int] = set()
         self._pending: dict[int, None] = {}
         self._taken = 0
@@ -203,18 +203,14 @@ class Catalogue:
         valid = [place for place, (row, text) in enumerate(texts) if len(texts) > _CHECKED or self._spoken(row) == text]
         rows = np.array([texts[place][0] for place in valid], np.int32)
         used = inverse[valid] if len(valid) else np.zeros(0, np.int32)
-        fresh = [n for n in np.unique(used).tolist() if distinct[n] and distinct[n] not in self._text_rows]
+        text_row = self._text_rows.rows(distinct or [""])
+        fresh = [n for n in np.unique(used).tolist() if distinct[n] and text_row[n] < 0]
         if fresh:
-            for n, row in zip(fresh, self.vectors.add_texts(vectors[fresh]).tolist(), strict=True):
-                self._text_rows[distinct[n]] = row
-                self._texts += [""] * (row + 1 - len(self._texts))
-                self._texts[row] = distinct[n]
-        text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
+            text_row[fresh] = self.vectors.add_texts(vectors[fresh])
+            self._text_rows.put([distinct[n] for n in fresh], text_row[fresh])
         freed = self.vectors.set_items(rows, text_row[used])
         self.vectors.free_texts(freed)
-        for row in freed.tolist():
-            del self._text_rows[self._texts[row]]
-            self._texts[row] = ""
+        self._text_rows.drop(freed)
         self.version += 1
         with self._lock:
             self._taken -= len(texts)
@@ -225,14 +221,15 @@ class Catalogue:
         Returns how many were placed. ``vectors.prepare`` is left to the caller: all texts are compared until then.
         """
         texts = self.take_pending(limit)
-        missing = set(self.cache.missing([text for _, text in texts]))
+        digests = self.cache.digests([text for _, text in texts])
+        missing = self.cache.missing(digests)
         kept = [(row, text) for row, text in texts if text not in missing] if missing else texts
         if missing:
             self.give_back([(row, text) for row, text in texts if text in missing])
         if kept:
             names = [text for _, text in kept]
             try:
-                vectors, inverse = self.cache.distinct(names)
+                vectors, inverse = self.cache.distinct(names, digests=digests)
             except BaseException:
                 self.give_back(kept)
                 raise

@@ -32,6 +32,7 @@ from tests.docs.pages import (
     section,
     text_of,
 )
+from tests.source import parsed
 
 PICTURE = ROOT / "docs" / "images" / "pipeline.svg"
 TOURS = [ROOT / "docs" / "tour.md", ROOT / "docs" / "tour.zh.md"]
@@ -77,7 +78,7 @@ def test_both_languages_have_one_structure() -> None:
 def test_both_languages_show_the_same_code() -> None:
     for one, other in zip(blocks(ENGLISH), blocks(CHINESE), strict=True):
         if one.language == "python":
-            assert ast.dump(ast.parse(one.code)) == ast.dump(ast.parse(other.code))
+            assert ast.dump(parsed(one.code)) == ast.dump(parsed(other.code))
         else:
             bare = [re.sub(r"\s+# .*", "", block.code) for block in (one, other)]
             assert bare[0] == bare[1]
@@ -190,7 +191,7 @@ def test_the_stages_of_the_picture_are_those_of_an_answer() -> None:
 def functions(path: Path) -> set[str]:
     """Functions, classes, methods (by their own name and as Class.method) and constants of a file."""
     found: set[str] = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):

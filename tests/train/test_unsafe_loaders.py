@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import palate
+from tests.source import parsed
 
 UNSAFE = {"pickle", "cPickle", "_pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal", "torch"}
 
@@ -14,7 +15,7 @@ def test_no_module_imports_a_loader_that_can_run_code() -> None:
     root = Path(palate.__file__).parent
     found: list[str] = []
     for path in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

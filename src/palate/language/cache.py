@@ -17,7 +17,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -91,9 +91,13 @@ class VectorCache:
         """16 bytes that stand for ``text`` under this encoder (BLAKE2b)."""
         return blake2b(self._prefix + text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-    def missing(self, texts: Sequence[str]) -> list[str]:
-        """The distinct texts that are not kept yet, in order of first appearance."""
-        return [text for text in dict.fromkeys(texts) if self.digest(text) not in self._row_of]
+    def digests(self, texts: Sequence[str]) -> dict[str, bytes]:
+        """Of each distinct text, in order of first appearance."""
+        return {text: self.digest(text) for text in dict.fromkeys(texts)}
+
+    def missing(self, digests: Mapping[str, bytes]) -> set[str]:
+        """The texts that are not kept yet, of those with these digests."""
+        return {text for text, digest in digests.items() if digest not in self._row_of}
 
     def get(self, texts: Sequence[str], progress: Progress | None = None) -> F32:
         """(n, dim) unit rows of ``texts``, in order. Memory: 4·n·dim bytes; see ``distinct`` where texts repeat much.
@@ -103,11 +107,16 @@ class VectorCache:
         vectors, row = self.distinct(texts, progress)
         return vectors[row]
 
-    def distinct(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[F32, I32]:
-        """(m, dim) unit rows of the m distinct texts by first appearance, and (n,) which of them each text is."""
+    def distinct(
+        self, texts: Sequence[str], progress: Progress | None = None, digests: Mapping[str, bytes] | None = None
+    ) -> tuple[F32, I32]:
+        """(m, dim) unit rows of the m distinct texts by first appearance, and (n,) which of them each text is.
+
+        digests: at least theirs, where they are known.
+        """
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int32, len(texts))
-        digests = {text: self.digest(text) for text in place}
+        digests = {text: self.digest(text) for text in place} if digests is None else digests
         todo = sorted((text for text in place if digests[text] not in self._row_of), key=len)
         for start in range(0, len(todo), _BATCH):
             batch = todo[start : start + _BATCH]

@@ -24,7 +24,7 @@ from palate.config import Settings, StateSettings
 from palate.disk import make_directory, sync_directory
 from palate.errors import CorruptArtefact
 from palate.state.arena import Arena
-from palate.state.stamps import Kept, Stamps
+from palate.state.stamps import ARRAYS, Stamp, Stamps
 from palate.state.state import Names, State
 from palate.types import FieldValue
 
@@ -59,8 +59,8 @@ class _Names(msgspec.Struct):
     user_fields: dict[int, dict[str, FieldValue]]
     item_lists: list[list[str]]
     user_lists: list[list[str]]
-    item_stamps: dict[int, Kept]
-    user_stamps: dict[int, Kept]
+    item_apart: dict[int, dict[str, Stamp]]
+    user_apart: dict[int, dict[str, Stamp]]
     dead: list[int] = []
 
 
@@ -77,6 +77,8 @@ def arrays_of(state: State) -> dict[str, npt.NDArray[Any]]:
     out |= {"totals": state.totals, "bucket_totals": state.bucket_totals, "silences": state.silences.array()}
     for name, (arena, n, _) in _arenas(state).items():
         out |= arena.arrays(name, n)
+    for kind, stamps in (("item", state.item_stamps), ("user", state.user_stamps)):
+        out |= {f"stamps.{kind}.{name}": value for name, value in stamps.arrays().items()}
     return out
 
 
@@ -118,8 +120,8 @@ def _names(state: State) -> _Names:
         state.user_fields,
         [list(one) for one in state.item_stamps.lists],
         [list(one) for one in state.user_stamps.lists],
-        state.item_stamps.rows,
-        state.user_stamps.rows,
+        state.item_stamps.apart,
+        state.user_stamps.apart,
         state.dead,
     )
 
@@ -213,8 +215,13 @@ def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> St
     state.last = manifest.last
     state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
     state.item_fields, state.user_fields = names.item_fields, names.user_fields
-    state.item_stamps = Stamps(names.item_lists, names.item_stamps)
-    state.user_stamps = Stamps(names.user_lists, names.user_stamps)
+    state.item_stamps, state.user_stamps = (
+        Stamps(lists, {name: arrays[f"stamps.{kind}.{name}"] for name in ARRAYS}, apart)
+        for kind, lists, apart in (
+            ("item", names.item_lists, names.item_apart),
+            ("user", names.user_lists, names.user_apart),
+        )
+    )
     for name, value in manifest.numbers.items():
         if name in _NUMBERS:
             setattr(state, name, value)

@@ -43,7 +43,7 @@ _DELETED = "\0deleted"
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 7
+    FORMAT = 8
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
