@@ -123,6 +123,10 @@ def load_body(torch: Any, model: str, max_tokens: int = 128, what: str = "Fine-t
         except (OSError, ValueError, KeyError, ImportError) as error:
             said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise ConfigError(f"The model {model!r} can't be read: {said}", "--model") from None
+    # Weights from GGUF are plain numbers by now, and may be written as such.
+    whole.hf_quantizer = None
+    if getattr(whole.config, "quantization_config", None) is not None:
+        del whole.config.quantization_config
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ConfigError(f"The model {model!r} has no tokenizer.json, which serving needs.", "--model")
