@@ -275,10 +275,10 @@ def _events(out: Out, directory: Path, asked: _Asked) -> None:
     out.result(answer)
     learn, stop = report.pairs
     out.say("finetune.pairs", family=report.family, pairs=learn, stop=stop, texts=report.texts, seconds=report.seconds)
-    made = table(say("title.epochs"), *[(say(f"col.{one}"), "right") for one in ("step", "loss", "valid_loss")])
+    made = table(say("title.epochs"), *[(say(f"col.{one}"), "right") for one in ("step", "loss", "valid_auc")])
     row(made, 0, "", number(report.before))
     for one in report.looks:
-        row(made, f"{'● ' if one.step == report.best else ''}{one.step}", number(one.loss), number(one.valid_loss))
+        row(made, f"{'● ' if one.step == report.best else ''}{one.step}", number(one.loss), number(one.valid_auc))
     out.show(made)
     made = table(say("title.ranked", questions=ranked.questions), say("col.what"), "AUC", "hit@1")
     row(made, say("finetune.before"), _interval(ranked.before), _interval(ranked.hit_before))

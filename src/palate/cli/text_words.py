@@ -17,6 +17,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "col.step": ("step", "步"),
     "col.loss": ("loss", "损失"),
     "col.valid_loss": ("loss, stopping", "停止集损失"),
+    "col.valid_auc": ("AUC, stopping", "停止集 AUC"),
     "col.valid_accuracy": ("accuracy, stopping", "停止集准确率"),
     "col.seconds": ("s", "秒"),
     "col.class": ("class", "类别"),

@@ -6,7 +6,9 @@ are the wrong answers (InfoNCE, van den Oord et al. 2018; in-batch negatives, Ka
     loss = −log exp(cos(h, v⁺)/τ) / Σ exp(cos(h, v)/τ),   both ways
 
 What is chosen often is as often a wrong answer as a right one, so that popularity itself teaches nothing. A text that
-the person had counts as neither. Judged on later events, never on these.
+the person had counts as neither. τ starts where the model as it is loses least and learns too (Radford et al. 2021):
+else the first thing to learn would be to draw all vectors together. For the same reason it isn't the loss that says
+when to stop, but how often the right answer of later pairs is nearer than a wrong one. Judged on later events still.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ from palate.train.text.pairs import Pairs, drawn
 from palate.types import I32, I64
 
 Progress = Callable[[str, int, int], None]
+_SHARP_RATE = 5e-3
+_HAD = -1e4
 
 
 class ContrastSettings(NamedTuple):
-    """steps: at most; check: after so many, the loss of ``kept`` pairs to stop by is looked at; patience: looks without
+    """steps: at most; check: after so many, the AUC of ``kept`` pairs to stop by is looked at; patience: looks without
     a better one. batch: pairs a step; taken: texts of a history that a step reads. lora: as ``TuneSettings``."""
 
     steps: int = 300
@@ -37,9 +41,8 @@ class ContrastSettings(NamedTuple):
     patience: int = 2
     batch: int = 48
     taken: int = 2
-    kept: int = 240
-    temperature: float = 0.07
-    rate: float = 3e-5
+    kept: int = 480
+    rate: float = 2e-5
     rate_lora: float = 3e-4
     decay: float = 0.01
     warm_up: float = 0.1
@@ -50,15 +53,15 @@ class ContrastSettings(NamedTuple):
 
 
 class Look(msgspec.Struct, frozen=True):
-    """After a step: the mean loss since the last look, and that of the pairs to stop by."""
+    """After a step: the mean loss since the last look, and the AUC of the pairs to stop by."""
 
     step: int
     loss: float
-    valid_loss: float
+    valid_auc: float
 
 
 class ContrastReport(msgspec.Struct, frozen=True):
-    """pairs: to learn from and to stop by; before: the loss of the latter at first; best: the step that was kept, 0
+    """pairs: to learn from and to stop by; before: the AUC of the latter at first; best: the step that was kept, 0
     where nothing was better than the model as it was."""
 
     family: str
@@ -106,11 +109,17 @@ class _Fit:
         else:
             self._learnt, rate = self._lora.parameters, settings.rate_lora
         self._rate = rate
-        self._optimiser = torch.optim.AdamW(self._learnt, lr=rate, weight_decay=settings.decay)
+        self._sharp = torch.nn.Parameter(torch.tensor(2.5))
+        self._optimiser = torch.optim.AdamW(
+            [
+                {"params": self._learnt, "lr": rate, "weight_decay": settings.decay},
+                {"params": [self._sharp], "lr": _SHARP_RATE, "weight_decay": 0.0},
+            ]
+        )
 
     def run(self) -> ContrastReport:
         s, step, cut = self._s, 0, False
-        before = best_loss = self._judge()
+        before = best_auc = self._judge(calibrate=True)
         best, kept = 0, [one.detach().clone() for one in self._learnt]
         looks: list[Look] = []
         rows = np.arange(self._pairs.split, dtype=np.int64)
@@ -129,8 +138,8 @@ class _Fit:
                     self._progress("learning steps", step, s.steps)
             valid = self._judge()
             looks.append(Look(step, total / max(1, since), valid))
-            if valid < best_loss:
-                best, best_loss, kept = step, valid, [one.detach().clone() for one in self._learnt]
+            if valid > best_auc:
+                best, best_auc, kept = step, valid, [one.detach().clone() for one in self._learnt]
         if not all(math.isfinite(look.loss) for look in looks):
             raise InvalidInput("The loss is not finite: try a smaller --rate.", "--rate")
         with self._torch.no_grad():
@@ -166,7 +175,7 @@ class _Fit:
     def _learn(self, rows: I64) -> float:
         some = drawn(rows, self._pairs, self._s.batch, self._chance)
         self._body.module.train()
-        loss = self._loss(some, self._some(some, self._chance), self._encode)
+        loss = self._loss(self._scores(some, self._some(some, self._chance)), self._sharp)
         self._optimiser.zero_grad()
         loss.backward()
         self._torch.nn.utils.clip_grad_norm_(self._learnt, 1.0)
@@ -181,28 +190,42 @@ class _Fit:
         back = np.argsort(np.array(order), kind="stable")
         return self._torch.cat(rows)[self._torch.from_numpy(back)]
 
-    def _loss(self, rows: I64, taken: I32, encode: Callable[[list[int]], Any]) -> Any:
+    def _scores(self, rows: I64, taken: I32) -> Any:
+        """(n, n) cosines of people and next texts; far below all others where a person had the text already."""
         torch, pairs = self._torch, self._pairs
         following = pairs.following[rows]
         needed = np.unique(np.concatenate([taken.ravel(), following]))
         needed = needed[needed >= 0]
-        vectors = encode(needed.tolist())
+        vectors = self._encode(needed.tolist())
         there = torch.from_numpy((taken >= 0).astype(np.float32))[..., None]
         at = torch.from_numpy(np.searchsorted(needed, np.maximum(taken, needed[0])))
         people = torch.nn.functional.normalize((vectors[at] * there).sum(1), dim=-1)
         chosen = vectors[torch.from_numpy(np.searchsorted(needed, following))]
-        scores = people @ chosen.T / self._s.temperature
         had = (pairs.taken[rows][:, :, None] == following[None, None, :]).any(axis=1)
-        scores = scores.masked_fill(torch.from_numpy(had), -1e4)
-        right = torch.arange(len(rows))
-        cross = torch.nn.functional.cross_entropy
-        return (cross(scores, right) + cross(scores.T, right)) / 2
+        return (people @ chosen.T).masked_fill(torch.from_numpy(had), _HAD)
 
-    def _judge(self) -> float:
+    def _loss(self, scores: Any, sharp: Any) -> Any:
+        right = self._torch.arange(len(scores))
+        cross = self._torch.nn.functional.cross_entropy
+        sharpened = scores * sharp.exp()
+        return (cross(sharpened, right) + cross(sharpened.T, right)) / 2
+
+    def _judge(self, calibrate: bool = False) -> float:
+        """How often the next text of the pairs to stop by is nearer than another's, always of the same batches.
+
+        calibrate: also find where τ starts."""
+        torch = self._torch
         self._body.module.eval()
-        with self._torch.no_grad():
-            found = [
-                float(self._loss(rows, taken, self._encode))
-                for rows, taken in zip(self._valid, self._kept_taken, strict=True)
-            ]
-        return float(np.mean(found))
+        with torch.no_grad():
+            found = [self._scores(rows, taken) for rows, taken in zip(self._valid, self._kept_taken, strict=True)]
+            if calibrate:
+                grid = torch.linspace(0.0, 4.5, 19)
+                losses = [sum(float(self._loss(scores, sharp)) for scores in found) for sharp in grid]
+                self._sharp.copy_(grid[int(np.argmin(losses))])
+        wins: list[float] = []
+        for scores in found:
+            one = scores.numpy()
+            right = np.diag(one)[:, None]
+            other = (one > _HAD / 2) & ~np.eye(len(one), dtype=np.bool_)
+            wins += ((one < right) + 0.5 * (one == right))[other].tolist()
+        return float(np.mean(wins)) if wins else 0.5
