@@ -21,6 +21,7 @@ TEXT_HELP: dict[str, str] = {
     "Rank of adapters, 0 for all weights; by default the size decides.": (
         "适配器（LoRA）的秩，0 表示训练全部权重；默认按模型大小决定。"
     ),
+    "Leave the vectors of the tokens as they are: faster.": "词元向量保持不变：更快。",
     "Of a text that count, in learning and serving.": "训练与服务时一段文本计入多少词元。",
     "Of the table, to learn from and to judge by, at most; 0 for all.": (
         "最多使用表格的多少行来学习和评判；0 表示全部。"
@@ -71,7 +72,7 @@ TEXT_HELP: dict[str, str] = {
 TEXT_TROUBLE: dict[str, str] = {
     "{path} has no column {name}; it has {names}.": "{path} 没有 {name} 这一列；它有 {names}。",
     "Give one of --csv FILE and --events DIRECTORY.": "请在 --csv FILE 与 --events DIRECTORY 中给出一个。",
-    "--report and --rows are for --csv.": "--report 与 --rows 只用于 --csv。",
+    "--report, --rows and --hold-tokens are for --csv.": "--report、--rows 与 --hold-tokens 只用于 --csv。",
     "{path} is empty: its first line must name the columns.": "{path} 是空的：第一行须为列名。",
     "{path}, line {line}: the row has not {count} values as the first line has.": (
         "{path} 第 {line} 行：该行不像第一行那样有 {count} 个值。"

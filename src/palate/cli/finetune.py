@@ -66,6 +66,7 @@ class _Asked(NamedTuple):
     batch: int | None
     rate: float | None
     lora: int | None
+    hold_tokens: bool
     max_tokens: int
     minutes: float | None
     seed: int
@@ -104,6 +105,9 @@ def finetune(
             "--lora", min=0, max=1024, help="Rank of adapters, 0 for all weights; by default the size decides."
         ),
     ] = None,
+    hold_tokens: Annotated[
+        bool, typer.Option("--hold-tokens", help="Leave the vectors of the tokens as they are: faster.")
+    ] = False,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", min=8, max=8192, help="Of a text that count, in learning and serving.")
     ] = 128,
@@ -137,12 +141,12 @@ def finetune(
     source = csv if csv is not None else events
     assert source is not None
     target = to if to is not None else Path(f"{source.resolve().stem}.model")
-    asked = _Asked(model, target, epochs, batch, rate, lora, max_tokens, minutes, seed, threads)
+    asked = _Asked(model, target, epochs, batch, rate, lora, hold_tokens, max_tokens, minutes, seed, threads)
     textmodel.check_target(target)
     if csv is not None:
         _classes(out, csv, text, label, rows, page, asked)
-    elif page is not None or rows:
-        raise InvalidInput("--report and --rows are for --csv.", "--report" if page is not None else "--rows")
+    elif page is not None or rows or hold_tokens:
+        raise InvalidInput("--report, --rows and --hold-tokens are for --csv.", "--csv")
     else:
         _events(out, source, asked)
 
@@ -176,7 +180,7 @@ def _classes(out: Out, csv: Path, text: str, label: str, rows: int, page: Path |
     torch = load_torch(SUBJECT, asked.threads)
     base = base_of(asked.model)
     body = load_body(torch, base, asked.max_tokens, SUBJECT)
-    settings = TuneSettings(minutes=asked.minutes, seed=asked.seed, lora=asked.lora)
+    settings = TuneSettings(minutes=asked.minutes, seed=asked.seed, lora=asked.lora, hold_tokens=asked.hold_tokens)
     if asked.rate is not None:
         settings = settings._replace(rate=asked.rate, rate_lora=asked.rate)
     settings = settings._replace(epochs=asked.epochs or settings.epochs, batch=asked.batch or settings.batch)

@@ -29,8 +29,8 @@ class TuneSettings(NamedTuple):
     """epochs: at most; patience: epochs without a better accuracy on the rows for stopping, after which it ends. rate:
     of the body, rate_lora: of adapters, rate_head: of the head. warm_up: share of the steps. lora: rank of adapters, 0
     to learn all weights, None to let the size decide (adapters from ``large`` parameters on). smooth: of the labels
-    (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. minutes: in which
-    all is done, None for no bound."""
+    (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. hold_tokens: the
+    vectors of the tokens stay. minutes: in which all is done, None for no bound."""
 
     epochs: int = 3
     patience: int = 1
@@ -43,6 +43,7 @@ class TuneSettings(NamedTuple):
     smooth: float = 0.1
     lora: int | None = None
     large: int = 60_000_000
+    hold_tokens: bool = False
     minutes: float | None = None
     seed: int = 1
 
@@ -115,6 +116,7 @@ class _Fit:
         if self._lora is None:
             for parameter in body.module.parameters():
                 parameter.requires_grad_(True)
+            body.module.get_input_embeddings().weight.requires_grad_(not settings.hold_tokens)
             own, rate = [one for one in body.module.parameters() if one.requires_grad], settings.rate
         else:
             own, rate = self._lora.parameters, settings.rate_lora
