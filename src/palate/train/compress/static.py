@@ -126,8 +126,11 @@ def _ridge(x: Any, rest: F32, ridge: float) -> F32:
     """argmin ‖x D − rest‖² + λ n̄‖D‖², n̄ the mean weight of a token that occurs; conjugate gradients, all columns at
     once. Only tokens that occur have a difference."""
     weight = np.asarray(x.multiply(x).sum(axis=0)).ravel()
-    strength = ridge * float(weight[weight > 0].mean())
-    found = np.zeros((x.shape[1], rest.shape[1]), np.float32)
+    used = np.flatnonzero(weight > 0)
+    strength = ridge * float(weight[used].mean()) if len(used) else 1.0
+    whole = np.zeros((x.shape[1], rest.shape[1]), np.float32)
+    x = x[:, used]
+    found = np.zeros((len(used), rest.shape[1]), np.float32)
     left: Any = np.asarray(x.T @ rest, np.float32)
     way = left.copy()
     length = (left * left).sum(axis=0, dtype=np.float64)
@@ -141,7 +144,8 @@ def _ridge(x: Any, rest: F32, ridge: float) -> F32:
             break
         way = left + way * (now / np.maximum(length, 1e-30)).astype(np.float32)
         length = now
-    return found
+    whole[used] = found
+    return whole
 
 
 def _directions(rows: F32, width: int) -> F32:
