@@ -17,11 +17,14 @@ import palate
 from palate.cli import (
     bench,
     chat,
+    classify,
+    compress,
     data,
     demo,
     doctor,
     evaluate,
     experiment,
+    finetune,
     language,
     language_offline,
     models,
@@ -46,6 +49,9 @@ app.command("demo")(demo.demo)
 app.command("import")(data.import_)
 app.command("train")(models.train)
 app.command("tune")(tune.tune_)
+app.command("finetune")(finetune.finetune)
+app.command("classify")(classify.classify)
+app.command("compress")(compress.compress)
 app.command("serve")(serve.serve)
 app.command("rank")(ranking.rank)
 app.command("recommend")(ranking.recommend)

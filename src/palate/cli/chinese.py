@@ -9,6 +9,7 @@ from __future__ import annotations
 from palate.cli.chinese_doctor import DOCTOR
 from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
 from palate.cli.chinese_language import MODELS_ZH
+from palate.cli.chinese_text import TEXT_TROUBLE
 from palate.cli.chinese_trouble import TROUBLE
 
 _FRAMES: dict[str, str] = {
@@ -309,6 +310,15 @@ SYSTEM: dict[str, str] = {
 """What is said of any file: after all others, of which it may be the end."""
 
 SENTENCES: dict[str, str] = {
-    **_FRAMES, **FOREIGN, **_ERRORS, **TROUBLE, **_REPORT, **DOCTOR, **EXPERIMENT_TROUBLE, **MODELS_ZH, **SYSTEM,
-}  # fmt: skip
+    **_FRAMES,
+    **FOREIGN,
+    **_ERRORS,
+    **TROUBLE,
+    **_REPORT,
+    **DOCTOR,
+    **EXPERIMENT_TROUBLE,
+    **MODELS_ZH,
+    **TEXT_TROUBLE,
+    **SYSTEM,
+}
 """English template → Chinese."""

@@ -76,10 +76,10 @@ def adjusted(outcome: F64, before: F64) -> F64:
     nothing varied before.
     """
     off = before - before.mean()
-    spread = float(np.mean(off * off))
+    spread = float((off * off).mean())
     if len(outcome) < 2 or spread <= 0:
         return outcome
-    theta = float(np.mean(off * (outcome - outcome.mean()))) / spread
+    theta = float((off * (outcome - outcome.mean())).mean()) / spread
     return outcome - theta * off
 
 
