@@ -14,7 +14,7 @@ import numpy as np
 
 from palate.config import PolicySettings
 from palate.errors import ConfigError
-from palate.types import F32, F64, Slate
+from palate.types import F32, F64, I64, Slate
 
 Similarity = Callable[[int], F32]
 """Similarities (n,) in [−1, 1] of all candidates to the candidate at a position; 0 where nothing is known."""
@@ -32,6 +32,16 @@ class Policy(Protocol):
         Candidates with a non-finite score never enter, so that the slate may be shorter than ``k``. The propensity
         at a position is the exact probability of that item there, given the items above it. ``similarity`` feeds
         the diversity trade-off; without it candidates count as unlike one another.
+        """
+        ...
+
+    def chances(self, scores: F64, order: I64, similarity: Similarity | None = None) -> F64:
+        """(k, n) at each place of a slate ``order`` (k,), how likely each candidate is there, given the items above.
+
+        What this policy would have done where another one showed ``order``: for its own slates, the propensities are
+        ``chances[range(k), order]``. Rows add up to 1; below items that this policy would never show there, a row
+        has no meaning, and is a distribution all the same. ``order`` holds finite candidates only, each once.
+        Cost: O(k n).
         """
         ...
 

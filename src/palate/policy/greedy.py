@@ -60,6 +60,24 @@ class Greedy:
                 penalty = np.insert(penalty, at, 0.0)
         return Slate(order, propensity, explored, penalty)
 
+    def chances(self, scores: F64, order: I64, similarity: Callable[[int], F32] | None = None) -> F64:
+        """See ``Policy.chances``. One candidate a place, except at the slot, where all others are equally likely."""
+        eligible: I64 = np.flatnonzero(np.isfinite(scores))
+        size = len(order)
+        found = np.zeros((size, len(scores)))
+        slot = self.explore
+        exploring = slot is not None and 2 <= size < len(eligible)
+        best, _ = self._best(scores, eligible, size - exploring, similarity)
+        places: I64 = np.arange(size)
+        if slot is not None and exploring:
+            at = max(1, min(size, slot.position)) - 1
+            found[at, eligible] = 1.0
+            found[at, best] = 0.0
+            found[at] /= len(eligible) - len(best)
+            places = np.delete(places, at)
+        found[places, best] = 1.0
+        return found
+
     def _best(
         self, scores: F64, eligible: I64, size: int, similarity: Callable[[int], F32] | None
     ) -> tuple[I64, F64 | None]:
