@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 import palate
-from palate.cli import bench, chat, data, demo, doctor, evaluate, language, models, ranking, serve, tune
+from palate.cli import bench, chat, data, demo, doctor, evaluate, language, models, ranking, replay, serve, tune
 from palate.cli.console import LangOption
 from palate.cli.messages import Language, choose, say
 from palate.cli.translation import local, translate_help
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("import")(data.import_)
 app.command("train")(models.train)
+app.command("replay")(replay.replay_)
 app.command("tune")(tune.tune_)
 app.command("serve")(serve.serve)
 app.command("rank")(ranking.rank)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from palate.cli.chinese_doctor import DOCTOR
 from palate.cli.chinese_language import MODELS_ZH
+from palate.cli.chinese_replay import REPLAY_ZH
 from palate.cli.chinese_trouble import TROUBLE
 
 _FRAMES: dict[str, str] = {
@@ -304,5 +305,15 @@ SYSTEM: dict[str, str] = {
 }
 """What is said of any file: after all others, of which it may be the end."""
 
-SENTENCES: dict[str, str] = {**_FRAMES, **FOREIGN, **_ERRORS, **TROUBLE, **_REPORT, **DOCTOR, **MODELS_ZH, **SYSTEM}
+SENTENCES: dict[str, str] = {
+    **_FRAMES,
+    **FOREIGN,
+    **REPLAY_ZH,
+    **_ERRORS,
+    **TROUBLE,
+    **_REPORT,
+    **DOCTOR,
+    **MODELS_ZH,
+    **SYSTEM,
+}
 """English template → Chinese."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 from palate.cli.bench_words import BENCH
 from palate.cli.language_words import LANGUAGE
+from palate.cli.replay_words import REPLAY
 from palate.reasons import SHORT
 
 Language = Literal["en", "zh"]
@@ -20,6 +21,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **{f"reason.{code}": words for code, words in SHORT.items()},
     **BENCH,
     **LANGUAGE,
+    **REPLAY,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),

@@ -63,8 +63,7 @@ class RewardModel:
             penalty[self._features :] = 1e-3 + 1e-9
             scale = 1.0 / np.sqrt(np.diag(squares) + penalty)
             matrix = (squares + np.diag(penalty)) * np.outer(scale, scale)
-            solved: F64 = np.linalg.solve(matrix, products * scale)
-            found[fold] = solved * scale
+            found[fold] = np.asarray(np.linalg.solve(matrix, products * scale), np.float64) * scale
         self._weights = found
 
     def places(self, case: Case, k: int) -> F64:
