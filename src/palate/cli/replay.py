@@ -132,7 +132,8 @@ def _lines(found: Judgement) -> list[tuple[str, str]]:
                 clip="∞" if one.clip is None else f"{one.clip:,.1f}",
             )
         )
-    lines.append(_said("replay.judged" if found.verdict == "judged" else "replay.cannot"))
+    unsure = "replay.cannot" if found.estimates else "replay.nothing"
+    lines.append(_said("replay.judged" if found.verdict == "judged" else unsure))
     return lines + [both(remark.text) for remark in (*found.reasons, *found.notes)]
 
 

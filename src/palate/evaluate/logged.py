@@ -106,13 +106,14 @@ def keys_of(settings: Settings, logging: Settings) -> frozenset[str]:
 
 
 def explored_at(decision: Decision) -> int | None:
-    """The place of the exploration slot, from 0."""
-    return decision.shown.explored.index(True) if True in decision.shown.explored else None
+    """The place of greedy's exploration slot, from 0."""
+    explored = decision.shown.explored
+    return explored.index(True) if decision.policy == "greedy" and True in explored else None
 
 
 def is_stochastic(decision: Decision) -> bool:
     """Whether every place was drawn."""
-    return decision.policy not in ("greedy", "epsilon_greedy")
+    return decision.policy != "greedy"
 
 
 def choose_variant(decisions: Iterable[Decision]) -> tuple[Variant, Counter[str]]:

@@ -48,16 +48,19 @@ class Policy(Protocol):
 
 @functools.lru_cache(32)
 def make_policy(name: str, settings: PolicySettings, explore: bool = False) -> Policy:
-    """The policy ``greedy`` or ``plackett_luce`` with the diversity and temperature of ``settings``.
+    """The policy ``greedy``, ``plackett_luce`` or ``epsilon_greedy`` with the numbers of ``settings``.
 
     explore: give a greedy slate one labelled exploration slot. Errors: ``ConfigError`` for another name, or a
     setting out of range.
     """
+    from palate.policy.epsilon_greedy import EpsilonGreedy
     from palate.policy.greedy import ExploreSlot, Greedy
     from palate.policy.plackett_luce import PlackettLuce
 
     if name == "greedy":
         return Greedy(ExploreSlot() if explore else None, settings.diversity)
+    if name == "epsilon_greedy":
+        return EpsilonGreedy(settings.epsilon, settings.diversity)
     if name == "plackett_luce":
         return PlackettLuce(settings.temperature, settings.diversity)
-    raise ConfigError(f"policy {name!r} is unknown; use 'greedy' or 'plackett_luce'.", "policy")
+    raise ConfigError(f"policy {name!r} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.", "policy")
