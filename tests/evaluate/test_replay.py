@@ -106,6 +106,22 @@ def test_a_setting_that_would_change_the_candidates_is_named(drawn: Path) -> Non
     assert "weights" in note.text
 
 
+def test_diversity_is_judged_as_none_and_said(drawn: Path) -> None:
+    plain, diverse = {"recommend": "plackett_luce"}, {"recommend": "plackett_luce", "diversity": 0.5}
+    found = replay(drawn, policy(**diverse))
+    assert [note.code for note in found.notes] == ["diversity"]
+    assert found.estimates == replay(drawn, policy(**plain)).estimates
+
+
+def test_epsilon_greedy_logs_judge_the_greedy(tmp_path: Path) -> None:
+    live(tmp_path / "shop", {"recommend": "epsilon_greedy", "epsilon": 0.2}, 200)
+    found = replay(tmp_path / "shop", policy(explore=False), least=20.0)
+    assert (found.verdict, found.variant, found.judged_on) == ("judged", "cascade", 200)
+    assert found.overlap is not None
+    assert min(found.overlap.mean_weights[:4]) > 0.7
+    assert (found.lift.value or 0.0) > -0.1
+
+
 def test_a_log_of_certain_rankings_cannot_tell(tmp_path: Path) -> None:
     live(tmp_path / "shop", {"explore": False}, 20)
     found = replay(tmp_path / "shop", policy(recommend="plackett_luce"))

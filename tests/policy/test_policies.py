@@ -225,9 +225,7 @@ def test_make_policy() -> None:
 
 
 def test_an_unknown_policy_is_an_error() -> None:
-    with pytest.raises(
-        ConfigError, match="policy 'thompson' is unknown; use 'greedy', 'plackett_luce' or 'eps"
-    ):
+    with pytest.raises(ConfigError, match="policy 'thompson' is unknown; use 'greedy', 'plackett_luce' or 'eps"):
         make_policy("thompson", PolicySettings())
 
 

@@ -44,6 +44,9 @@ REPLAY_ZH: dict[str, str] = {
     "Not judged, since candidates and features are those of the log: {names}.": (
         "候选与特征取自日志，因此没有评判：{names}。"
     ),
+    "policy.diversity is judged as 0: how alike items are is not in the log.": (
+        "policy.diversity 按 0 评判：物品之间的相似度不在日志里。"
+    ),
     "Judged is what the configuration would have put into the exploration slot, below the same items as shown; the "
     "places around it were certain, and nothing is known of others there.": (
         "评判的是该配置会在探索位放什么，其上仍是当时展示的物品；其余位置是确定的，换成别的会怎样无从得知。"

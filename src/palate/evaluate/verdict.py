@@ -13,7 +13,7 @@ REWARDED = 10.0
 """Rankings with a reward, by ``Overlap.rewarded``, below which it can't tell."""
 SUPPORT = 0.9
 """Mean weight below which, two standard errors up, part of what the configuration shows was never shown."""
-_RANKS = ("weights", "seen", "scene", "state.", "language.encoder", "language.dims", "retrieve.", "policy.diversity")
+_RANKS = ("weights", "seen", "scene", "state.", "language.encoder", "language.dims", "retrieve.")
 
 
 def reasons_of(
@@ -100,6 +100,8 @@ def notes_of(target: Settings, served: Settings, variant: str) -> list[Remark]:
                 f"Not judged, since candidates and features are those of the log: {', '.join(moved)}.",
             )
         )
+    if target.policy.diversity:
+        notes.append(Remark("diversity", "policy.diversity is judged as 0: how alike items are is not in the log."))
     if variant == "slot":
         notes.append(
             Remark(
