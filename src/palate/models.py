@@ -139,6 +139,7 @@ class ModelShelf:
                     log_position=manifest.log_position,
                     encoder=manifest.encoder,
                     events=manifest.events,
+                    broken=_broken(self.directory / version),
                     **_judgement(manifest.extra),
                 )
             )
@@ -241,6 +242,15 @@ class ModelShelf:
     def _check_open(self) -> None:
         if self._stopped:
             raise Unavailable("Palate is closing: the training was stopped. Train again once the directory is open.")
+
+
+def _broken(path: Path) -> str:
+    """What is wrong with the files of an artefact, '' for nothing."""
+    try:
+        artefact.load(path)
+    except (CorruptArtefact, NotFound) as error:
+        return error.message
+    return ""
 
 
 def _judgement(extra: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _MANY = 2**50
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}")
+        raise ValueError(f"{name} is {value:.15g}; it must lie between {low:.15g} and {high:.15g}")
 
 
 class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -311,7 +311,8 @@ class ModelInfo(msgspec.Struct):
     """A ranking artefact. ``metrics`` are those of the validation window that chose it.
 
     name: of the winner among these. single: the feature that alone ranks best, ``-`` before one that does so downwards.
-    margins: by how much the winner beats each of the others.
+    margins: by how much the winner beats each of the others. broken: what is wrong with its
+    files, '' for nothing.
     """
 
     version: str
@@ -325,6 +326,7 @@ class ModelInfo(msgspec.Struct):
     name: str = ""
     single: str = ""
     margins: dict[str, Margin] = {}
+    broken: str = ""
 
 
 class TrainReport(msgspec.Struct):

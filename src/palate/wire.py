@@ -252,8 +252,10 @@ def _split(text: bytes, ndjson: bool) -> Iterator[bytes | msgspec.Raw]:
 
 
 def _sentence(error: msgspec.ValidationError) -> str:
-    text = str(error)
-    return text if text.endswith(".") else text + "."
+    text = str(error).removesuffix(".")
+    if text.startswith("Invalid value") and text.endswith("event`"):
+        text += ": use item, user, impression or interaction, whose type says what was done"
+    return text + "."
 
 
 _REQUESTS: dict[type, Any] = {
@@ -282,7 +284,10 @@ def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
 
 
 def _path(message: str) -> str | None:
-    return message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in message else None
+    """What a message of msgspec is about: a path, with the unknown field's name where it is about one."""
+    path = message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") if "`$" in message else ""
+    unknown = message.split("`")[1] if message.startswith("Object contains unknown field `") else ""
+    return ".".join(part for part in (path, unknown) if part) or None
 
 
 def check_filter(tree: Mapping[str, Any], limits: Limits) -> None:

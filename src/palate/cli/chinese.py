@@ -43,6 +43,9 @@ FOREIGN: dict[str, str] = {
     "{sentence}: {key}: invalid enum value {value}; use {names}.": "{sentence}：{key} 不能是 {value}；请用 {names}。",
     "Expected {wanted}, got {found} - at {place}.": "{place} 应为 {wanted}，却是 {found}。",
     "Expected {wanted}, got {found}.": "应为 {wanted}，却是 {found}。",
+    "Invalid value {value} - at {place}: use item, user, impression or interaction, whose type says what was done.": (
+        "{place} 不能是 {value}：请用 item、user、impression 或 interaction；做了什么由 type 表示。"
+    ),
     "Invalid value {value} - at {place}.": "{place} 不能是 {value}。",
     "Object missing required field {name} - at {place}.": "{place} 缺少必需的键 {name}。",
     "Object contains unknown field {name} - at {place}.": "{place} 含有未知的键 {name}。",

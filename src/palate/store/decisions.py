@@ -222,9 +222,11 @@ class DecisionLog:
             try:
                 self._flush()
                 failing = False
-            except OSError:
+            except OSError as error:
                 if not failing:
-                    _log.exception("Writing decisions to %s failed; they wait and are tried again.", self.directory)
+                    _log.error(
+                        "Writing decisions to %s failed: %s. They wait and are tried again.", self.directory, error
+                    )
                 failing = True
                 self._wake.set()
 
