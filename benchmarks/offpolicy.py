@@ -51,7 +51,7 @@ def coverage(runs: int, rankings: int, temperature: float) -> None:
     drawn = make_policy("plackett_luce", settings.policy)
     truth = world.value(drawn, model.scorer.score, 50_000, 1)
     covered = {variant: dict.fromkeys((*names, "lift"), 0) for variant in ("cascade", "slate")}
-    width = {variant: dict.fromkeys(names, 0.0) for variant in ("cascade", "slate")}
+    width = {variant: dict.fromkeys((*names, "lift"), 0.0) for variant in ("cascade", "slate")}
     uniform = world.value(logging, lambda x: np.zeros(len(x)), 50_000, 2)
     told = 0
     for run in range(runs):
@@ -69,12 +69,11 @@ def coverage(runs: int, rankings: int, temperature: float) -> None:
                 one = found.estimates[name]
                 covered[variant][name] += bool(one.low <= truth <= one.high)
                 width[variant][name] += (one.high - one.low) / runs
+            width[variant]["lift"] += (found.lift.high - found.lift.low) / runs
             covered[variant]["lift"] += bool(found.lift.low <= truth - uniform <= found.lift.high)
     say(f"temperature {temperature}: truth {truth:.4f}, logged {uniform:.4f}; verdict judged in {told} of {runs}")
     for variant, counts in covered.items():
-        parts = [
-            f"{name} {count / runs:.3f} (width {width[variant].get(name, 0):.3f})" for name, count in counts.items()
-        ]
+        parts = [f"{name} {count / runs:.3f} (width {width[variant][name]:.3f})" for name, count in counts.items()]
         say(f"  {variant}: " + ", ".join(parts))
 
 

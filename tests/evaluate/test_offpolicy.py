@@ -151,3 +151,24 @@ def test_too_little_overlap_says_so() -> None:
     found = judged(better(), Settings(policy=PolicySettings(recommend="greedy", explore=False)), 300, 7)
     assert found.verdict == "can't tell"
     assert "overlap" in [reason.code for reason in found.reasons]
+
+
+def test_a_model_that_cannot_score_what_was_shown_puts_it_last() -> None:
+    (case,) = WORLD.log(LOGGING, even, 1, 3)
+    case.x[case.order[0]] = 0.0  # new at midnight, for nobody: no feature is above 0
+    assert case.there.all()
+
+    class Blind:
+        kind, features = "blind", NAMES
+
+        def score(self, x: F32) -> F64:
+            return np.where(x.any(axis=1), x[:, COLUMNS[0]], np.nan)
+
+    model = Model("blind", Blind())  # pyright: ignore[reportArgumentType]
+    expected = RewardModel(len(NAMES), WORLD.places)
+    expected.add(case)
+    expected.fit()
+    for settings in (DRAWN, Settings(policy=PolicySettings(recommend="epsilon_greedy", epsilon=0.08))):
+        rounds = rounds_of([case], Target(settings, model, "cascade"), expected, WORLD.places)
+        assert 0.0 <= rounds.target[0, 0] <= 0.0101
+        assert np.isfinite(rounds.target).all()

@@ -91,8 +91,11 @@ class Case:
 
     @property
     def there(self) -> Bools:
-        """(n,) which candidates can be scored."""
-        return np.asarray(self.x.any(axis=1))
+        """(n,) which candidates can be scored: what was in no catalogue has no features; what was shown with a score
+        was in one."""
+        found: Bools = np.asarray(self.x.any(axis=1))
+        found[self.order] = True
+        return found
 
 
 def keys_of(settings: Settings, logging: Settings) -> frozenset[str]:

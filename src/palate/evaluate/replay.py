@@ -36,6 +36,8 @@ from palate.types import F32, F64, I64
 
 _ROWS = 50_000
 """Candidates that are scored at once."""
+_LAST = -1e12
+"""The score of what was shown and the model to be judged can't score: it comes last, as in an answer."""
 _DRAWS = 4
 """Slates drawn of a policy that leaves something to chance, for what the reward model expects of it."""
 
@@ -238,6 +240,10 @@ def _round(
     k = min(len(case.order), depth)
     order = case.order[:k]
     places = np.arange(k)
+    lost = case.order[~np.isfinite(scores[case.order])]
+    if len(lost):
+        scores = scores.copy()
+        scores[lost] = _LAST
     target, logged, rewards, errors = np.ones(depth), np.ones(depth), np.zeros(depth), np.zeros(depth)
     full = case.order if getattr(policy, "explore", None) is not None else order
     chances = policy.chances(scores, full)[:k]
