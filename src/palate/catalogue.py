@@ -17,6 +17,7 @@ from palate.content import text as content
 from palate.features import ItemSide
 from palate.filters import available
 from palate.language.cache import VectorCache
+from palate.language.offline import key_of, sentences
 from palate.language.silent import SILENT
 from palate.retrieve.lexical import LexicalIndex
 from palate.retrieve.vector import VectorIndex
@@ -43,6 +44,7 @@ class Catalogue:
         self.vectors = VectorIndex(cache.encoder.dim)
         self.tags = Names()
         self.version = 0
+        self._sentences = sentences(settings.summaries)
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
         self._available: Bools = np.zeros(0, np.bool_)
         self._present: Bools = np.zeros(0, np.bool_)
@@ -73,9 +75,13 @@ class Catalogue:
         return found
 
     def text(self, row: int) -> str:
-        """The text that stands for the item, '' when it has none."""
+        """The text that stands for the item, '' when it has none; behind a sentence of ``language.summaries`` on it."""
         fields = self.state.item_fields.get(row)
-        return content.item_text(fields, self.settings.text_fields, self.settings.max_chars) if fields else ""
+        if not fields:
+            return ""
+        text = content.item_text(fields, self.settings.text_fields, self.settings.max_chars)
+        more = self._sentences.get(key_of(text)) if self._sentences else None
+        return text if more is None else f"{more} {text}"[: self.settings.max_chars]
 
     def _spoken(self, row: int) -> str:
         """The text whose vector the item has, '' for none."""

@@ -10,7 +10,6 @@ One lock guards state, catalogue and model. Everything slow (disk, text encoding
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,22 +18,25 @@ from typing import Any
 import numpy as np
 
 from palate import opening, wire
-from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
+from palate.answer import build_answer, draw, explain_decision, rehearse
+from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
-from palate.errors import Conflict, NotFound, Unavailable
+from palate.documents import Documents
+from palate.errors import Conflict, Unavailable
 from palate.explain import Explainer
 from palate.intake import Settle, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
-from palate.policy import make_policy
-from palate.portrait import draw_counts, draw_profile, known_users, own_fields
+from palate.portrait import draw_counts, draw_item, draw_profile, known_users
 from palate.reencoding import Reencoding
+from palate.reranking import Question, make_reranking
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
+from palate.store.decision import Decision
 from palate.train.history import event_of
 from palate.train.tiers import planned
 from palate.types import (
@@ -55,8 +57,6 @@ from palate.types import (
 
 Progress = Callable[[str, int, int], None]
 _FOLD = 1_000
-_NO_CHANCE = np.random.default_rng(0)
-"""Never drawn from: greedy without exploration leaves nothing to chance."""
 
 
 class Engine:
@@ -76,11 +76,15 @@ class Engine:
         try:
             self._model: Model = self.shelf.usable()
             warm_up(self._model)
+            self.arms = Arms(parts, self.shelf, settings)
         except BaseException:
             parts.close()
             raise
+        self.shelf.wanted = self.arms.models
         self.rankings = self.non_finite = 0
         self.talk = Talk(self, self._lock, parts.generator)
+        self.documents = Documents(self, self._lock)
+        self.reranking = make_reranking(settings, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
@@ -178,35 +182,42 @@ class Engine:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
         now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond.
         """
+        answer, decision, question = self._begin(request, now)
+        if question is not None:
+            question.settle(answer, decision)
+        return self._logged(answer, decision)
+
+    async def answer_in_time(self, request: RecommendRequest) -> Ranking:
+        """``answer`` for an event loop, which a language model that is asked about the order doesn't hold up."""
+        answer, decision, question = self._begin(request, None)
+        if question is not None:
+            await question.settle_in_time(answer, decision)
+        return self._logged(answer, decision)
+
+    def _begin(self, request: RecommendRequest, now: int | None) -> tuple[Ranking, Decision, Question | None]:
         wire.check_request(request, self.settings.limits)
-        given = isinstance(request, RankRequest)
         ranking = self.parts.decisions.reserve()
         self.line.prepare(request)
         with self._lock:
             moment = self.clock() if now is None else now
-            model = self._model
+            model, policy, arm, missing = self.arms.serve(request, self._model)
             scored = self.line.run(request, moment, model)
-            scored.degraded += ["state_behind"] if self._missed else []
-            chosen = self.settings.policy
-            name = request.policy or (chosen.rank if given else chosen.recommend)
-            explore = chosen.explore and request.policy is None and not given
-            policy = make_policy(name, chosen, explore)
-            started = time.perf_counter()
-            k = request.k or (len(scored.candidates) if given else 10)
-            side = self.catalogue.side() if chosen.diversity else None
-            rules = rules_of(self.settings, explore, scored.seen)
-            chance = seeded(ranking) if explore or name != "greedy" else _NO_CHANCE
-            slate = policy.choose(scored.scores, k, chance, similarity(side, scored))
-            scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
+            scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
+            asks = self.reranking
+            question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
+            drawn = draw(
+                self.settings, policy, ranking, request, scored, self.catalogue, question.top if question else 0
+            )
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
-            answer, decision = build_answer(
-                ranking, request, scored, slate, k, model, explainer, self.state.seq, moment, name, rules,
-                self.parts.decisions.samples(ranking),
-            )  # fmt: skip
+            sampled = self.parts.decisions.samples(ranking)
+            answer, decision = build_answer(ranking, request, scored, drawn, explainer, moment, sampled, arm)
             self.rankings += 1
             self.non_finite += scored.non_finite
+        return answer, decision, question
+
+    def _logged(self, answer: Ranking, decision: Decision) -> Ranking:
         if self.settings.decisions.enabled:
-            self.parts.decisions.append(ranking, decision)
+            self.parts.decisions.append(answer.ranking, decision)
         return answer
 
     def warm(self) -> None:
@@ -249,10 +260,7 @@ class Engine:
     def item(self, item: str) -> dict[str, FieldValue]:
         """The fields of an item. Errors: ``NotFound``."""
         with self._lock:
-            row = self.state.items.get(item)
-            if row < 0 or not self.state.alive[row]:
-                raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
-            return own_fields(self.state.item_fields.get(row, {}))
+            return draw_item(self.state, item)
 
     def title(self, item: str) -> str:
         """The item's title, or its id where it has none."""
@@ -263,8 +271,7 @@ class Engine:
     def users(self, prefix: str = "", limit: int = 50) -> list[tuple[str, int]]:
         """Users whose id begins with ``prefix``, and their interactions, most active first. O(users)."""
         with self._lock:
-            found = known_users(self.state, prefix)
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
+            return sorted(known_users(self.state, prefix), key=lambda pair: (-pair[1], pair[0]))[:limit]
 
     def counts(self) -> Counts:
         """Live counts."""
@@ -356,13 +363,10 @@ class Engine:
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
         """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
         with self._swapping, self._lock:
-            started = time.perf_counter()
             until = max(self.state.seq, self._missed)
-            fresh = opening.replay_state(self.parts.store, self.settings, until, progress)
-            seconds = time.perf_counter() - started
-            equal = snapshot.digest(fresh) == snapshot.digest(self.state)
+            fresh, told = opening.replay_beside(self.state, self.parts.store, self.settings, until, progress)
             self._serve_from(fresh)
-        return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
+        return told
 
     def _serve_from(self, state: State, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
         """Rank from ``state`` from the next request on; with other vectors where a catalogue of it is given."""
@@ -373,6 +377,7 @@ class Engine:
             self.parts.cache = catalogue.cache
             self.line = Line(state, catalogue, self.settings)
             self.shelf.catalogue = catalogue
+            self.arms.forget()
             self._model = model or self.shelf.usable()
         self._encoder.wake()
 
@@ -385,6 +390,8 @@ class Engine:
         with self._swapping:
             self._closed = True
         self.reencoding.close()  # ends every training
+        if self.reranking is not None:
+            self.reranking.close()
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave
             self._training.join()
         self._saver.close()

@@ -35,6 +35,7 @@ from palate.features import (
     column,
 )
 from palate.features.off import Off, off
+from palate.language.gate import RULE, Gate
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -53,10 +54,11 @@ _LARGEST = 1e18
 class Model:
     """What ranks: a scorer over the declared features (plus ``context.*`` columns), and what else was learnt.
 
-    queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
-    features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
-    scale: of the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
-    ``features.company.Company.learn``. people: a ``people.attributes.People``, or None; ranks nothing.
+    queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query features
+    are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''. scale: of
+    the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
+    ``features.company.Company.learn``. people: a ``people.attributes.People``, or None; ranks nothing. gate: whom a
+    language model is asked about (``reranking``).
     """
 
     version: str
@@ -71,6 +73,7 @@ class Model:
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
     people: object = None
+    gate: Gate = RULE
 
 
 def prior_model() -> Model:

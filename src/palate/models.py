@@ -12,6 +12,7 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from palate.catalogue import Catalogue
 from palate.config import LanguageSettings, Settings
 from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError, Unavailable
 from palate.features import NAMES
+from palate.language.gate import Gate
 from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
 from palate.score import load_scorer
@@ -44,6 +46,8 @@ class ModelShelf:
             weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.catalogue = catalogue
         self.trained_on = 0
+        self.wanted: Callable[[], set[str]] = set
+        """Versions that stay, however old."""
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
         self._workers: list[subprocess.Popen[str]] = []
         self._starting = threading.Lock()
@@ -92,12 +96,13 @@ class ModelShelf:
             context=tuple(extra.get("context", ())),
             queries=bool(extra.get("queries", False)),
             scale=float(extra.get("scale", 1.0)),
+            gate=msgspec.convert(extra.get("gate", {}), Gate),
             **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 
-    def version(self, version: str, serving: Model) -> Model:
-        """The model ``version`` for explaining what it once did. Errors: ``Gone`` when it was pruned."""
-        if version == serving.version:
+    def version(self, version: str, serving: Model | None = None) -> Model:
+        """The model ``version``, for an arm or for explaining what it once did. Errors: ``Gone`` when it was pruned."""
+        if serving is not None and version == serving.version:
             return serving
         if version == "prior":
             return prior_model()
@@ -177,7 +182,7 @@ class ModelShelf:
             trained = train(parts.store, settings, parts.cache, live, replayed, progress, parts.state.dead)
             manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
             with contextlib.suppress(CorruptArtefact):  # a broken pointer names none to keep, and activating mends it
-                artefact.prune(self.directory)
+                artefact.prune(self.directory, also=self.wanted())
         return TrainReport(
             version=manifest.version,
             kind=manifest.kind,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from palate.catalogue import Catalogue
 from palate.config import LanguageSettings, Settings
@@ -276,6 +277,17 @@ def restore_state(path: Path | None, store: Store, settings: Settings, until: in
 def replay_state(store: Store, settings: Settings, until: int, progress: Progress | None = None) -> State:
     """The state folded from the log alone, up to and including position ``until``."""
     return _tail(State(settings), lambda: State(settings), store, until, progress)
+
+
+def replay_beside(
+    live: State, store: Store, settings: Settings, until: int, progress: Progress | None
+) -> tuple[State, dict[str, Any]]:
+    """``replay_state``, and how it compares with ``live``: events, seconds, whether they are equal, seq."""
+    started = time.perf_counter()
+    fresh = replay_state(store, settings, until, progress)
+    seconds = round(time.perf_counter() - started, 3)
+    equal = snapshot.digest(fresh) == snapshot.digest(live)
+    return fresh, {"events": fresh.events, "seconds": seconds, "equal": equal, "seq": fresh.seq}
 
 
 def _tail(

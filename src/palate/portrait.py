@@ -8,6 +8,7 @@ import numpy as np
 
 from palate import wishes
 from palate.catalogue import Catalogue
+from palate.errors import NotFound
 from palate.features import Computer, Subject
 from palate.features.company import LIKES, PRIVATE
 from palate.people.attributes import People
@@ -33,6 +34,14 @@ TAGS = 12
 def own_fields(fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
     """A copy that shares nothing with the state, lists included."""
     return {name: list(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def draw_item(state: State, item: str) -> dict[str, FieldValue]:
+    """The fields of an item. Errors: ``NotFound``."""
+    row = state.items.get(item)
+    if row < 0 or not state.alive[row]:
+        raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
+    return own_fields(state.item_fields.get(row, {}))
 
 
 def known_users(state: State, prefix: str = "") -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 from palate.catalogue import Catalogue
 from palate.features import Computer, ItemSide, Neighbours, Subject, column
 from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
-from palate.types import F32, F64, I32, I64, Reason
+from palate.types import F32, F64, I32, I64, Contribution, Reason
 
 _CODES: list[str] = [CODES[code] for code in CODE_OF]
 _WORDS = {
@@ -39,6 +39,7 @@ SHORT: dict[str, tuple[str, str]] = {
     "query": ("matches the query", "匹配查询"),
     "friends": ("had by people followed", "关注的人有过"),
     "asked": ("asked for", "主动要求"),
+    "language": ("moved by a language model", "由语言模型调整"),
     "exploration": ("exploration", "探索"),
     "ranked": ("many small reasons", "综合得分"),
     "unscored": ("could not be scored", "无法打分"),
@@ -94,6 +95,17 @@ class Reasons:
         if second < 0:
             return Reason(code, f"It {_VERBS[code]} {title(first)}.", [ids[first]])
         return Reason(code, f"It {_VERBS[code]} {title(first)} and {title(second)}.", [ids[first], ids[second]])
+
+
+def moved(places: int) -> Reason:
+    """The reason of an item that a language model moved: up by so many places, or down where negative."""
+    many = "place" if abs(places) == 1 else "places"
+    return Reason("language", f"A language model moved it {'up' if places > 0 else 'down'} {abs(places)} {many}.")
+
+
+def moved_term(places: int) -> Contribution:
+    """Its term: no part of the score, which is the scorer's."""
+    return Contribution("language.rerank", float(places), 0.0)
 
 
 def evidence(x: F32, order: I64, prior: F64) -> F64:

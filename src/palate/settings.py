@@ -121,12 +121,44 @@ class GeneratorSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("language.generator is 'gguf' without a model; name a file, or one that was fetched")
 
 
+class RerankSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the generator may order the first ``top`` anew for people with at most ``events`` events, how far it may
+    move one (``shift`` places) and how long it has (``seconds``). orders: questions, each showing other
+    names, that must agree. history: titles of what the person had that it is told. held: share of such requests
+    in which it isn't asked, to learn from what it is worth. gate: ``learnt``, once logs say for whom it is worth it, or
+    ``rule``, ``events`` alone."""
+
+    enabled: bool = False
+    events: int = 5
+    top: int = 10
+    shift: int = 3
+    seconds: float = 0.3
+    orders: int = 2
+    history: int = 8
+    held: float = 0.1
+    gate: Literal["learnt", "rule"] = "learnt"
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, low, high in (
+            ("events", 0, 1_000_000),
+            ("top", 2, 50),
+            ("shift", 1, 49),
+            ("seconds", 0.01, 60.0),
+            ("orders", 1, 4),
+            ("history", 0, 50),
+            ("held", 0.0, 0.9),
+        ):
+            _check_range(f"language.rerank.{name}", getattr(self, name), low, high)
+
+
 class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """encoder: what turns texts into vectors (see ``language.make_encoder``). width: components of a vector, 0 for the
     encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
     max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
     ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
-    text_fields, tag_fields: empty means found by rule (see content)."""
+    summaries: a file of sentences on items that are encoded before their own text (see ``language.offline``), '' for
+    none. text_fields, tag_fields: empty means found by rule (see content)."""
 
     encoder: str = "usem3"
     width: int = 0
@@ -135,11 +167,13 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     endpoint: str = ""
     endpoint_key: str = "OPENAI_API_KEY"
     endpoint_price: float = 0.0
+    summaries: str = ""
     text_fields: tuple[str, ...] = ()
     tag_fields: tuple[str, ...] = ()
     max_chars: int = 512
     threads: int = 1
     generator: GeneratorSettings = GeneratorSettings()
+    rerank: RerankSettings = RerankSettings()
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
@@ -148,6 +182,8 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
         _check_range("language.endpoint_price", self.endpoint_price, 0.0, 1e6)
         _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
         _check_range("language.threads", self.threads, 1, 1024)
+        if self.rerank.enabled and self.generator.kind == "none":
+            raise ValueError("language.rerank.enabled is true without a generator; set language.generator.kind")
 
 
 class FeatureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -226,6 +262,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
+    teacher: a file of a language model's orders of logged lists (see ``teaching``), '' for none; teacher_weight: what
+    its first of a list counts for, beside a real choice's 1.
     """
 
     tier: Tier = "full"
@@ -241,6 +279,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     ease_items: int = 6000
     towers: tuple[str, ...] = ("factors", "hybrid")
     people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
+    teacher: str = ""
+    teacher_weight: float = 0.3
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -254,6 +294,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         for name in self.towers:
             if name not in TOWERS:
                 raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
+        _check_range("train.teacher_weight", self.teacher_weight, 0.0, 10.0)
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
         _check_range("train.seed", self.seed, 0, 2**31 - 1)

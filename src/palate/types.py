@@ -34,7 +34,6 @@ U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
 
-# --------------------------------------------------------------------------- events
 class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
     id: str | None = None
     timestamp: Timestamp | None = None
@@ -161,11 +160,10 @@ class Contribution(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Reason(msgspec.Struct, omit_defaults=True, gc=False):
-    """A verified reason for an item: a code, and the items of the user's history it comes from.
+    """A verified reason for an item: a code, and the items of the user's history it comes from. Clients translate.
 
-    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
-    ``friends``, ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients
-    translate by code.
+    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``, ``friends``,
+    ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``language`` (a model moved it), ``unscored``.
     """
 
     code: str
@@ -202,7 +200,7 @@ class Cold(msgspec.Struct):
 
 
 class Ranking(msgspec.Struct):
-    """The answer to ``rank`` and ``recommend``."""
+    """The answer to ``rank`` and ``recommend``. arm: ``experiment/arm`` that ranked, '' outside of experiments."""
 
     ranking: str
     as_of: int
@@ -213,6 +211,7 @@ class Ranking(msgspec.Struct):
     cold: Cold
     seen: Literal["drop", "keep"] = "keep"
     policy: str = "greedy"
+    arm: str = ""
 
 
 class Explanation(msgspec.Struct):
@@ -311,8 +310,7 @@ class ModelInfo(msgspec.Struct):
     """A ranking artefact. ``metrics`` are those of the validation window that chose it.
 
     name: of the winner among these. single: the feature that alone ranks best, ``-`` before one that does so downwards.
-    margins: by how much the winner beats each of the others. broken: what is wrong with its
-    files, '' for nothing.
+    margins: by how much the winner beats each of the others. broken: what is wrong with its files, '' for nothing.
     """
 
     version: str

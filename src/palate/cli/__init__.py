@@ -14,7 +14,22 @@ import msgspec
 import typer
 
 import palate
-from palate.cli import bench, chat, data, demo, doctor, evaluate, language, models, ranking, replay, serve, tune
+from palate.cli import (
+    bench,
+    chat,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    experiment,
+    language,
+    language_offline,
+    models,
+    ranking,
+    replay,
+    serve,
+    tune,
+)
 from palate.cli.console import LangOption
 from palate.cli.messages import Language, choose, say
 from palate.cli.translation import local, translate_help
@@ -40,7 +55,10 @@ app.command("chat")(chat.chat)
 app.command("explain")(ranking.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+language.app.command("summarise")(language_offline.summarise_)
+language.app.command("teach")(language_offline.teach_)
 app.add_typer(language.app, name="language")
+app.add_typer(experiment.app, name="experiment")
 app.command("bench")(bench.bench)
 app.command("rebuild")(data.rebuild)
 app.command("doctor")(doctor.doctor)

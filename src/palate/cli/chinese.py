@@ -7,6 +7,7 @@ with the code that says it. What only a client of the service or a reader of its
 from __future__ import annotations
 
 from palate.cli.chinese_doctor import DOCTOR
+from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
 from palate.cli.chinese_language import MODELS_ZH
 from palate.cli.chinese_replay import REPLAY_ZH
 from palate.cli.chinese_trouble import TROUBLE
@@ -309,14 +310,7 @@ SYSTEM: dict[str, str] = {
 """What is said of any file: after all others, of which it may be the end."""
 
 SENTENCES: dict[str, str] = {
-    **_FRAMES,
-    **FOREIGN,
-    **REPLAY_ZH,
-    **_ERRORS,
-    **TROUBLE,
-    **_REPORT,
-    **DOCTOR,
-    **MODELS_ZH,
+    **_FRAMES, **FOREIGN, **REPLAY_ZH, **_ERRORS, **TROUBLE, **_REPORT, **DOCTOR, **EXPERIMENT_TROUBLE, **MODELS_ZH,
     **SYSTEM,
-}
+}  # fmt: skip
 """English template → Chinese."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from palate.cli.chinese_experiment import EXPERIMENT_HELP
+
 HELP: dict[str, str] = {
     "[bold]Examples[/bold]": "[bold]示例[/bold]",
     "Show this message and exit.": "显示本帮助并退出。",
@@ -171,7 +173,19 @@ HELP: dict[str, str] = {
     "Keep the made-up worlds there, for the next run to use.": "把虚构的数据留在该目录，供下次运行使用。",
     "Also draw the figures into this HTML file.": "同时把结果画进这个 HTML 文件。",
     # language
-    "Language models: list, fetch, measure, recommend.": "语言模型：列出、获取、测量、推荐。",
+    "Language models: list, fetch, measure, recommend, summarise, teach.": (
+        "语言模型：列出、获取、测量、推荐、概括、教学。"
+    ),
+    "Have the configured generator say of every item in a sentence what it is; a stop costs nothing that was said.": (
+        "让所配置的生成模型用一句话说明每个物品是什么；中途停止不会丢失已得到的回答。"
+    ),
+    "Have the configured generator order logged lists as their people should have seen them, for training to learn "
+    "from.": "让所配置的生成模型按用户应看到的顺序排列已记录的列表，供训练学习。",
+    "To use at most, in and out; 0: as many as it takes, or the day has.": (
+        "最多使用的词元（输入加输出）；0 表示不限，或以每日额度为限。"
+    ),
+    "To wait for one answer.": "等待一个回答的秒数。",
+    "Of what isn't known yet, so many; 0: all.": "在尚未回答的之中取这么多；0 表示全部。",
     "List the models that Palate knows, with licence, size, width and languages, and which of them are here.": (
         "列出 Palate 认识的模型：许可、大小、维度、语言，以及哪些已在本机。"
     ),
@@ -193,4 +207,5 @@ HELP: dict[str, str] = {
     "That a query may take.": "一次查询可用的毫秒数。",
     "MB that encoding may take.": "编码可用的内存（MB）。",
     "Measure again what was measured before.": "重新测量已测过的。",
+    **EXPERIMENT_HELP,
 }

@@ -45,5 +45,24 @@ LANGUAGE: dict[str, tuple[str, str]] = {
         "serves.",
         '要使用它，请在 palate.toml 的 [language] 下设置 encoder = "{name}"：文本会在现有编码器服务的同时重新编码。',
     ),
+    "stage.asking": ("asking the generator", "询问生成模型"),
+    "language.cost": (
+        "{answered:,} of {asked:,} questions answered, {failed:,} failed; {kept:,} known before; {tokens:,} tokens, "
+        "{seconds:,.0f} s, {cost:.2f} by the prices set.",
+        "{asked:,} 个问题中回答了 {answered:,} 个，失败 {failed:,} 个；此前已有 {kept:,} 个；{tokens:,} 个词元，"
+        "{seconds:,.0f} 秒，按所设价格 {cost:.2f}。",
+    ),
+    "language.stopped": (
+        "Stopped before the end: {why}. Run it again to go on.",
+        "提前停止：{why}。再次运行即可继续。",
+    ),
+    "language.sentences": (
+        'To have them encoded, set summaries = "{path}" under [language] in palate.toml, start again and train.',
+        '要让它们参与编码，请在 palate.toml 的 [language] 下设置 summaries = "{path}"，然后重启并训练。',
+    ),
+    "language.orders": (
+        'To learn from them, set teacher = "{path}" under [train] in palate.toml and train.',
+        '要从中学习，请在 palate.toml 的 [train] 下设置 teacher = "{path}"，然后训练。',
+    ),
     "stage.measuring": ("measuring {what}", "测量 {what}"),
 }

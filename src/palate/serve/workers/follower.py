@@ -73,6 +73,7 @@ class Follower(Member):
         quiet = msgspec.structs.replace(settings, train=msgspec.structs.replace(settings.train, auto_events=0))
         super().__init__(parts, decisions, quiet, board, slot)
         self._saver = BackgroundSnapshot(lambda: None, events=sys.maxsize)
+        self.arms.elsewhere = self.ask
 
     @property
     def sender(self) -> Sender:

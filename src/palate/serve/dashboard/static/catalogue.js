@@ -105,6 +105,7 @@ export const catalogue = {
   "reason.friends": {"en": "Had by people they follow", "zh": "关注的人有过"},
   "reason.asked": {"en": "What they asked for", "zh": "符合其主动要求"},
   "reason.ranked": {"en": "Many small reasons together", "zh": "综合得分"},
+  "reason.language": {"en": "Moved by a language model", "zh": "由语言模型调整"},
   "reason.exploration": {"en": "Shown to learn more", "zh": "用于探索"},
   "reason.unscored": {"en": "Could not be scored", "zh": "无法评分"},
   "list.and": {"en": "{a} and {b}", "zh": "{a}和{b}"},
