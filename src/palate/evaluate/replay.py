@@ -317,7 +317,7 @@ def intervals(values: F64, people: I64, slack: F64) -> list[Estimate]:
     Teachers Should Know About the Bootstrap", 2015, 6.4).
     """
     count = len(np.unique(people))
-    wider = float(stdtrit(count - 1, 0.975)) / 1.959964 * np.sqrt(count / (count - 1)) if count > 1 else 1.0
+    wider = float(stdtrit(count - 1, 0.975) / 1.959964 * (count / (count - 1)) ** 0.5) if count > 1 else 1.0
     found: list[Estimate] = []
     for one, more in zip(by_user(values, people), slack.tolist(), strict=True):
         value, low, high = one.value, one.low, one.high
