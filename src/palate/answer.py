@@ -14,6 +14,7 @@ from palate.config import PolicySettings, Settings
 from palate.errors import Gone, NotFound
 from palate.explain import Explainer
 from palate.features import PRIOR, ItemSide, Subject
+from palate.feedback.grades import sent
 from palate.line import Line, Model, Scored
 from palate.policy import Similarity, make_policy
 from palate.reasons import Reasons, evidence, moved, moved_term
@@ -313,7 +314,7 @@ def _as_of(
             found = clamped.get(ts, [])
         for record in found:
             event = event_of(record)
-            if isinstance(event, Interaction) and (event.item, event.type) == (names[row], types[kind]):
+            if isinstance(event, Interaction) and (event.item, event.type) == (names[row], sent(types[kind])):
                 ids.setdefault((names[row], ts), record.id)
                 kept[place] = record.seq <= decision.as_of
                 break

@@ -69,6 +69,7 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("language", "rerank", "gate"): ("learnt", "rule"),
     ("train", "people"): ("trees", "forest", "svm", "logistic", "off"),
     ("train", "tier"): get_args(Tier),
+    ("train", "reader"): ("plain", "auto"),
     ("train", "ranker"): get_args(Ranker),
 }
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from palate import opening, wire
-from palate.answer import build_answer, draw, explain_decision, rehearse
+from palate.answer import build_answer, draw, rehearse
 from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
 from palate.catalogue import Catalogue
@@ -28,10 +28,10 @@ from palate.config import Settings, Tier
 from palate.documents import Documents
 from palate.errors import Conflict, Unavailable
 from palate.explain import Explainer
-from palate.intake import Settle, offer, pour, records_of, resolve, stamped_records
+from palate.intake import Settle, listen, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
-from palate.portrait import draw_counts, draw_item, draw_profile, known_users
+from palate.reader import Reader
 from palate.reencoding import Reencoding
 from palate.reranking import Question, make_reranking
 from palate.state import State, snapshot
@@ -41,10 +41,7 @@ from palate.train.history import event_of
 from palate.train.tiers import planned
 from palate.types import (
     F64,
-    Counts,
     Event,
-    Explanation,
-    FieldValue,
     IngestResult,
     ModelInfo,
     Ranking,
@@ -52,14 +49,13 @@ from palate.types import (
     RecommendRequest,
     Rejected,
     TrainReport,
-    UserProfile,
 )
 
 Progress = Callable[[str, int, int], None]
 _FOLD = 1_000
 
 
-class Engine:
+class Engine(Reader):
     """One directory of events, models and state. Use ``palate.open``; thread-safe; close it in the end."""
 
     def __init__(self, path: Path | str | opening.Parts, settings: Settings, until: int | None = None) -> None:
@@ -146,6 +142,7 @@ class Engine:
 
     def _apply(self, records: list[Record]) -> bool:
         """False where one can't be folded: the state is half-changed then, and made anew by the caller."""
+        listen(records, self.settings)
         with self._lock:
             behind, self._missed = self._missed or self.state.seq != records[0].seq - 1, records[-1].seq
             try:
@@ -180,8 +177,7 @@ class Engine:
 
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
-        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond.
-        """
+        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond."""
         answer, decision, question = self._begin(request, now)
         if question is not None:
             question.settle(answer, decision)
@@ -237,47 +233,6 @@ class Engine:
         order = order[np.isfinite(found.scores[order])]
         return list(map(list(found.candidates.ids).__getitem__, order.tolist())), found.scores[order]
 
-    def clock(self) -> int:
-        """Event time now, Unix milliseconds (see ``State.now``)."""
-        return self.state.now(wire.now_ms())
-
-    # ------------------------------------------------------------------------ explaining
-    def explain(self, ranking: str, item: str) -> Explanation:
-        """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
-        Errors: ``NotFound`` for an unknown ranking or an item that wasn't in it, ``Gone`` once it has expired.
-        """
-        decision = self.parts.decisions.get(ranking)
-        model = self.shelf.version(decision.model, self._model)
-        with self._lock:
-            return explain_decision(self.line, self.catalogue, self.parts.store, decision, item, model)
-
-    def user(self, user: str) -> UserProfile:
-        """What is believed of a user; ``known`` is False for one never heard of."""
-        wire.check_id(user, "user", self.settings.limits)
-        with self._lock:
-            return draw_profile(self.state, self.catalogue, self.line.computer, user, self.clock(), self._model.people)
-
-    def item(self, item: str) -> dict[str, FieldValue]:
-        """The fields of an item. Errors: ``NotFound``."""
-        with self._lock:
-            return draw_item(self.state, item)
-
-    def title(self, item: str) -> str:
-        """The item's title, or its id where it has none."""
-        with self._lock:
-            row = self.state.items.get(item)
-            return item if row < 0 else self.catalogue.title(row)
-
-    def users(self, prefix: str = "", limit: int = 50) -> list[tuple[str, int]]:
-        """Users whose id begins with ``prefix``, and their interactions, most active first. O(users)."""
-        with self._lock:
-            return sorted(known_users(self.state, prefix), key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    def counts(self) -> Counts:
-        """Live counts."""
-        with self._lock:
-            return draw_counts(self.state, self.rankings, self.non_finite, self.catalogue.pending)
-
     # ---------------------------------------------------------------------------- models
     def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
@@ -305,10 +260,6 @@ class Engine:
     def training(self) -> str:
         """``idle``, ``running`` or ``failed: …``, of training in the background."""
         return self._training.state
-
-    def models(self) -> list[ModelInfo]:
-        """Every ranking artefact, newest first."""
-        return self.shelf.list()
 
     def activate(self, version: str) -> ModelInfo:
         """Serve ``version`` from the next request on. Errors: ``NotFound``, ``CorruptArtefact`` (the old one stays)."""

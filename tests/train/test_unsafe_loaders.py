@@ -47,7 +47,7 @@ def test_only_the_training_side_touches_lightgbm() -> None:
 
 
 def test_torch_trains_and_neither_saves_nor_loads() -> None:
-    """Training imports it by name, in one place, and so does the process of its own in which other people's encoders
+    """Training imports it by name, in two places, and so does the process of its own in which other people's encoders
     run; its own files can carry code: none is written or read."""
     root = Path(palate.__file__).parent
     found = {
@@ -55,7 +55,14 @@ def test_torch_trains_and_neither_saves_nor_loads() -> None:
         for path in sorted(root.rglob("*.py"))
         if 'import_module("torch' in (text := path.read_text(encoding="utf-8"))
     }
-    assert found == {"language/transformer_child.py": 1, "train/towers/sequence.py": 1}
+    assert found == {
+        "language/transformer_child.py": 1,
+        "train/text/libraries.py": 1,
+        "train/towers/sequence.py": 1,
+    }
+    body = (root / "train" / "text" / "body.py").read_text(encoding="utf-8")
+    assert '"trust_remote_code": False' in body
+    assert '"use_safetensors": True' in body
     child = (root / "language" / "transformer_child.py").read_text(encoding="utf-8")
     assert '"use_safetensors": True' in child
     assert "trust_remote_code=False" in child

@@ -17,11 +17,14 @@ import palate
 from palate.cli import (
     bench,
     chat,
+    classify,
+    compress,
     data,
     demo,
     doctor,
     evaluate,
     experiment,
+    finetune,
     language,
     language_offline,
     models,
@@ -48,6 +51,9 @@ app.command("import")(data.import_)
 app.command("train")(models.train)
 app.command("replay")(replay.replay_)
 app.command("tune")(tune.tune_)
+app.command("finetune")(finetune.finetune)
+app.command("classify")(classify.classify)
+app.command("compress")(compress.compress)
 app.command("serve")(serve.serve)
 app.command("rank")(ranking.rank)
 app.command("recommend")(ranking.recommend)

@@ -10,6 +10,7 @@ from palate.cli.chinese_doctor import DOCTOR
 from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
 from palate.cli.chinese_language import MODELS_ZH
 from palate.cli.chinese_replay import REPLAY_ZH
+from palate.cli.chinese_text import TEXT_TROUBLE
 from palate.cli.chinese_trouble import TROUBLE
 
 _FRAMES: dict[str, str] = {
@@ -310,7 +311,16 @@ SYSTEM: dict[str, str] = {
 """What is said of any file: after all others, of which it may be the end."""
 
 SENTENCES: dict[str, str] = {
-    **_FRAMES, **FOREIGN, **REPLAY_ZH, **_ERRORS, **TROUBLE, **_REPORT, **DOCTOR, **EXPERIMENT_TROUBLE, **MODELS_ZH,
+    **_FRAMES,
+    **FOREIGN,
+    **REPLAY_ZH,
+    **_ERRORS,
+    **TROUBLE,
+    **_REPORT,
+    **DOCTOR,
+    **EXPERIMENT_TROUBLE,
+    **MODELS_ZH,
+    **TEXT_TROUBLE,
     **SYSTEM,
-}  # fmt: skip
+}
 """English template → Chinese."""

@@ -12,8 +12,9 @@ TROUBLE: dict[str, str] = {
     ),
     "the environment variable {name}": "环境变量 {name}",
     "the arguments": "参数",
-    "The encoder {name} is unknown; installed here: {names}; also hf:NAME and openai:MODEL.": (
-        "没有 {name} 这个编码器；这里安装的有：{names}；另有 hf:NAME 和 openai:MODEL。"
+    "The encoder {name} is unknown; installed here: {names}; also hf:NAME, onnx:FOLDER, static:FOLDER and "
+    "openai:MODEL.": (
+        "没有 {name} 这个编码器；这里安装的有：{names}；另有 hf:NAME、onnx:FOLDER、static:FOLDER 和 openai:MODEL。"
     ),
     "serve.keys[{number}] is not the SHA-256 of a key (64 hex digits): run `palate serve --new-key`, keep the key, and "
     "put its hash into serve.keys.": (

