@@ -70,7 +70,7 @@ def test_variables_that_are_no_settings(name: str) -> None:
         ("[weight]\nclick = 1", "weight is no setting; did you mean weights?"),
         (
             "[policy]\nxyzzy = 1",
-            "policy.xyzzy is no setting; known at [policy]: rank, recommend, explore, diversity, temperature.",
+            "policy.xyzzy is no setting; known at [policy]: rank, recommend, explore, diversity, temperature, epsilon.",
         ),
         ("[state]\nhistory = 1.5", "state.history: expected `int`, got `float`."),
         ('[state]\nhistory = "10"', "state.history: expected `int`, got `str`."),

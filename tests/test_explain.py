@@ -255,7 +255,7 @@ def test_explaining_an_explored_item_names_the_policy_as_a_term_of_its_own() -> 
         assert all(one.contributions[-1].feature == "policy.plackett_luce" for one in drawn.items)
 
 
-@pytest.mark.parametrize("policy", ["greedy", "plackett_luce"])
+@pytest.mark.parametrize("policy", ["greedy", "plackett_luce", "epsilon_greedy"])
 def test_diversity_is_a_term_of_its_own_whose_value_is_what_it_took(policy: str) -> None:
     with filled(WORLD, policy={"explore": True, "diversity": 0.4, "recommend": policy}) as engine:
         ranking = engine.recommend("p0", 8, explain=True, seen="keep")

@@ -78,13 +78,18 @@ def load(
     directory: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
 ) -> Settings:
     """Read the settings of ``directory`` (its ``palate.toml``, if any), the environment and ``overrides``.
+
+    file: read in the place of that ``palate.toml``.
 
     Errors: ``ConfigError`` naming the file or variable, the setting, and for an unknown one what may have been meant.
     """
     layers: list[tuple[str, Mapping[str, Any]]] = []
-    if directory is not None and os.path.lexists(directory / "palate.toml"):
+    if file is not None:
+        layers.append((str(file), _read(file)))
+    elif directory is not None and os.path.lexists(directory / "palate.toml"):
         layers.append((str(directory / "palate.toml"), _read(directory / "palate.toml")))
     env = os.environ if environ is None else environ
     for name, text in sorted(env.items()):

@@ -21,6 +21,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 TOWERS = ("factors", "hybrid", "sasrec", "lstm", "ncf")
 """The towers that a training can fit (``palate.towers``); of the last three, which need PyTorch, the first named."""
+POLICIES = ("greedy", "plackett_luce", "epsilon_greedy")
+"""By which a slate is drawn from scores (``palate.policy``)."""
 _MANY = 2**50
 """As good as no bound: what may be any size above nothing."""
 
@@ -220,21 +222,26 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PolicySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``."""
+    """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``.
+    temperature: of ``plackett_luce``; epsilon: of ``epsilon_greedy``, the share of places where anybody may stand."""
 
     rank: str = "greedy"
     recommend: str = "greedy"
     explore: bool = True
     diversity: float = 0.0
     temperature: float = 1.0
+    epsilon: float = 0.1
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         for name in ("rank", "recommend"):
-            if getattr(self, name) not in ("greedy", "plackett_luce"):
-                raise ValueError(f"policy.{name} is {getattr(self, name)!r}; use 'greedy' or 'plackett_luce'")
+            if getattr(self, name) not in POLICIES:
+                raise ValueError(
+                    f"policy.{name} is {getattr(self, name)!r}; use 'greedy', 'plackett_luce' or 'epsilon_greedy'"
+                )
         _check_range("policy.diversity", self.diversity, 0.0, 0.999)
         _check_range("policy.temperature", self.temperature, 1e-6, 1e6)
+        _check_range("policy.epsilon", self.epsilon, 1e-6, 1.0)
 
 
 class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -157,7 +157,7 @@ REQUESTS = [
     Case("k of true", R, 422, "Expected `int | null`, got `bool` - at `$.k`.", rank(k=True)),
     Case("unknown key", R, 422, "Object contains unknown field `limit`.", rank(limit=5)),
     Case("unknown seen", R, 422, "Invalid enum value 'maybe' - at `$.seen`.", rank(seen="maybe")),
-    Case("unknown policy", R, 422, "policy 'random' is unknown; use 'greedy' or 'plackett_luce'.",
+    Case("unknown policy", R, 422, "policy 'random' is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.",
          rank(policy="random")),
     Case("user of a wrong type", R, 422, "Expected `str | null`, got `int` - at `$.user`.", rank(user=1)),
     Case("broken UTF-8", R, 400,

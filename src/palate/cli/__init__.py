@@ -29,6 +29,7 @@ from palate.cli import (
     language_offline,
     models,
     ranking,
+    replay,
     serve,
     tune,
 )
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("import")(data.import_)
 app.command("train")(models.train)
+app.command("replay")(replay.replay_)
 app.command("tune")(tune.tune_)
 app.command("finetune")(finetune.finetune)
 app.command("classify")(classify.classify)

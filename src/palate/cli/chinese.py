@@ -9,6 +9,7 @@ from __future__ import annotations
 from palate.cli.chinese_doctor import DOCTOR
 from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
 from palate.cli.chinese_language import MODELS_ZH
+from palate.cli.chinese_replay import REPLAY_ZH
 from palate.cli.chinese_text import TEXT_TROUBLE
 from palate.cli.chinese_trouble import TROUBLE
 
@@ -165,8 +166,8 @@ _ERRORS: dict[str, str] = {
     "--out {file} is a file: name a folder for the reports.": "--out {file} 是文件：请给出存放报告的文件夹。",
     # requests
     "k is {k}; it must lie between {least} and {most}.": "k 是 {k}；它必须在 {least} 与 {most} 之间。",
-    "policy {name} is unknown; use 'greedy' or 'plackett_luce'.": (
-        "没有 {name} 这个策略；请用 'greedy' 或 'plackett_luce'。"
+    "policy {name} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.": (
+        "没有 {name} 这个策略；请用 'greedy'、'plackett_luce' 或 'epsilon_greedy'。"
     ),
     "--seen {name} is unknown: use auto, drop or keep.": "--seen {name} 无效：请用 auto、drop 或 keep。",
     "--seen {name} is unknown: use drop, keep or both.": "--seen {name} 无效：请用 drop、keep 或 both。",
@@ -312,6 +313,7 @@ SYSTEM: dict[str, str] = {
 SENTENCES: dict[str, str] = {
     **_FRAMES,
     **FOREIGN,
+    **REPLAY_ZH,
     **_ERRORS,
     **TROUBLE,
     **_REPORT,

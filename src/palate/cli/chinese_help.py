@@ -131,6 +131,24 @@ HELP: dict[str, str] = {
     "Only these systems; all when left out.": "只评测这些系统；省略则全部评测。",
     "Also keep the reports in this engine.": "报告也保存到这个引擎的目录。",
     "Where the reports go; default: evaluation.": "报告写到哪里；默认 evaluation。",
+    # replay
+    "Judge another configuration on the rankings in the log: what it would have earned, with intervals.": (
+        "在日志中的排序上评判另一份配置：它本会带来多少，并给出区间。"
+    ),
+    "Policies, models and features switched off are judged; candidates and features are those of the log. "
+    "Where the log can't tell, it says so, and what to change.": (
+        "可评判策略、模型和关闭的特征；候选与特征取自日志。日志看不出结果时会直说，并说明该改什么。"
+    ),
+    "Works while a service holds the directory. Writes JSON and HTML.": "服务占用目录时也可运行。写出 JSON 和 HTML。",
+    "A palate.toml to judge; default: the directory's own.": "要评判的 palate.toml；默认用目录自己的。",
+    "The model to judge, or `prior`; default: the active one.": "要评判的模型，或 `prior`；默认为启用的模型。",
+    "What counts: a type of interaction, or `weights`.": "计入什么：一种交互类型，或 `weights`（各类型按权重）。",
+    "Minutes after a ranking in which it counts.": "排序之后多少分钟内的交互计入。",
+    "What of a ranking is judged; default: what the log allows.": "评判排序的哪一部分；默认取日志所允许的。",
+    "How many places are judged.": "评判前多少个位置。",
+    "Cut weights above this; default: the root of the rankings.": "截断高于此值的权重；默认为排序数的平方根。",
+    "Rankings' worth of evidence below which it can't tell.": "证据少于相当于这么多次排序时，判为看不出。",
+    "Where the reports go; default: off-policy.": "报告写到哪里；默认 off-policy。",
     # doctor
     "Check this installation and an engine's directory, and say how to mend what is wrong.": (
         "检查本次安装和引擎的目录，并说明如何修复问题。"

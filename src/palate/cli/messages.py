@@ -12,6 +12,7 @@ from typing import Literal
 
 from palate.cli.bench_words import BENCH
 from palate.cli.language_words import LANGUAGE
+from palate.cli.replay_words import REPLAY
 from palate.cli.text_words import TEXTS
 from palate.reasons import SHORT
 
@@ -22,6 +23,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason.said_of": ("praised for {tags}", "大家称赞其{tags}"),
     **BENCH,
     **LANGUAGE,
+    **REPLAY,
     **TEXTS,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),

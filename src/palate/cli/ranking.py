@@ -39,7 +39,7 @@ FilterOption = Annotated[
 ExcludeOption = Annotated[list[str] | None, typer.Option("--exclude", metavar="ITEM", help="An item to leave out.")]
 SeenOption = Annotated[str, typer.Option("--seen", metavar="auto|drop|keep", help="Items that the user knows already.")]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", metavar="greedy|plackett_luce", help="How the order is chosen.")
+    str | None, typer.Option("--policy", metavar="greedy|plackett_luce|epsilon_greedy", help="How the order is chosen.")
 ]
 ExplainOption = Annotated[bool, typer.Option("--explain", help="Give every item's contributions.")]
 

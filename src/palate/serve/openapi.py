@@ -343,7 +343,7 @@ def _tighten(components: dict[str, Any], limits: Limits) -> None:
         properties = components[name]["properties"]
         properties["k"] = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": limits.k}, {"type": "null"}]}
         properties["k"]["default"] = None
-        properties["policy"] = {"enum": ["greedy", "plackett_luce", None], "default": None}
+        properties["policy"] = {"enum": ["greedy", "plackett_luce", "epsilon_greedy", None], "default": None}
         properties["exclude"]["maxItems"] = limits.candidates
     components["RankRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": limits.candidates}
     properties = components["RerankRequest"]["properties"]
