@@ -29,7 +29,8 @@ _MANY = 2**50
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value:.15g}; it must lie between {low:.15g} and {high:.15g}")
+        shown = [str(int(one)) if float(one).is_integer() else f"{one:g}" for one in (value, low, high)]
+        raise ValueError(f"{name} is {shown[0]}; it must lie between {shown[1]} and {shown[2]}")
 
 
 class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
