@@ -44,6 +44,8 @@ class Arms:
         self._plain: tuple[Model, Serving] | None = None
         self._policies: dict[str, PolicySettings] = {}
         self._models: dict[str, Model | None] = {}
+        for version in self.models():  # now rather than in somebody's request
+            self._loaded(version)
 
     def serve(self, request: RecommendRequest, active: Model) -> Serving:
         """What ranks for ``request``: ``active`` and the settings, unless an experiment holds the person. About 1 µs
