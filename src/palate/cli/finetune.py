@@ -213,7 +213,7 @@ def _show(out: Out, answer: Classes, folder: Path) -> None:
     made = table(
         say("title.epochs"),
         say("col.epoch"),
-        *[(say(f"col.{one}"), "right") for one in ("loss", "valid_loss", "valid_accuracy", "seconds")],
+        *[(say(f"col.{one}"), "right") for one in ("loss", "valid_loss", "valid_accuracy", "epoch_seconds")],
     )
     for at, one in enumerate(report.epochs, 1):
         mark = "●" if at == report.best else ""

@@ -114,7 +114,7 @@ def distil(
                 step += 1
                 done += len(some)
                 if progress is not None:
-                    progress(f"learning epoch {epoch}", done, len(learn))
+                    progress(f"finetuning epoch {epoch}", done, len(learn))
             cosines.append(near())
             if cosines[-1] > max(cosines[:-1]):
                 best, kept = epoch, [one.detach().clone() for one in learnt]

@@ -193,7 +193,7 @@ class _Fit:
             total += float(loss.detach()) * len(some)
             seen += len(some)
             if self._progress is not None:
-                self._progress(f"learning epoch {epoch}", seen, len(rows))
+                self._progress(f"finetuning epoch {epoch}", seen, len(rows))
         return total / max(1, seen)
 
     def _spent(self) -> float:

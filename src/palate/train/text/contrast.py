@@ -135,7 +135,7 @@ class _Fit:
                 total += self._learn(rows)
                 step, since = step + 1, since + 1
                 if self._progress is not None:
-                    self._progress("learning steps", step, s.steps)
+                    self._progress("finetuning steps", step, s.steps)
             valid = self._judge()
             looks.append(Look(step, total / max(1, since), valid))
             if valid > best_auc:
