@@ -31,7 +31,6 @@ from pathlib import Path
 import sys
 import numpy as np
 from contract import by_history, serve
-from tests.source import parsed
 
 class Fake:
     def __init__(self, settings, seed, threads):

@@ -49,6 +49,8 @@ class EpsilonGreedy:
             explored[place] = at != first
             order[place] = eligible[at]
             best.take(at)
+            if at != first and best.penalty is not None:
+                best.penalty[place] = 0.0  # chance put it there, whatever it is like
         return Slate(order, propensity, explored, best.penalty)
 
     def chances(self, scores: F64, order: I64, similarity: Callable[[int], F32] | None = None) -> F64:
