@@ -11,6 +11,13 @@ from palate.cli import messages
 FOLDER = Path(messages.__file__).parent
 
 
+def test_no_words_are_left_out() -> None:
+    for path in FOLDER.glob("*_words.py"):
+        keys = re.findall(r'^    "([\w.@ -]+)": \(', path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert keys
+        assert [key for key in keys if key not in messages.MESSAGES] == [], path.name
+
+
 def test_every_key_is_given_once() -> None:
     keys = Counter(
         key

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from palate.cli.bench_words import BENCH
+from palate.cli.experiment_words import EXPERIMENT
 from palate.cli.language_words import LANGUAGE
 from palate.cli.replay_words import REPLAY
 from palate.cli.text_words import TEXTS
@@ -22,6 +23,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **{f"reason.{code}": words for code, words in SHORT.items()},
     "reason.said_of": ("praised for {tags}", "大家称赞其{tags}"),
     **BENCH,
+    **EXPERIMENT,
     **LANGUAGE,
     **REPLAY,
     **TEXTS,
