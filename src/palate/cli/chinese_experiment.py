@@ -47,12 +47,12 @@ EXPERIMENT_TROUBLE: dict[str, str] = {
     "--arm {text}: {pair} is not of the form key=value.": "--arm {text}：{pair} 不是“键=值”的形式。",
     "--arm {text}: {value} is no number.": "--arm {text}：{value} 不是数字。",
     "--metric {text}: {of} is unknown; use {names}.": "--metric {text}：没有 {of}；请用 {names}。",
-    "{count} people don't count yet: each does once {days} days have passed since their first ranking.": (
+    "Not counted yet: {count}; everybody is once {days} days have passed since their first ranking.": (
         "{count} 人尚未计入：每人在首次排序满 {days} 天后计入。"
     ),
-    "{count} people were ranked for by more than one arm and are left out.": "{count} 人被不止一个组排序过，不予计入。",
-    "{count} events name no ranking and count for no per_ranking metric: send the answer's id as ranking of what "
-    "people do with it.": (
+    "Left out: {count} for whom more than one arm ranked.": "{count} 人被不止一个组排序过，不予计入。",
+    "Events that name no ranking, and so count for no per_ranking metric: {count}. Send the answer's id as ranking of "
+    "what people do with it.": (
         "{count} 个事件没有写明所属的排序，不计入 per_ranking 指标：请在事件的 ranking 中带上答复的编号。"
     ),
     "Only the first metric decides; among many others one differs by chance.": (

@@ -238,15 +238,15 @@ def _notes(experiment: Experiment, arms: list[ArmFigures], moved: int, unnamed: 
     waiting = sum(one.people - one.counted for one in arms)
     if waiting:
         yield (
-            f"{waiting:,} people don't count yet: each does once {experiment.horizon_days:g} days have passed since "
+            f"Not counted yet: {waiting:,}; everybody is once {experiment.horizon_days:g} days have passed since "
             "their first ranking."
         )
     if moved:
-        yield f"{moved:,} people were ranked for by more than one arm and are left out."
+        yield f"Left out: {moved:,} for whom more than one arm ranked."
     if unnamed:
         yield (
-            f"{unnamed:,} events name no ranking and count for no per_ranking metric: send the answer's id as ranking "
-            "of what people do with it."
+            f"Events that name no ranking, and so count for no per_ranking metric: {unnamed:,}. Send the answer's id "
+            "as ranking of what people do with it."
         )
     if len(experiment.metrics) > 1:
         yield "Only the first metric decides; among many others one differs by chance."
