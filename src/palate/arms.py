@@ -23,7 +23,7 @@ _log = logging.getLogger("palate")
 
 
 class Serving(NamedTuple):
-    """What ranks for one request. arm: its label, '' outside of experiments. degraded: where it isn't it."""
+    """What ranks for one request. arm: its label, '' outside of experiments. degraded: ``arm_unusable``, or ''."""
 
     model: Model
     policy: PolicySettings
@@ -48,8 +48,8 @@ class Arms:
             self._loaded(version)
 
     def serve(self, request: RecommendRequest, active: Model) -> Serving:
-        """What ranks for ``request``: ``active`` and the settings, unless an experiment holds the person. About 1 µs
-        where none runs, 4 µs else; a model is loaded with the first request that needs it."""
+        """What ranks for ``request``: ``active`` and the settings, unless an experiment holds the person. Looking for
+        one takes 0.2 µs where none runs and 2 µs else; a model is loaded with the first request that needs it."""
         found = self.experiments.of(subject_of(request.user, request.session))
         if found is None:
             if self._plain is None or self._plain[0] is not active:

@@ -10,7 +10,7 @@ import pytest
 
 import palate
 from palate.engine import Engine
-from palate.errors import Conflict, InvalidInput, NotFound
+from palate.errors import Conflict, CorruptArtefact, InvalidInput, NotFound
 from palate.experiment import Arm, Experiment, Metric, arm_of
 from palate.experiment.report import ExperimentReport
 from palate.store.decision import decode, encode
@@ -91,6 +91,11 @@ def test_a_damaged_file_stops_no_ranking(tmp_path: Path, caplog: pytest.LogCaptu
     (path / "experiments.json").write_text("[{")
     with palate.open(path, language=HASHING) as engine:
         assert len(engine.rank("u1", NAMES).items) == 12
+        with pytest.raises(CorruptArtefact, match="Mend it, or move it away"):
+            start(engine, two(name="other"))
+        assert (path / "experiments.json").read_text() == "[{", "what may yet be mended is not written over"
+        (path / "experiments.json").unlink()
+        assert start(engine, two(name="other")).running
     assert "experiments.json can't be read" in caplog.text
 
 

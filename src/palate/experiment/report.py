@@ -34,8 +34,9 @@ class ArmFigures(msgspec.Struct):
 
 
 class Comparison(msgspec.Struct):
-    """An arm less the control in one metric. low, high: hold at all times together; p: whenever one stops. relative: of
-    the control's mean. adjusted: by how much of the variance what people did before explains, 0 to 1."""
+    """An arm less the control in one metric. low, high: hold at all times together; p: whenever one stops, times the
+    arms that share alpha (Bonferroni). relative: of the control's mean. adjusted: by how much of the variance what
+    people did before explains, 0 to 1."""
 
     metric: str
     arm: str
@@ -213,7 +214,8 @@ def _compare(
     less = adjusted(outcome, before)
     within = [part.var() for part in (outcome[:few], outcome[few:], less[:few], less[few:])]
     saved = 1 - (within[2] + within[3]) / (within[0] + within[1]) if within[0] + within[1] > 0 else 0.0
-    alpha = experiment.alpha / (len(experiment.arms) - 1)
+    others = len(experiment.arms) - 1
+    alpha = experiment.alpha / others
     found = difference(less[:few], less[few:], alpha, experiment.people)
     assert found is not None
     base = float(theirs[0].mean())
@@ -225,7 +227,7 @@ def _compare(
         found.low,
         found.high,
         found.value / base if base else None,
-        found.p,
+        min(1.0, found.p * others),
         max(0.0, float(saved)),
     )
 

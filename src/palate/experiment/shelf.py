@@ -13,7 +13,7 @@ import msgspec
 
 from palate.config import PolicySettings
 from palate.disk import make_directory, sync_directory
-from palate.errors import Conflict, NotFound, Unavailable
+from palate.errors import Conflict, CorruptArtefact, NotFound, Unavailable
 from palate.experiment import Arm, Experiment, arm_of, check
 
 _log = logging.getLogger("palate")
@@ -32,6 +32,7 @@ class ExperimentShelf:
         self._lock = threading.Lock()
         self._all: list[Experiment] = []
         self._stamp: tuple[int, int] | None = None
+        self._damaged = ""  # why the file can't be read, '' where it can
         self._next = 0.0
         self.running: list[Experiment] = []
         self._refresh(time.monotonic())
@@ -49,7 +50,11 @@ class ExperimentShelf:
         raise NotFound(f"There is no experiment {name[:80]!r}: GET /v1/experiments lists them.", "name")
 
     def start(self, experiment: Experiment, now: int) -> Experiment:
-        """Keep it, and let it run from now on. Errors: ``InvalidInput``, ``Conflict`` for a name that is taken."""
+        """Keep it, and let it run from now on.
+
+        Errors: ``InvalidInput``; ``Conflict`` for a name that is taken; ``CorruptArtefact`` where the file is damaged,
+        which is left as it is; ``Unavailable`` where the disk refuses.
+        """
         check(experiment, self._policy)
         started = msgspec.structs.replace(
             experiment, salt=experiment.salt or secrets.token_hex(8), started=max(1, now), stopped=0
@@ -62,7 +67,8 @@ class ExperimentShelf:
         return started
 
     def stop(self, name: str, now: int) -> Experiment:
-        """Rank everybody as before from now on. Errors: ``NotFound``, ``Conflict`` where it has ended."""
+        """Rank everybody as before from now on. Errors: ``NotFound``, ``Conflict`` where it has ended; else
+        those of ``start``."""
         with self._lock:
             self._read()
             found = next((one for one in self._all if one.name == name), None)
@@ -110,16 +116,20 @@ class ExperimentShelf:
             self._set(_decode(self._path.read_bytes()), stamp)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             _log.error("%s can't be read: %s. The experiments known before go on.", self._path, error)
-            self._stamp = stamp
+            self._stamp, self._damaged = stamp, str(error)
 
     def _set(self, found: list[Experiment], stamp: tuple[int, int] | None) -> None:
-        self._all, self._stamp = found, stamp
+        self._all, self._stamp, self._damaged = found, stamp, ""
         self.running = sorted((one for one in found if one.running), key=lambda one: one.started)
 
     def _write(self, found: list[Experiment]) -> None:
         if self._path is None:
             self._set(found, None)
             return
+        if self._damaged:
+            raise CorruptArtefact(
+                f"{self._path} can't be read: {self._damaged}. Mend it, or move it away, and try again."
+            )
         aside = self._path.with_name(f".{_FILE}.{os.getpid()}")
         try:
             make_directory(self._path.parent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,10 +65,7 @@ class OnnxEncoder:
     def _loaded(self) -> tuple[Any, Any]:
         with self._lock:
             if self._model is None:
-                tokens = textmodel.checked_file(self._folder, textmodel.TOKENIZER, self._about)
-                tokenizer = import_module("tokenizers").Tokenizer.from_str(tokens.read_text(encoding="utf-8"))
-                tokenizer.no_padding()
-                tokenizer.enable_truncation(self._most)
+                tokenizer = textmodel.tokenizer_of(self._folder, self._about, self._most)
                 network = textmodel.checked_file(self._folder, textmodel.NETWORK, self._about)
                 self._model = tokenizer, session(network, self._threads)
             return self._model

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +77,15 @@ def checked_file(folder: Path, name: str, model: TextModel) -> Path:
     if found != model.files.get(name):
         raise CorruptArtefact(f"{path} isn't the file that {FILE} beside it names: make the model anew.")
     return path
+
+
+def tokenizer_of(folder: Path, model: TextModel, max_tokens: int) -> Any:
+    """Its tokeniser, checked, without padding, cut at ``max_tokens``. Errors: ``CorruptArtefact``."""
+    text = checked_file(folder, TOKENIZER, model).read_text(encoding="utf-8")
+    tokenizer = import_module("tokenizers").Tokenizer.from_str(text)
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    return tokenizer
 
 
 def digest(path: Path) -> str:

@@ -78,7 +78,7 @@ class Lookup:
 class Texts:
     """Rows of texts, by their hash: the texts themselves aren't kept. Not thread-safe.
 
-    That two texts share a hash, and so a row, happens once in 2**64 / n texts. Memory: 30 to 60 bytes a text.
+    That two texts share a hash, and so a row, happens once in 2**64 / n texts. Memory: 32 to 81 bytes a text.
     """
 
     def __init__(self) -> None:
