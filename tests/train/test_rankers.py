@@ -137,12 +137,12 @@ def test_a_linear_back_end_is_scikit_learns_model_but_for_the_intercept(
 @pytest.mark.parametrize("name", BACK_ENDS)
 def test_every_back_end_learns_and_ships_where_it_wins(name: str) -> None:
     settings = TrainSettings(trees=60, leaves=15, ranker=name)  # type: ignore[arg-type]
-    found = fit(world(500), world(100, 1), (), settings)
+    found = fit(world(1200), world(100, 1), (), settings)
     assert set(found.metrics) == {"prior", "single", name}
     assert found.metrics[name] > found.metrics["single"] > found.metrics["prior"]
     assert (found.kind, found.name) == (name, name)
     assert isinstance(found.scorer, TreeScorer if name in ("forest", "boosting") else LinearScorer)
-    assert judge(found.scorer, world(100, 2)) > 1.5 * found.metrics["prior"], "on others than chose it"
+    assert judge(found.scorer, world(100, 2)) > found.metrics["single"]
 
 
 def test_the_same_seed_gives_the_same_model() -> None:
