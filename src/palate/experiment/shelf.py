@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
 import time
 from pathlib import Path
 
 import msgspec
 
+from palate import ids
 from palate.config import PolicySettings
 from palate.disk import make_directory, sync_directory
 from palate.errors import Conflict, CorruptArtefact, NotFound, Unavailable
@@ -57,7 +57,7 @@ class ExperimentShelf:
         """
         check(experiment, self._policy)
         started = msgspec.structs.replace(
-            experiment, salt=experiment.salt or secrets.token_hex(8), started=max(1, now), stopped=0
+            experiment, salt=experiment.salt or f"{ids.random_words(1)[0]:016x}", started=max(1, now), stopped=0
         )
         with self._lock:
             self._read()
