@@ -24,9 +24,10 @@ from palate.retrieve.vector import VectorIndex
 from palate.state import State
 from palate.state.lookup import Texts
 from palate.state.state import Names
-from palate.types import F32, I32, Bools
+from palate.types import F32, I32, I64, Bools
 
 TAGS = 8
+_NO_TAGS = [-1] * TAGS
 _log = logging.getLogger("palate")
 _TITLES = 100_000
 _CHECKED = 1000
@@ -122,39 +123,46 @@ class Catalogue:
         Returns whether an item changed its tags: whoever had it has another profile then.
         """
         self._room(self.state.n_items)
-        retagged = False
+        rows = list(dict.fromkeys(rows))
         if self.shadow is not None:
-            rows = list(rows)
             self.shadow.update(rows)
+        told: list[int] = []
+        available_now: list[bool] = []
+        tags: list[list[int]] = []
+        fields_of, code = self.state.item_fields, self.tags.row
         for row in rows:
             self._titles.pop(row, None)
-            fields = self.state.item_fields.get(row)
+            fields = fields_of.get(row)
             if not fields:
-                self._appeared(row)
                 continue
+            codes: list[int] = []
+            shown = bool(self._available[row])
             try:
-                self._available[row] = available(fields)
-                codes = [self.tags.row(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
+                shown = available(fields)
+                codes = [code(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
             except Exception:  # a fault in reading one item's fields must cost neither others theirs nor the opening
                 _log.exception("The fields of item %r can't be read: it has no tags.", self.state.items.ids[row][:80])
-                codes = []
-            self._appeared(row)
-            before = self._tags[row].tolist()
-            self._tags[row] = after = codes + [-1] * (TAGS - len(codes))
-            retagged |= after != before
-            self._unread.add(row)
-            with self._lock:
-                self._pending[row] = None
-            self.version += 1
+            told.append(row)
+            available_now.append(shown)
+            tags.append(codes + _NO_TAGS[len(codes) :])
+        self._available[told] = available_now
+        self._appeared(np.array(rows, np.int64))
+        after = np.array(tags, np.int32).reshape(len(told), TAGS)
+        retagged = bool(np.any(self._tags[told] != after))
+        self._tags[told] = after
+        self._unread.update(told)
+        with self._lock:
+            self._pending.update(dict.fromkeys(told))
+        self.version += len(told)
         return retagged
 
-    def _appeared(self, row: int) -> None:
-        """An item may have come, gone, or got another availability."""
-        present = bool(self.state.item_columns["alive"][row])
-        shown = present and bool(self._available[row])
-        self._n_present += present - bool(self._present[row])
-        self._n_shown += shown - bool(self._shown[row])
-        self._present[row], self._shown[row] = present, shown
+    def _appeared(self, rows: I64) -> None:
+        """Distinct items may have come, gone, or got another availability."""
+        present = self.state.item_columns["alive"][rows]
+        shown = present & self._available[rows]
+        self._n_present += int(present.sum()) - int(self._present[rows].sum())
+        self._n_shown += int(shown.sum()) - int(self._shown[rows].sum())
+        self._present[rows], self._shown[rows] = present, shown
 
     def _room(self, n: int) -> None:
         if len(self._tags) < n:
