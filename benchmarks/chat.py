@@ -30,6 +30,8 @@ from palate.chat.shorthand import shorthand
 from palate.datasets.movies import split_title
 from palate.engine import Engine
 from palate.filters import compile_filter
+from palate.language.guard import Completion, Guard, Question
+from palate.settings import GeneratorSettings
 from palate.types import Item
 from palate.wishes import Wish
 
@@ -200,20 +202,33 @@ def real(suite: list[dict[str, Any]], items: list[dict[str, Any]], encoder: str)
             "ms": quantiles(times)}  # fmt: skip
 
 
+class Faulty:
+    """A model that hangs beyond every deadline, raises, or answers garbage."""
+
+    name = "faulty"
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+    def load(self) -> None: ...
+
+    def complete(self, question: Question) -> Completion:
+        if self.fault == "hangs":
+            time.sleep(0.5)
+        if self.fault == "raises":
+            raise RuntimeError("no model")
+        return Completion("z" * 999)
+
+    def close(self) -> None: ...
+
+
 def faulty(encoder: str) -> dict[str, Any]:
-    """A generator that hangs, raises, or answers garbage: how long turns take beyond its budget of 100 ms."""
-
-    def hangs(text: str, seconds: float) -> list[str]:
-        time.sleep(0.5)
-        return []
-
-    def raises(text: str, seconds: float) -> list[str]:
-        raise RuntimeError("no model")
-
+    """A generator that hangs, raises, or answers garbage: how long turns take beyond its time of 100 ms."""
     out: dict[str, Any] = {}
+    settings = GeneratorSettings(seconds=0.1)
     with engine_of(read("films"), encoder) as engine:
-        for name, rephrase in {"hangs": hangs, "raises": raises, "garbage": lambda text, seconds: ["z" * 999]}.items():
-            engine.talk.rephraser = Rephraser(rephrase, 0.1)
+        for fault in ("hangs", "raises", "garbage"):
+            engine.talk.rephraser = Rephraser(Guard(Faulty(fault), settings))
             times: list[float] = []
             said_so = 0
             for number in range(40):
@@ -221,7 +236,8 @@ def faulty(encoder: str) -> dict[str, Any]:
                 answer = engine.chat(f"u{number}", "blorp fizzwick")
                 times.append((time.perf_counter() - started) * 1000)
                 said_so += bool(answer.reply and answer.degraded)
-            out[name] = quantiles(times) | {"answered_and_said_so": said_so}
+            engine.talk.rephraser.generator.close()
+            out[fault] = quantiles(times) | {"answered_and_said_so": said_so}
     return out
 
 

@@ -60,7 +60,10 @@ def measure(section: str, keep: Path, bench: Path) -> None:
     run = [sys.executable, "-m", "palate", "bench", "--only", section, "--keep", str(keep), "--json"]
     fresh = json.loads(subprocess.run(run, stdout=subprocess.PIPE, check=True).stdout)
     found = read(bench)
+    loads: dict[str, float] = found.get("loads", {}) | {section: fresh["machine"]["load"]}
     found |= {name: fresh[name] for name in ("machine", "items", "users", section)}
+    found["loads"] = loads
+    found["machine"]["load"] = max(loads.values())
     found["goals"] = judged(found)
     found["remarks"] = [MESSAGES[key][0].format(**values) for key, values in remarks(found, False)]
     bench.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -90,7 +93,8 @@ def _machine(found: Figures, _: Figures) -> str:
     machine = found["machine"]
     return (
         f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}; {found['items']:,} items, "
-        f"{found['users']:,} people; {machine['load']:g} processes wanted a core in the minute before."
+        f"{found['users']:,} people. Processes that wanted a core in the minute before each section: "
+        f"{', '.join(f'{name} {load:g}' for name, load in found['loads'].items())}."
     )
 
 

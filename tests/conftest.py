@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from palate import ids
 
 ROOT = Path(__file__).parent.parent
 _KEPT = ("PALATE_CACHE_DIR",)
@@ -23,6 +26,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
+
+
+_CHANCE = random.Random()
+_OURS = os.getpid()
+
+
+def _seeded_words(count: int) -> list[int]:
+    """Chance for this process, the same in every run; forked ones ask the system, since theirs must differ."""
+    chance = _CHANCE if os.getpid() == _OURS else random.SystemRandom()
+    return [chance.getrandbits(64) for _ in range(count)]
+
+
+def pytest_sessionstart() -> None:
+    """What is drawn for a ranking follows from its id's random bits: tests draw the same in every run."""
+    ids.random_words = _seeded_words
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the fixtures of its module, so that those too draw the same whichever test comes first."""
+    _CHANCE.seed(item.nodeid.partition("::")[0])
 
 
 @pytest.fixture(autouse=True, scope="session")

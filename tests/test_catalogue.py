@@ -79,7 +79,6 @@ def test_texts_that_no_item_has_any_more_leave_nothing_behind() -> None:
     side = catalogue.side()
     assert len(side.vectors) <= 3
     assert len(catalogue._text_rows) == 2
-    assert len(catalogue._texts) <= 3
     assert side.text_of[1] == side.text_of[2]
     for row, text in enumerate(["price 199", "still", "still"]):
         np.testing.assert_array_equal(side.vectors[side.text_of[row]], catalogue.cache.get([text])[0])
@@ -157,7 +156,7 @@ def test_titles_and_unknown_items() -> None:
 
 def test_encoding_is_off_the_path_of_requests_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Counted()
-    monkeypatch.setattr("palate.opening.make_encoder", lambda *_: encoder)
+    monkeypatch.setattr("palate.opening.encoder_of", lambda *_: encoder)
     with memory() as engine:
         engine.ingest([item("a", title="rocket"), did(1, "u", "a")])
         assert engine.wait_encoded(20)
@@ -178,7 +177,7 @@ def test_encoding_is_off_the_path_of_requests_and_said(monkeypatch: pytest.Monke
 
 def test_vectors_outlive_a_restart(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = Counted()
-    monkeypatch.setattr("palate.opening.make_encoder", lambda *_: encoder)
+    monkeypatch.setattr("palate.language.served.encoder_of", lambda *_: encoder)
     for _ in range(2):
         with palate.open(tmp_path / "e.palate") as engine:
             engine.ingest([item("a", title="rocket"), item("b", title="rocket"), item("c", title="soup")])

@@ -52,7 +52,9 @@ def test_environment(name: str, text: str, expected: Any) -> None:
     assert expected(load(None, environ={name: text}))
 
 
-@pytest.mark.parametrize("name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PATH", "palate_seen"])
+@pytest.mark.parametrize(
+    "name", ["PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PALATE_TEST_GGUF", "PATH", "palate_seen"]
+)
 def test_variables_that_are_no_settings(name: str) -> None:
     assert load(None, environ={name: "x"}) == Settings()
 
@@ -68,7 +70,7 @@ def test_variables_that_are_no_settings(name: str) -> None:
         ("[weight]\nclick = 1", "weight is no setting; did you mean weights?"),
         (
             "[policy]\nxyzzy = 1",
-            "policy.xyzzy is no setting; known at [policy]: rank, recommend, explore, diversity, temperature.",
+            "policy.xyzzy is no setting; known at [policy]: rank, recommend, explore, diversity, temperature, epsilon.",
         ),
         ("[state]\nhistory = 1.5", "state.history: expected `int`, got `float`."),
         ('[state]\nhistory = "10"', "state.history: expected `int`, got `str`."),
@@ -85,14 +87,30 @@ def test_variables_that_are_no_settings(name: str) -> None:
         ("[weights]\n'a.b' = 2000", "weights.a.b is 2000; it must lie between -1000 and 1000."),
         ("scene = 3", "scene: expected `str | null`, got `int`; use shop, video, news, social."),
         ("[weights]\nclick = 2000", "weights.click is 2000; it must lie between -1000 and 1000."),
-        ("[retrieve]\ncandidates = -1", "retrieve.candidates is -1; it must lie between 1 and 1e+06."),
+        ("[retrieve]\ncandidates = -1", "retrieve.candidates is -1; it must lie between 1 and 1000000."),
         ("[language]\nthreads = 0", "language.threads is 0; it must lie between 1 and 1024."),
+        (
+            "[language.generator]\nseconds = 0.0",
+            "language.generator.seconds is 0; it must lie between 0.01 and 3600.",
+        ),
+        (
+            '[language.generator]\nkind = "gtp"',
+            "language.generator.kind: invalid enum value 'gtp'; use none, openai, gguf.",
+        ),
+        (
+            '[language.generator]\nbase_url = "https://me:hush@there/v1"',
+            "language.generator.base_url is no place for a password; name a variable as key.",
+        ),
+        (
+            '[language.generator]\nkind = "gguf"',
+            "language.generator is 'gguf' without a model; name a file, or one that was fetched.",
+        ),
         ("[decisions]\nsample = 7.0", "decisions.sample is 7; it must lie between 0 and 1."),
-        ("[decisions]\nflush_seconds = -1.0", "decisions.flush_seconds is -1; it must lie between 0 and 1e+06."),
-        ("[limits]\nk = 0", "limits.k is 0; it must lie between 1 and 1.1259e+15."),
+        ("[decisions]\nflush_seconds = -1.0", "decisions.flush_seconds is -1; it must lie between 0 and 1000000."),
+        ("[limits]\nk = 0", "limits.k is 0; it must lie between 1 and 1125899906842624."),
         ("[serve]\nport = 99999", "serve.port is 99999; it must lie between 0 and 65535."),
         ("[serve]\ndrain_seconds = -1.0", "serve.drain_seconds is -1; it must lie between 0 and 86400."),
-        ("[train]\nseed = -1", "train.seed is -1; it must lie between 0 and 2.14748e+09."),
+        ("[train]\nseed = -1", "train.seed is -1; it must lie between 0 and 2147483647."),
         ("weights = 3", "weights: expected `object`, got `int`."),
     ],
 )

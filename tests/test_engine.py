@@ -331,7 +331,7 @@ def test_positions_models_and_log_positions_are_said() -> None:
         ({"items": ["a"], "k": -3}, "k"),
         ({"items": ["a"], "policy": "random"}, "policy"),
         ({"items": ["a"], "seen": "sometimes"}, "seen"),
-        ({"items": ["a"], "nonsense": 1}, None),
+        ({"items": ["a"], "nonsense": 1}, "nonsense"),
         ({"items": ["a"], "context": {"x": float("nan")}}, "context.x"),
         ({"items": ["a"], "exclude": [""]}, "exclude[0]"),
         ({"items": ["a"], "query": 3}, "query"),

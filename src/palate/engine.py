@@ -10,7 +10,6 @@ One lock guards state, catalogue and model. Everything slow (disk, text encoding
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -19,29 +18,30 @@ from typing import Any
 import numpy as np
 
 from palate import opening, wire
-from palate.answer import build_answer, explain_decision, rehearse, rules_of, seeded, similarity, stage_since
+from palate.answer import build_answer, draw, rehearse
+from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
+from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
-from palate.chat.knowledge import EARLY
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
-from palate.errors import Conflict, NotFound, Unavailable
+from palate.documents import Documents
+from palate.errors import Conflict, Unavailable
 from palate.explain import Explainer
-from palate.intake import Settle, offer, pour, records_of, resolve, stamped_records
+from palate.intake import Settle, listen, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
-from palate.policy import make_policy
-from palate.portrait import draw_counts, draw_profile, known_users, own_fields
+from palate.reader import Reader
+from palate.reencoding import Reencoding
+from palate.reranking import Question, make_reranking
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
+from palate.store.decision import Decision
 from palate.train.history import event_of
 from palate.train.tiers import planned
 from palate.types import (
     F64,
-    Counts,
     Event,
-    Explanation,
-    FieldValue,
     IngestResult,
     ModelInfo,
     Ranking,
@@ -49,16 +49,13 @@ from palate.types import (
     RecommendRequest,
     Rejected,
     TrainReport,
-    UserProfile,
 )
 
 Progress = Callable[[str, int, int], None]
 _FOLD = 1_000
-_NO_CHANCE = np.random.default_rng(0)
-"""Never drawn from: greedy without exploration leaves nothing to chance."""
 
 
-class Engine:
+class Engine(Reader):
     """One directory of events, models and state. Use ``palate.open``; thread-safe; close it in the end."""
 
     def __init__(self, path: Path | str | opening.Parts, settings: Settings, until: int | None = None) -> None:
@@ -75,11 +72,15 @@ class Engine:
         try:
             self._model: Model = self.shelf.usable()
             warm_up(self._model)
+            self.arms = Arms(parts, self.shelf, settings)
         except BaseException:
             parts.close()
             raise
+        self.shelf.wanted = self.arms.models
         self.rankings = self.non_finite = 0
-        self.talk = Talk(self, self._lock)
+        self.talk = Talk(self, self._lock, parts.generator)
+        self.documents = Documents(self, self._lock)
+        self.reranking = make_reranking(settings, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
@@ -89,6 +90,7 @@ class Engine:
         self._saver = BackgroundSnapshot(self.snapshot)
         encoding = parts.encoding or BackgroundEncoder
         self._encoder = encoding(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
+        self.reencoding = Reencoding(self, self._lock, self._swapping, self._serve_from)
 
     def __enter__(self) -> Engine:
         return self
@@ -99,7 +101,6 @@ class Engine:
     # ---------------------------------------------------------------------------- events
     def ingest(self, events: object, progress: Callable[[int], None] | None = None) -> IngestResult:
         """Take events (structs, dicts, an iterable of them, or a frame); durable when it returns. progress(done).
-
         Good events are kept, bad ones are returned with their index and a sentence.
         Errors: ``InvalidInput`` when there are events and none is good; ``Unavailable`` when the disk refuses.
         """
@@ -107,7 +108,6 @@ class Engine:
 
     def submit(self, events: Sequence[object]) -> Future[IngestResult]:
         """Check, queue for the group commit, and return at once; the future resolves when durable and folded.
-
         Errors: ``Overloaded`` when the queue is full; ``Unavailable`` when closing; of the future ``Unavailable``.
         """
         good, bad = wire.read_events(events, self.settings.limits)
@@ -142,6 +142,7 @@ class Engine:
 
     def _apply(self, records: list[Record]) -> bool:
         """False where one can't be folded: the state is half-changed then, and made anew by the caller."""
+        listen(records, self.settings)
         with self._lock:
             behind, self._missed = self._missed or self.state.seq != records[0].seq - 1, records[-1].seq
             try:
@@ -176,45 +177,50 @@ class Engine:
 
     def answer(self, request: RecommendRequest, now: int | None = None) -> Ranking:
         """Answer a request: retrieve where no candidates are given, filter, score, draw a slate, log the decision.
+        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond."""
+        answer, decision, question = self._begin(request, now)
+        if question is not None:
+            question.settle(answer, decision)
+        return self._logged(answer, decision)
 
-        now: event time in milliseconds, the engine's own clock by default. Cost: about a millisecond.
-        """
+    async def answer_in_time(self, request: RecommendRequest) -> Ranking:
+        """``answer`` for an event loop, which a language model that is asked about the order doesn't hold up."""
+        answer, decision, question = self._begin(request, None)
+        if question is not None:
+            await question.settle_in_time(answer, decision)
+        return self._logged(answer, decision)
+
+    def _begin(self, request: RecommendRequest, now: int | None) -> tuple[Ranking, Decision, Question | None]:
         wire.check_request(request, self.settings.limits)
-        given = isinstance(request, RankRequest)
         ranking = self.parts.decisions.reserve()
         self.line.prepare(request)
         with self._lock:
             moment = self.clock() if now is None else now
-            model = self._model
+            model, policy, arm, missing = self.arms.serve(request, self._model)
             scored = self.line.run(request, moment, model)
-            scored.degraded += ["state_behind"] if self._missed else []
-            chosen = self.settings.policy
-            name = request.policy or (chosen.rank if given else chosen.recommend)
-            explore = chosen.explore and request.policy is None and not given
-            policy = make_policy(name, chosen, explore)
-            started = time.perf_counter()
-            k = request.k or (len(scored.candidates) if given else 10)
-            side = self.catalogue.side() if chosen.diversity else None
-            rules = rules_of(self.settings, explore, scored.seen)
-            chance = seeded(ranking) if explore or name != "greedy" else _NO_CHANCE
-            slate = policy.choose(scored.scores, k, chance, similarity(side, scored))
-            scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
+            scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
+            asks = self.reranking
+            question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
+            drawn = draw(
+                self.settings, policy, ranking, request, scored, self.catalogue, question.top if question else 0
+            )
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
-            answer, decision = build_answer(
-                ranking, request, scored, slate, k, model, explainer, self.state.seq, moment, name, rules,
-                self.parts.decisions.samples(ranking),
-            )  # fmt: skip
+            sampled = self.parts.decisions.samples(ranking)
+            answer, decision = build_answer(ranking, request, scored, drawn, explainer, moment, sampled, arm)
             self.rankings += 1
             self.non_finite += scored.non_finite
+        return answer, decision, question
+
+    def _logged(self, answer: Ranking, decision: Decision) -> Ranking:
         if self.settings.decisions.enabled:
-            self.parts.decisions.append(ranking, decision)
+            self.parts.decisions.append(answer.ranking, decision)
         return answer
 
     def warm(self) -> None:
         """Rank once for the most active user, with and without a query: kernels compile and weights load now, and the
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
-        self.talk.knowledge.warm_soon(EARLY)
+        self.talk.warm()
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())
@@ -227,58 +233,11 @@ class Engine:
         order = order[np.isfinite(found.scores[order])]
         return list(map(list(found.candidates.ids).__getitem__, order.tolist())), found.scores[order]
 
-    def clock(self) -> int:
-        """Event time now, Unix milliseconds (see ``State.now``)."""
-        return self.state.now(wire.now_ms())
-
-    # ------------------------------------------------------------------------ explaining
-    def explain(self, ranking: str, item: str) -> Explanation:
-        """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
-
-        Errors: ``NotFound`` for an unknown ranking or an item that wasn't in it, ``Gone`` once it has expired.
-        """
-        decision = self.parts.decisions.get(ranking)
-        model = self.shelf.version(decision.model, self._model)
-        with self._lock:
-            return explain_decision(self.line, self.catalogue, self.parts.store, decision, item, model)
-
-    def user(self, user: str) -> UserProfile:
-        """What is believed of a user; ``known`` is False for one never heard of."""
-        wire.check_id(user, "user", self.settings.limits)
-        with self._lock:
-            return draw_profile(self.state, self.catalogue, self.line.computer, user, self.clock(), self._model.people)
-
-    def item(self, item: str) -> dict[str, FieldValue]:
-        """The fields of an item. Errors: ``NotFound``."""
-        with self._lock:
-            row = self.state.items.get(item)
-            if row < 0 or not self.state.alive[row]:
-                raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
-            return own_fields(self.state.item_fields.get(row, {}))
-
-    def title(self, item: str) -> str:
-        """The item's title, or its id where it has none."""
-        with self._lock:
-            row = self.state.items.get(item)
-            return item if row < 0 else self.catalogue.title(row)
-
-    def users(self, prefix: str = "", limit: int = 50) -> list[tuple[str, int]]:
-        """Users whose id begins with ``prefix``, and their interactions, most active first. O(users)."""
-        with self._lock:
-            found = known_users(self.state, prefix)
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:limit]
-
-    def counts(self) -> Counts:
-        """Live counts."""
-        with self._lock:
-            return draw_counts(self.state, self.rankings, self.non_finite, self.catalogue.pending)
-
     # ---------------------------------------------------------------------------- models
     def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
         """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
 
         tier: ``full`` or ``cheap`` (``train.tiers``), by default ``train.tier``'s. Requests go on.
-
         Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
         """
         self._check_writable()
@@ -301,10 +260,6 @@ class Engine:
     def training(self) -> str:
         """``idle``, ``running`` or ``failed: …``, of training in the background."""
         return self._training.state
-
-    def models(self) -> list[ModelInfo]:
-        """Every ranking artefact, newest first."""
-        return self.shelf.list()
 
     def activate(self, version: str) -> ModelInfo:
         """Serve ``version`` from the next request on. Errors: ``NotFound``, ``CorruptArtefact`` (the old one stays)."""
@@ -359,23 +314,22 @@ class Engine:
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
         """Fold the whole log anew, compare with the live state, serve from the new one. Ingestion waits meanwhile."""
         with self._swapping, self._lock:
-            started = time.perf_counter()
             until = max(self.state.seq, self._missed)
-            fresh = opening.replay_state(self.parts.store, self.settings, until, progress)
-            seconds = time.perf_counter() - started
-            equal = snapshot.digest(fresh) == snapshot.digest(self.state)
+            fresh, told = opening.replay_beside(self.state, self.parts.store, self.settings, until, progress)
             self._serve_from(fresh)
-        return {"events": fresh.events, "seconds": round(seconds, 3), "equal": equal, "seq": fresh.seq}
+        return told
 
-    def _serve_from(self, state: State) -> None:
-        """Rank from ``state`` from the next request on."""
-        catalogue = opening.new_catalogue(state, self.catalogue.cache, self.settings)
+    def _serve_from(self, state: State, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
+        """Rank from ``state`` from the next request on; with other vectors where a catalogue of it is given."""
+        catalogue = catalogue or opening.new_catalogue(state, self.catalogue.cache, self.settings)
         with self._swapping, self._lock:
+            self._missed = self._missed if state is self.state else 0
             self.parts.state, self.parts.catalogue = self.state, self.catalogue = state, catalogue
+            self.parts.cache = catalogue.cache
             self.line = Line(state, catalogue, self.settings)
             self.shelf.catalogue = catalogue
-            self._model = self.shelf.usable()
-            self._missed = 0
+            self.arms.forget()
+            self._model = model or self.shelf.usable()
         self._encoder.wake()
 
     def close(self) -> None:
@@ -386,7 +340,9 @@ class Engine:
             self._committer.close()
         with self._swapping:
             self._closed = True
-        self.shelf.stop_training()
+        self.reencoding.close()  # ends every training
+        if self.reranking is not None:
+            self.reranking.close()
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave
             self._training.join()
         self._saver.close()

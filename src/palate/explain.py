@@ -11,6 +11,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.features import FEATURES, NAMES, Computer, Subject, column
+from palate.feedback.grades import sent
 from palate.line import Model, contributions
 from palate.types import F32, F64, Contribution, Source
 
@@ -72,7 +73,7 @@ class Explainer:
         return [
             Source(
                 state.items.ids[self.subject.items[q]],
-                state.types.ids[self.subject.kinds[q]],
+                sent(state.types.ids[self.subject.kinds[q]]),
                 int(self.subject.ts[q]),
                 round(float(abs(shares[q]) / total), 4),
             )

@@ -1,4 +1,4 @@
-"""Ids for events that come without one."""
+"""Ids for events that come without one, and the random bits of other ids."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import string
+from array import array
 
 _prefix = ""
 _COUNTER = itertools.count(1)
@@ -19,6 +20,11 @@ def _begin() -> None:
 
 _begin()
 os.register_at_fork(after_in_child=_begin)
+
+
+def random_words(count: int) -> list[int]:
+    """``count`` whole numbers of 64 random bits each, from the system's generator. Cost: a system call."""
+    return array("Q", os.urandom(8 * count)).tolist()
 
 
 def new_id() -> str:

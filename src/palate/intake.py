@@ -10,7 +10,9 @@ from typing import cast
 import msgspec
 
 from palate import wire
+from palate.config import Settings
 from palate.errors import InvalidInput, Overloaded
+from palate.feedback.opinion import understand
 from palate.frames import frame_events, is_frame
 from palate.ids import new_id
 from palate.state.state import Stamped, subject_of
@@ -114,6 +116,17 @@ def resolve(future: Future[IngestResult], outcome: IngestResult | BaseException)
 def stamped_records(records: Sequence[Record]) -> list[Stamped]:
     """Just committed records as the fold takes them."""
     return [(one.timestamp, one.received, one.event) for one in cast("Sequence[EventRecord]", records)]
+
+
+def listen(records: Sequence[Record], settings: Settings) -> None:
+    """Understand the texts of interactions now, before the lock that the fold needs; the newest thousand are kept."""
+    for one in cast("Sequence[EventRecord]", records if settings.language.feedback else ()):
+        event = one.event
+        if isinstance(event, Interaction) and event.text is not None:
+            try:
+                understand(event.text)
+            except Exception:  # the fold meets it again, and tells which event it was
+                return
 
 
 def merge(total: IngestResult, part: IngestResult, start: int, with_assigned: bool) -> None:

@@ -35,6 +35,7 @@ from palate.features import (
     column,
 )
 from palate.features.off import Off, off
+from palate.language.gate import RULE, Gate
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
 from palate.sourcing import REPEATS, Sourcing
@@ -53,10 +54,12 @@ _LARGEST = 1e18
 class Model:
     """What ranks: a scorer over the declared features (plus ``context.*`` columns), and what else was learnt.
 
-    queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query
-    features are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''.
-    scale: of the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
-    ``features.company.Company.learn``. people: a ``people.attributes.People``, or None; ranks nothing.
+    queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query features
+    are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''. scale: of
+    the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
+    ``features.company.Company.learn``. people, topics: a ``people.attributes.People`` and a
+    ``content.taxonomy.Taxonomy``, or None; they rank nothing. gate: whom a language model is asked about
+    (``reranking``).
     """
 
     version: str
@@ -71,6 +74,8 @@ class Model:
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
     people: object = None
+    topics: object = None
+    gate: Gate = RULE
 
 
 def prior_model() -> Model:
@@ -194,12 +199,14 @@ class Line:
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
+        if query is not None and not self.catalogue.cache.answered(self._asked(request)):
+            degraded.append("query_not_encoded")
         return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, self.off.names)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""
         if request.query and request.query.strip():
-            self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+            self.catalogue.cache.query(self._asked(request))
         name = subject_of(request.user, request.session)
         if name is not None:
             for wish in self.computer.company.asking(self.state.users.get(name)):
@@ -225,9 +232,13 @@ class Line:
             clock.skipped("query", "no query")
             return None
         words = tokens(request.query)
-        meaning = self.catalogue.cache.query(request.query[: self.catalogue.settings.max_chars])
+        meaning = self.catalogue.cache.query(self._asked(request))
         clock.ran("query", {"words": len(words)})
         return words, meaning
+
+    def _asked(self, request: RecommendRequest) -> str:
+        """The part of the query that is encoded."""
+        return (request.query or "")[: self.catalogue.settings.max_chars]
 
     def _relevance(self, query: tuple[list[str], F32] | None, rows: I32) -> Query | None:
         if query is None:

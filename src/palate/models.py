@@ -12,15 +12,17 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import LanguageSettings, Settings
 from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError, Unavailable
 from palate.features import NAMES
+from palate.language.gate import Gate
 from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
 from palate.score import load_scorer
@@ -44,8 +46,10 @@ class ModelShelf:
             weakref.finalize(self, shutil.rmtree, self.directory, ignore_errors=True)
         self.catalogue = catalogue
         self.trained_on = 0
+        self.wanted: Callable[[], set[str]] = set
+        """Versions that stay, however old."""
         self._loaded: OrderedDict[str, Artefact] = OrderedDict()
-        self._worker: subprocess.Popen[str] | None = None
+        self._workers: list[subprocess.Popen[str]] = []
         self._starting = threading.Lock()
         self._stopped = False
 
@@ -92,12 +96,13 @@ class ModelShelf:
             context=tuple(extra.get("context", ())),
             queries=bool(extra.get("queries", False)),
             scale=float(extra.get("scale", 1.0)),
+            gate=msgspec.convert(extra.get("gate", {}), Gate),
             **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
         )
 
-    def version(self, version: str, serving: Model) -> Model:
-        """The model ``version`` for explaining what it once did. Errors: ``Gone`` when it was pruned."""
-        if version == serving.version:
+    def version(self, version: str, serving: Model | None = None) -> Model:
+        """The model ``version``, for an arm or for explaining what it once did. Errors: ``Gone`` when it was pruned."""
+        if serving is not None and version == serving.version:
             return serving
         if version == "prior":
             return prior_model()
@@ -139,6 +144,7 @@ class ModelShelf:
                     log_position=manifest.log_position,
                     encoder=manifest.encoder,
                     events=manifest.events,
+                    broken=_broken(self.directory / version),
                     **_judgement(manifest.extra),
                 )
             )
@@ -176,7 +182,7 @@ class ModelShelf:
             trained = train(parts.store, settings, parts.cache, live, replayed, progress, parts.state.dead)
             manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
             with contextlib.suppress(CorruptArtefact):  # a broken pointer names none to keep, and activating mends it
-                artefact.prune(self.directory)
+                artefact.prune(self.directory, also=self.wanted())
         return TrainReport(
             version=manifest.version,
             kind=manifest.kind,
@@ -188,21 +194,25 @@ class ModelShelf:
             **_judgement(manifest.extra),
         )
 
-    def train_apart(self, parts: Parts, settings: Settings) -> str:
+    def train_apart(self, parts: Parts, settings: Settings, language: LanguageSettings | None = None) -> str:
         """Train in a process of its own, so that requests keep their core; returns the new version.
+
+        language: of the encoder to train with, by default the one that serves.
 
         Errors: ``PalateError`` with what the process said, ``Unavailable`` after ``stop_training``. In memory it
         trains in this process.
         """
         if parts.path is None:
             return self.train(parts, settings, None).version
+        settings = msgspec.structs.replace(settings, language=language or parts.language or settings.language)
         if parts.decisions.log is not None:
             parts.decisions.log.flush()
         command = [sys.executable, "-m", "palate.train.worker", str(parts.path)]
         pipe = subprocess.PIPE
         with self._starting:  # never after ``stop_training`` has looked
             self._check_open()
-            self._worker = worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+            worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+            self._workers = [one for one in self._workers if one.poll() is None] + [worker]
         # Not left to ``communicate``, which would close it: the worker ends when this end is closed, and the kernel
         # closes it even when this process is killed.
         line, worker.stdin = worker.stdin, None
@@ -221,22 +231,31 @@ class ModelShelf:
         return out.strip().splitlines()[-1]
 
     def stop_training(self) -> None:
-        """End a training process, and start no more: it must not outlive the lock on its directory."""
+        """End the training processes, and start no more: none must not outlive the lock on its directory."""
         with self._starting:
             self._stopped = True
-            worker = self._worker
-        if worker is None:
-            return
-        worker.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            worker.wait(_PATIENCE)
-        if worker.poll() is None:
-            worker.kill()
-            worker.wait()
+            workers = self._workers
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.wait(_PATIENCE)
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
 
     def _check_open(self) -> None:
         if self._stopped:
             raise Unavailable("Palate is closing: the training was stopped. Train again once the directory is open.")
+
+
+def _broken(path: Path) -> str:
+    """What is wrong with the files of an artefact, '' for nothing."""
+    try:
+        artefact.load(path)
+    except (CorruptArtefact, NotFound) as error:
+        return error.message
+    return ""
 
 
 def _judgement(extra: dict[str, Any]) -> dict[str, Any]:

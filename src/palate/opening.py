@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from palate.catalogue import Catalogue
-from palate.config import Settings
+from palate.config import LanguageSettings, Settings
 from palate.disk import make_directory
-from palate.errors import CorruptArtefact, NotFound
-from palate.language import make_encoder
+from palate.errors import CorruptArtefact, NotFound, PalateError, Unavailable
+from palate.language import Generator as LanguageModel
+from palate.language import encoder_of, make_generator, served
 from palate.language.cache import VectorCache
+from palate.language.mute import MuteGenerator
 from palate.state import State, snapshot
 from palate.state.folding import Batch, fold_log
 from palate.store import Committer, OnCommit, Store, open_decisions, open_store
@@ -24,6 +27,7 @@ from palate.store import Decisions as DecisionLog
 from palate.store.commit import GroupCommitter
 from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
+from palate.train import artefact
 from palate.train.history import stamped
 
 _log = logging.getLogger("palate")
@@ -81,7 +85,9 @@ class Parts:
 
     committing, encoding: what makes the queue before the log, and what places vectors (None: a ``BackgroundEncoder``);
     a worker that follows another one has its own. saved: position of the snapshot that the state was read from, 0
-    where it was folded from the log alone, None where another process cares for snapshots.
+    where it was folded from the log alone, None where another process cares for snapshots. language: the settings of
+    the encoder that serves, None for those of the engine; coming: whether these ask for another
+    one, and when it may take its place: in this process, or (``later``) at the next start. generator: of conversations.
     """
 
     path: Path | None
@@ -96,15 +102,19 @@ class Parts:
     committing: Callable[[Store, OnCommit, int, int], Committer] = GroupCommitter
     encoding: Callable[[threading.RLock, Callable[[], Catalogue], Callable[[], None]], Encoding] | None = None
     saved: int | None = None
+    language: LanguageSettings | None = None
+    coming: Literal["", "now", "later"] = ""
+    generator: LanguageModel = field(default_factory=MuteGenerator)
 
     def close(self) -> None:
-        """Decision log, vectors, log, lock: in this order, so that the lock goes last; all of them, whichever fails."""
+        """Generator, decision log, vectors, log, lock: the lock goes last; all of them, whichever fails."""
         with ExitStack() as closing:
             if self.lock is not None:
                 closing.callback(self.lock.release)
             closing.callback(self.store.close)
             closing.callback(self.cache.close)
             closing.callback(self.decisions.close)
+            closing.callback(self.generator.close)
 
 
 def open_parts(path: Path | str | Parts, settings: Settings, until: int | None) -> Parts:
@@ -129,13 +139,14 @@ def _uncollected() -> Generator[None]:
 
 
 def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
-    encoder = make_encoder(settings.language.encoder, settings.language.threads)
+    generator = make_generator(settings.language.generator)
     if str(path) == ":memory:":
-        cache = VectorCache(None, encoder)
+        cache = VectorCache(None, encoder_of(settings.language))
         state = State(settings)
         decisions = Decisions(open_decisions(None, settings.decisions))
         return Parts(
-            None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), decisions, True
+            None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), decisions, True,
+            generator=generator,
         )  # fmt: skip
     directory = Path(path)
     writable = until is None
@@ -147,12 +158,13 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
         lock = DirectoryLock(directory) if writable else None
         if lock is not None:
             opened.callback(lock.release)
+        chosen = serving(directory, settings, writable)
         check_log(directory)
         store = open_store(directory / "events.db", settings.durability, read_only=not writable)
         opened.callback(store.close)
         notes: list[str] = []
         state, saved = _restore(directory, store, settings, until, notes)
-        cache = VectorCache(directory / "vectors", encoder, read_only=not writable)
+        cache = VectorCache(directory / "vectors", chosen.encoder, read_only=not writable)
         opened.callback(cache.close)
         log = open_decisions(directory / "decisions" if writable else None, settings.decisions)
         opened.callback(log.close)
@@ -161,7 +173,37 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
     for note in notes:
         _log.warning("%s", note)
     kept = Decisions(log, writable)
-    return Parts(directory, store, cache, state, catalogue, kept, writable, lock, notes, saved=saved)
+    return Parts(
+        directory, store, cache, state, catalogue, kept, writable, lock, notes, saved=saved, language=chosen.settings,
+        coming="now" if chosen.coming and writable else "", generator=generator,
+    )  # fmt: skip
+
+
+def serving(directory: Path, settings: Settings, writable: bool) -> served.Choice:
+    """The encoder that serves a directory, which isn't the one of the settings until that has encoded all texts.
+
+    writable: a change that was decided is finished, and what is chosen is kept. Errors: as ``encoder_of``."""
+    folder = directory / "vectors"
+    found = served.read(folder)
+    if writable and found is not None and found.model:
+        _activate(directory / "models", found.model)
+    chosen = served.choose(folder, settings.language)
+    now = served.Served(chosen.settings, chosen.encoder.name)
+    if writable and (found is None or (found.name, found.model) != (now.name, "")):
+        try:
+            served.write(folder, now)
+        except Unavailable as error:  # it matters once the settings change; a full disk must not close the directory
+            _log.warning("%s", error.message)
+    return chosen
+
+
+def _activate(models: Path, version: str) -> None:
+    """The model of an encoder that was decided to serve. Where it can't be: the prior ranks, and says so."""
+    try:
+        if artefact.active(models) != version:
+            artefact.activate(models, version)
+    except PalateError as error:
+        _log.warning("The model %s can't be made active. %s", version, error.message)
 
 
 def check_log(directory: Path) -> None:
@@ -235,6 +277,17 @@ def restore_state(path: Path | None, store: Store, settings: Settings, until: in
 def replay_state(store: Store, settings: Settings, until: int, progress: Progress | None = None) -> State:
     """The state folded from the log alone, up to and including position ``until``."""
     return _tail(State(settings), lambda: State(settings), store, until, progress)
+
+
+def replay_beside(
+    live: State, store: Store, settings: Settings, until: int, progress: Progress | None
+) -> tuple[State, dict[str, Any]]:
+    """``replay_state``, and how it compares with ``live``: events, seconds, whether they are equal, seq."""
+    started = time.perf_counter()
+    fresh = replay_state(store, settings, until, progress)
+    seconds = round(time.perf_counter() - started, 3)
+    equal = snapshot.digest(fresh) == snapshot.digest(live)
+    return fresh, {"events": fresh.events, "seconds": seconds, "equal": equal, "seq": fresh.seq}
 
 
 def _tail(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from palate import wishes
 from palate.catalogue import Catalogue
+from palate.content.taxonomy import Taxonomy
+from palate.errors import NotFound
 from palate.features import Computer, Subject
 from palate.features.company import LIKES, PRIVATE
+from palate.feedback.grades import sent
+from palate.feedback.summary import AspectOpinion, summary
+from palate.line import Model
 from palate.people.attributes import People
 from palate.people.extract import Extractor, behaviour_of
-from palate.people.interests import interests
+from palate.people.interests import Interests, interests
 from palate.state import State
 from palate.state.fold import DAY_MS
+from palate.state.opinions import Said
 from palate.types import (
     F32,
     Counts,
@@ -28,6 +34,7 @@ from palate.types import (
 )
 
 TAGS = 12
+TOPICS = 5
 
 
 def own_fields(fields: Mapping[str, FieldValue]) -> dict[str, FieldValue]:
@@ -64,11 +71,11 @@ def draw_counts(state: State, rankings: int, non_finite: int, pending: int) -> C
 
 
 def draw_profile(
-    state: State, catalogue: Catalogue, computer: Computer, user: str, now: int, people: object = None
+    state: State, catalogue: Catalogue, computer: Computer, user: str, now: int, model: Model
 ) -> UserProfile:
     """What is believed of ``user`` at ``now`` (ms), newest history first; ``known`` is False where nothing is.
 
-    people: a ``People`` of the model that serves, or None.
+    model: the one that serves, for what it learnt of people and texts.
     """
     row = state.users.get(user)
     subject = computer.subject(row, catalogue.side())
@@ -77,7 +84,7 @@ def draw_profile(
     history = [
         HistoryEntry(
             state.items.ids[item],
-            state.types.ids[kind],
+            sent(state.types.ids[kind]),
             ts,
             None if np.isnan(value) else float(value),
             catalogue.title(item),
@@ -101,24 +108,57 @@ def draw_profile(
         short_term=_tags(subject.tags_short, catalogue),
         interests=interests,
         as_of=state.seq,
-        tags=_interests(state, catalogue, subject, now),
+        tags=_interests(state, catalogue, subject, now) + _topics(state, catalogue, subject, now, model.topics),
         habits=_habits(state, computer, subject, now),
         wishes=wishes.read(said.get(wishes.FIELD))[0],
-        predicted=_predicted(state, catalogue, computer, subject, now, people),
+        predicted=_predicted(state, catalogue, computer, subject, now, model.people),
+        opinions=_summed(state.said_by.of(row)),
     )
+
+
+def item_fields(state: State, item: str) -> dict[str, FieldValue]:
+    """The fields of an item, a copy. Errors: ``NotFound``."""
+    row = state.items.get(item)
+    if row < 0 or not state.alive[row]:
+        raise NotFound(f"There is no item {item[:80]!r} in the catalogue.", "item")
+    return own_fields(state.item_fields.get(row, {}))
+
+
+def item_opinions(state: State, item: str) -> list[AspectOpinion]:
+    """What texts say of the aspects of an item; nothing of one that isn't known."""
+    return _summed(state.said_of.of(state.items.get(item)))
+
+
+def _summed(found: Said | None) -> list[AspectOpinion]:
+    return [] if found is None else summary(found.good.tolist(), found.bad.tolist())
 
 
 def _interests(state: State, catalogue: Catalogue, subject: Subject, now: int) -> list[InterestTag]:
     days = state.silences.since(subject.ts, now) / DAY_MS
     _, short, long = state.settings.state.half_lives
     found = interests(subject.items, subject.weights, subject.ts, days, catalogue.side().tags, short, long)
+    return _tagged(found, catalogue.tags.ids, TAGS)
+
+
+def _topics(state: State, catalogue: Catalogue, subject: Subject, now: int, topics: object) -> list[InterestTag]:
+    """Interests by topics of the catalogue's texts, tags that begin with ``topic:``."""
+    if not isinstance(topics, Taxonomy) or not len(subject.items):
+        return []
+    rows, of = np.unique(subject.items, return_inverse=True)
+    codes = topics.of([catalogue.text(int(row)) for row in rows])
+    days = state.silences.since(subject.ts, now) / DAY_MS
+    _, short, long = state.settings.state.half_lives
+    found = interests(of.astype(np.int32), subject.weights, subject.ts, days, codes, short, long)
+    return _tagged(found, [f"topic:{name}" for name in topics.names()], TOPICS)
+
+
+def _tagged(found: Interests, names: Sequence[str], most: int) -> list[InterestTag]:
     return [
         InterestTag(
-            catalogue.tags.ids[int(found.code[n])], round(float(found.weight[n]), 4),
-            round(float(found.half_life[n]), 2), found.trend(n), int(found.evidence[n]), int(found.since[n]),
-            int(found.last[n]),
+            names[int(found.code[n])], round(float(found.weight[n]), 4), round(float(found.half_life[n]), 2),
+            found.trend(n), int(found.evidence[n]), int(found.since[n]), int(found.last[n]),
         )
-        for n in range(min(TAGS, len(found.code)))
+        for n in range(min(most, len(found.code)))
     ]  # fmt: skip
 
 

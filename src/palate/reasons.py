@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from palate.catalogue import Catalogue
-from palate.features import Computer, ItemSide, Neighbours, Subject
+from palate.features import Computer, ItemSide, Neighbours, Subject, column, said
 from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
-from palate.types import F32, F64, I32, I64, Reason
+from palate.feedback.words import aspects
+from palate.types import F32, F64, I32, I64, Contribution, Reason
 
 _CODES: list[str] = [CODES[code] for code in CODE_OF]
 _WORDS = {
@@ -39,12 +40,16 @@ SHORT: dict[str, tuple[str, str]] = {
     "query": ("matches the query", "匹配查询"),
     "friends": ("had by people followed", "关注的人有过"),
     "asked": ("asked for", "主动要求"),
+    "language": ("moved by a language model", "由语言模型调整"),
+    "said": ("well spoken of", "评价好"),
     "exploration": ("exploration", "探索"),
     "ranked": ("many small reasons", "综合得分"),
     "unscored": ("could not be scored", "无法打分"),
 }
 """Reasons in a few words, English and Chinese, by code."""
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}
+_MEANING = column("query_meaning")
+_MEANT = Reason("query", "Close in meaning to your words.")
 _RANKED = Reason("ranked", "No single reason stands out: many small ones together make its score.")
 
 
@@ -69,10 +74,13 @@ class Reasons:
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
         worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
         out: list[list[Reason]] = []
-        for mine in spoken.tolist():
+        for at, mine in enumerate(spoken.tolist()):
             reasons: list[Reason] = []
             for place, first, second in mine:
-                if place >= 0:
+                if place >= 0 and _CODES[place] == "said":
+                    if (praise := self._said(int(rows[at]))) is not None:
+                        reasons.append(praise)
+                elif place >= 0:
                     key = place, first, second
                     if (reason := worded.get(key)) is None:
                         reason = worded[key] = self._worded(place, first, second)
@@ -80,9 +88,17 @@ class Reasons:
             out.append(reasons or [_RANKED])
         return out
 
+    def _said(self, row: int) -> Reason | None:
+        """What texts praise; None where they are too few to tell, or don't."""
+        state, told = self.computer.state, aspects()
+        if praised := said.praised(state, row)[:2]:
+            names = [told.names[place] for place in praised]
+            return Reason("said", f"People praise its {' and its '.join(names)}.", tags=names)
+        return Reason("said", "What people write of it is mostly good.") if said.good(state, row) else None
+
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]
-        words = _WORDS.get(code)
+        words = _MEANT if place == _MEANING else _WORDS.get(code)
         if words is not None:
             return words
         if code == "tag":
@@ -92,6 +108,17 @@ class Reasons:
         if second < 0:
             return Reason(code, f"It {_VERBS[code]} {title(first)}.", [ids[first]])
         return Reason(code, f"It {_VERBS[code]} {title(first)} and {title(second)}.", [ids[first], ids[second]])
+
+
+def moved(places: int) -> Reason:
+    """The reason of an item that a language model moved: up by so many places, or down where negative."""
+    many = "place" if abs(places) == 1 else "places"
+    return Reason("language", f"A language model moved it {'up' if places > 0 else 'down'} {abs(places)} {many}.")
+
+
+def moved_term(places: int) -> Contribution:
+    """Its term: no part of the score, which is the scorer's."""
+    return Contribution("language.rerank", float(places), 0.0)
 
 
 def evidence(x: F32, order: I64, prior: F64) -> F64:

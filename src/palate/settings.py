@@ -7,8 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from palate.feedback.grades import grade_of, sent, weighed
+
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
+Reduce = Literal["pca", "cut"]
 Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
@@ -18,13 +21,16 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 TOWERS = ("factors", "hybrid", "sasrec", "lstm", "ncf")
 """The towers that a training can fit (``palate.towers``); of the last three, which need PyTorch, the first named."""
+POLICIES = ("greedy", "plackett_luce", "epsilon_greedy")
+"""By which a slate is drawn from scores (``palate.policy``)."""
 _MANY = 2**50
 """As good as no bound: what may be any size above nothing."""
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value:g}; it must lie between {low:g} and {high:g}")
+        shown = [str(int(one)) if float(one).is_integer() else f"{one:g}" for one in (value, low, high)]
+        raise ValueError(f"{name} is {shown[0]}; it must lie between {shown[1]} and {shown[2]}")
 
 
 class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,19 +71,124 @@ class StateSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_range("state.future_seconds", self.future_seconds, 0.0, 1e9)
 
 
-class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """encoder: ``usem3``, ``hashing`` or ``none``. text_fields, tag_fields: empty means found by rule (see content)."""
+class GeneratorSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The model that words things. kind: ``openai`` (a server that speaks its protocol, at ``base_url``), ``gguf`` (a
+    file, run in this process) or ``none``.
 
-    encoder: str = "usem3"
-    text_fields: tuple[str, ...] = ()
-    tag_fields: tuple[str, ...] = ()
-    max_chars: int = 512
+    model: its name at the server, or the file's path, or the name of one that was fetched. key: the environment
+    variable that holds the key. seconds: how long a caller waits by default. concurrency: questions at a time.
+    failures: in a row, after which it isn't asked for ``rest_seconds``, then by one question alone.
+    tokens_a_day: what it may use, in and out; 0 for no bound. kept: answers kept, of ``keep`` prompts only.
+    price_in, price_out: per million tokens, for ``stats``. context, threads: of a file.
+    """
+
+    kind: Literal["none", "openai", "gguf"] = "none"
+    model: str = ""
+    base_url: str = ""
+    key: str = "OPENAI_API_KEY"
+    seconds: float = 1.0
+    max_tokens: int = 256
+    max_chars: int = 12_000
+    concurrency: int = 2
+    failures: int = 5
+    rest_seconds: float = 30.0
+    tokens_a_day: int = 0
+    kept: int = 10_000
+    price_in: float = 0.0
+    price_out: float = 0.0
+    context: int = 2048
     threads: int = 1
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, low, high in (
+            ("seconds", 0.01, 3600.0),
+            ("max_tokens", 1, 100_000),
+            ("max_chars", 100, 10_000_000),
+            ("concurrency", 1, 256),
+            ("failures", 1, 20),
+            ("rest_seconds", 0.01, 86_400.0),
+            ("tokens_a_day", 0, _MANY),
+            ("kept", 0, 100_000_000),
+            ("price_in", 0.0, 1e6),
+            ("price_out", 0.0, 1e6),
+            ("context", 256, 1 << 20),
+            ("threads", 1, 1024),
+        ):
+            _check_range(f"language.generator.{name}", getattr(self, name), low, high)
+        if self.kind == "openai" and not (self.model and self.base_url.startswith(("http://", "https://"))):
+            raise ValueError("language.generator is 'openai' without a model or without a base_url that begins http")
+        if "@" in self.base_url.split("//", 1)[-1].split("/", 1)[0]:
+            raise ValueError("language.generator.base_url is no place for a password; name a variable as key")
+        if self.kind == "gguf" and not self.model:
+            raise ValueError("language.generator is 'gguf' without a model; name a file, or one that was fetched")
+
+
+class RerankSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether the generator may order the first ``top`` anew for people with at most ``events`` events, how far it may
+    move one (``shift`` places) and how long it has (``seconds``). orders: questions, each showing other
+    names, that must agree. history: titles of what the person had that it is told. held: share of such requests
+    in which it isn't asked, to learn from what it is worth. gate: ``learnt``, once logs say for whom it is worth it, or
+    ``rule``, ``events`` alone."""
+
+    enabled: bool = False
+    events: int = 5
+    top: int = 10
+    shift: int = 3
+    seconds: float = 0.3
+    orders: int = 2
+    history: int = 8
+    held: float = 0.1
+    gate: Literal["learnt", "rule"] = "learnt"
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        for name, low, high in (
+            ("events", 0, 1_000_000),
+            ("top", 2, 50),
+            ("shift", 1, 49),
+            ("seconds", 0.01, 60.0),
+            ("orders", 1, 4),
+            ("history", 0, 50),
+            ("held", 0.0, 0.9),
+        ):
+            _check_range(f"language.rerank.{name}", getattr(self, name), low, high)
+
+
+class LanguageSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """encoder: what turns texts into vectors (see ``language.make_encoder``). width: components of a vector, 0 for the
+    encoder's own; reduce: how it is reached: ``pca``, on the catalogue's texts, or ``cut``, a Matryoshka's first.
+    max_tokens: of a text that an encoder with a tokeniser reads. endpoint, endpoint_key, endpoint_price: of
+    ``openai:MODEL``, its address, the environment variable with its key, and what a million tokens cost.
+    summaries: a file of sentences on items that are encoded before their own text (see ``language.offline``), '' for
+    none. text_fields, tag_fields: empty means found by rule (see content). feedback: whether what a text says counts
+    (see ``feedback``)."""
+
+    encoder: str = "usem3"
+    width: int = 0
+    reduce: Reduce = "pca"
+    max_tokens: int = 128
+    endpoint: str = ""
+    endpoint_key: str = "OPENAI_API_KEY"
+    endpoint_price: float = 0.0
+    summaries: str = ""
+    text_fields: tuple[str, ...] = ()
+    tag_fields: tuple[str, ...] = ()
+    max_chars: int = 512
+    threads: int = 1
+    feedback: bool = True
+    generator: GeneratorSettings = GeneratorSettings()
+    rerank: RerankSettings = RerankSettings()
+
+    def __post_init__(self) -> None:
+        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
+        _check_range("language.width", self.width, 0, 65_536)
+        _check_range("language.max_tokens", self.max_tokens, 8, 8192)
+        _check_range("language.endpoint_price", self.endpoint_price, 0.0, 1e6)
         _check_range("language.max_chars", self.max_chars, 1, 1_000_000)
         _check_range("language.threads", self.threads, 1, 1024)
+        if self.rerank.enabled and self.generator.kind == "none":
+            raise ValueError("language.rerank.enabled is true without a generator; set language.generator.kind")
 
 
 class FeatureSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -112,21 +223,26 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PolicySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``."""
+    """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``.
+    temperature: of ``plackett_luce``; epsilon: of ``epsilon_greedy``, the share of places where anybody may stand."""
 
     rank: str = "greedy"
     recommend: str = "greedy"
     explore: bool = True
     diversity: float = 0.0
     temperature: float = 1.0
+    epsilon: float = 0.1
 
     def __post_init__(self) -> None:
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         for name in ("rank", "recommend"):
-            if getattr(self, name) not in ("greedy", "plackett_luce"):
-                raise ValueError(f"policy.{name} is {getattr(self, name)!r}; use 'greedy' or 'plackett_luce'")
+            if getattr(self, name) not in POLICIES:
+                raise ValueError(
+                    f"policy.{name} is {getattr(self, name)!r}; use 'greedy', 'plackett_luce' or 'epsilon_greedy'"
+                )
         _check_range("policy.diversity", self.diversity, 0.0, 0.999)
         _check_range("policy.temperature", self.temperature, 1e-6, 1e6)
+        _check_range("policy.epsilon", self.epsilon, 1e-6, 1.0)
 
 
 class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -150,7 +266,10 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     """auto_events: retrain in the background after that many new interactions (0: never). towers: those to fit.
     people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
+    topics: of the catalogue's texts, 0 for none; reader: of these texts, ``auto`` is the best installed (``content``).
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
+    teacher: a file of a language model's orders of logged lists (see ``teaching``), '' for none; teacher_weight: what
+    its first of a list counts for, beside a real choice's 1.
     """
 
     tier: Tier = "full"
@@ -166,6 +285,10 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     ease_items: int = 6000
     towers: tuple[str, ...] = ("factors", "hybrid")
     people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"
+    teacher: str = ""
+    teacher_weight: float = 0.3
+    topics: int = 24
+    reader: Literal["plain", "auto"] = "plain"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -174,11 +297,13 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         _check_range("train.candidates", self.candidates, 2, 10_000)
         for name in ("valid_share", "window_share"):
             _check_range(f"train.{name}", getattr(self, name), 0.01, 0.99)
+        _check_range("train.topics", self.topics, 0, 512)
         for name, low, high in (("trees", 1, 10_000), ("leaves", 2, 1024), ("ease_items", 2, 50_000)):
             _check_range(f"train.{name}", getattr(self, name), low, high)
         for name in self.towers:
             if name not in TOWERS:
                 raise ValueError(f"train.towers names {name!r}; there are {', '.join(TOWERS)}")
+        _check_range("train.teacher_weight", self.teacher_weight, 0.0, 10.0)
         _check_range("train.learning_rate", self.learning_rate, 1e-6, 1.0)
         _check_range("train.auto_events", self.auto_events, 0, 1_000_000_000)
         _check_range("train.seed", self.seed, 0, 2**31 - 1)
@@ -249,9 +374,11 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
             _check_range(f"weights.{name}", weight, -1000.0, 1000.0)
 
     def weight(self, kind: str) -> float:
-        """Weight of interaction type ``kind``."""
-        found = self.weights.get(kind)
-        return found if found is not None else DEFAULT_WEIGHTS.get(kind, 1.0)
+        """Weight of interaction type ``kind``, its grade counted where it has one (``feedback.kinds``)."""
+        name = sent(kind)
+        found = self.weights.get(name)
+        weight = found if found is not None else DEFAULT_WEIGHTS.get(name, 1.0)
+        return weight if name == kind else weighed(weight, grade_of(kind), self.weight("dislike"))
 
     def all_weights(self) -> dict[str, float]:
         """The weights that hold, defaults included; types that aren't named weigh 1."""

@@ -1,10 +1,8 @@
 """The words of Palate: events, requests, answers, and the arrays that pass between stages.
 
-Everything on the wire is one of the ``msgspec`` structs below; the HTTP service, the command line and
-the Python library use the same ones. Unknown keys are errors everywhere.
-
-Units: timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may
-also be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
+Everything on the wire is one of the ``msgspec`` structs below; HTTP, command line and the library use the same. Unknown
+keys are errors. Timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may also
+be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
 """
 
 from __future__ import annotations
@@ -17,14 +15,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from palate.feedback.summary import AspectOpinion
 from palate.wishes import Wish
 
 FieldValue = bool | int | float | str | list[str]
 """What a field of an item, a user or a context may hold."""
-
 Seen = Literal["auto", "drop", "keep"]
 Timestamp = int | str
-
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
@@ -34,7 +31,6 @@ U64 = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
 
-# --------------------------------------------------------------------------- events
 class _Event(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="event"):
     id: str | None = None
     timestamp: Timestamp | None = None
@@ -161,11 +157,10 @@ class Contribution(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Reason(msgspec.Struct, omit_defaults=True, gc=False):
-    """A verified reason for an item: a code, and the items of the user's history it comes from.
+    """A verified reason for an item: a code, and the items of the user's history it comes from. Clients translate.
 
-    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``,
-    ``friends``, ``asked``, ``ranked`` (nothing stands out), ``exploration``, ``unscored``. ``text`` is English; clients
-    translate by code.
+    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``, ``friends``,
+    ``asked``, ``said``, ``ranked`` (nothing stands out), ``exploration``, ``language`` (a model's move), ``unscored``.
     """
 
     code: str
@@ -202,7 +197,7 @@ class Cold(msgspec.Struct):
 
 
 class Ranking(msgspec.Struct):
-    """The answer to ``rank`` and ``recommend``."""
+    """The answer to ``rank`` and ``recommend``. arm: ``experiment/arm`` that ranked, '' outside of experiments."""
 
     ranking: str
     as_of: int
@@ -213,6 +208,7 @@ class Ranking(msgspec.Struct):
     cold: Cold
     seen: Literal["drop", "keep"] = "keep"
     policy: str = "greedy"
+    arm: str = ""
 
 
 class Explanation(msgspec.Struct):
@@ -282,7 +278,7 @@ class Habits(msgspec.Struct):
 
 class UserProfile(msgspec.Struct):
     """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has
-    the number; ``tags`` and ``predicted`` are concluded; ``wishes`` are what a conversation left in force."""
+    the number; ``tags`` and ``predicted`` are concluded; ``wishes``: in force; ``opinions``: what their texts said."""
 
     user: str
     known: bool
@@ -297,6 +293,7 @@ class UserProfile(msgspec.Struct):
     habits: Habits | None = None
     predicted: list[PredictedField] = []
     wishes: list[Wish] = []
+    opinions: list[AspectOpinion] = []
 
 
 class Margin(msgspec.Struct):
@@ -311,7 +308,7 @@ class ModelInfo(msgspec.Struct):
     """A ranking artefact. ``metrics`` are those of the validation window that chose it.
 
     name: of the winner among these. single: the feature that alone ranks best, ``-`` before one that does so downwards.
-    margins: by how much the winner beats each of the others.
+    margins: by how much the winner beats each of the others. broken: what is wrong with its files, '' for nothing.
     """
 
     version: str
@@ -325,6 +322,7 @@ class ModelInfo(msgspec.Struct):
     name: str = ""
     single: str = ""
     margins: dict[str, Margin] = {}
+    broken: str = ""
 
 
 class TrainReport(msgspec.Struct):

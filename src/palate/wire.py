@@ -15,6 +15,7 @@ import msgspec
 from palate.checks import MAX_TIMESTAMP, check_fields, check_id, check_number, check_text, parse_timestamp
 from palate.config import Limits
 from palate.errors import InvalidInput, MalformedBody, TooLarge
+from palate.settings import POLICIES
 from palate.types import (
     Candidate,
     Event,
@@ -251,8 +252,10 @@ def _split(text: bytes, ndjson: bool) -> Iterator[bytes | msgspec.Raw]:
 
 
 def _sentence(error: msgspec.ValidationError) -> str:
-    text = str(error)
-    return text if text.endswith(".") else text + "."
+    text = str(error).removesuffix(".")
+    if text.startswith("Invalid value") and text.endswith("event`"):
+        text += ": use item, user, impression or interaction, whose type says what was done"
+    return text + "."
 
 
 _REQUESTS: dict[type, Any] = {
@@ -281,7 +284,10 @@ def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
 
 
 def _path(message: str) -> str | None:
-    return message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in message else None
+    """What a message of msgspec is about: a path, with the unknown field's name where it is about one."""
+    path = message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") if "`$" in message else ""
+    unknown = message.split("`")[1] if message.startswith("Object contains unknown field `") else ""
+    return ".".join(part for part in (path, unknown) if part) or None
 
 
 def check_filter(tree: Mapping[str, Any], limits: Limits) -> None:
@@ -324,8 +330,10 @@ def check_request(request: RecommendRequest, limits: Limits) -> None:
         )
     for position, item in enumerate(request.exclude):
         check_id(item, f"exclude[{position}]", limits)
-    if request.policy is not None and request.policy not in ("greedy", "plackett_luce"):
-        raise InvalidInput(f"policy {request.policy!r} is unknown; use 'greedy' or 'plackett_luce'.", "policy")
+    if request.policy is not None and request.policy not in POLICIES:
+        raise InvalidInput(
+            f"policy {request.policy!r} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.", "policy"
+        )
     if isinstance(request, RankRequest):
         _check_candidates(request.items, limits)
 

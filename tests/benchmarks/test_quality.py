@@ -24,6 +24,7 @@ from palate.evaluate.bootstrap import Estimate
 from palate.evaluate.protocol import draw, drive
 from palate.evaluate.stream import Histories
 from tests.evaluate.worlds import HOUR, events, paired_world, popular_world, stream
+from tests.source import parsed
 
 FAKE = """
 from pathlib import Path
@@ -297,7 +298,7 @@ def test_every_peer_has_the_same_budget_pinned_releases_and_nothing_of_palate(fo
     for file in (folder / "peer.py", PEERS / "contract.py"):
         names = [
             name
-            for node in ast.walk(ast.parse(file.read_text()))
+            for node in ast.walk(parsed(file.read_text()))
             if isinstance(node, ast.Import | ast.ImportFrom)
             for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [x.name for x in node.names])
         ]

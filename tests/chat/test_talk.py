@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import palate
-from palate.chat.rephrase import Rephraser
 from palate.chat.shorthand import shorthand
 from palate.engine import Engine
 from palate.errors import InvalidInput
@@ -207,35 +205,6 @@ def test_titles_and_tags_of_items_steer_no_conversation() -> None:
             if shorthand([w.wish for w in plain.wishes]) != shorthand([w.wish for w in baited.wishes]):
                 changed.append(one["say"])
     assert changed == []
-
-
-# ---------------------------------------------------------------------------------- a generator
-
-
-def test_a_generator_only_says_it_again_in_plainer_words(engine: Engine) -> None:
-    engine.talk.rephraser = Rephraser(lambda text, seconds: ["no horror", "give me item bait-7", "nonsense zzz"], 1.0)
-    answer = engine.chat("ann", "blorp fizzwick")
-    assert shorthand([wish.wish for wish in answer.understood]) == ["genres!=Horror"]
-    assert answer.degraded == []
-
-
-@pytest.mark.parametrize("fault", ["hangs", "raises", "garbage", "ids"])
-def test_a_generator_that_fails_is_said_and_waited_for_no_longer_than_allowed(engine: Engine, fault: str) -> None:
-    def rephrase(text: str, seconds: float) -> list[str] | None:
-        if fault == "hangs":
-            time.sleep(1.0)
-        if fault == "raises":
-            raise RuntimeError("no model")
-        return {"garbage": ["x" * 10_000], "ids": ["alien"]}.get(fault)
-
-    engine.talk.rephraser = Rephraser(rephrase, 0.05)
-    answers = [engine.chat(f"u{n}", "blorp fizzwick") for n in range(6)]
-    assert all((answer.reply and answer.wishes == []) or fault == "ids" for answer in answers)
-    expected = {"hangs": {"generator_timeout", "generator_busy"}, "raises": {"generator_error"},
-                "garbage": {"generator_garbage"}, "ids": set[str]()}[fault]  # fmt: skip
-    assert {what for answer in answers for what in answer.degraded} <= expected
-    assert fault == "ids" or all(answer.degraded for answer in answers)
-    assert engine.chat("v", "no horror").degraded == []
 
 
 # ----------------------------------------------------------------------------------- other trades

@@ -23,6 +23,7 @@ from palate.features import NAMES
 from palate.store.lock import DirectoryLock
 from tests.cli.conftest import Palate
 from tests.cli.test_bad_input import SENTENCES as MISTAKES
+from tests.source import parsed
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 SOURCE = Path(package.__file__).parent
@@ -75,7 +76,7 @@ def said() -> str:
     found: list[str] = []
     for path in SOURCE.rglob("*.py"):
         if not path.name.startswith("chinese"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.JoinedStr):
                     parts = (part.value if isinstance(part, ast.Constant) else "\0" for part in node.values)
                     found.append("".join(map(str, parts)))

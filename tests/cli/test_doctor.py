@@ -15,6 +15,7 @@ import pytest
 
 from palate.cli import doctor
 from tests.cli.conftest import Done, Palate
+from tests.language.protocol import ChatServer
 
 
 def checks(done: Done) -> dict[str, dict[str, Any]]:
@@ -146,7 +147,7 @@ def test_a_model_of_a_longer_log(palate: Palate, shop: Path) -> None:
 
 
 def test_a_broken_vector_file_is_named_and_mends_itself(palate: Palate, shop: Path) -> None:
-    (file,) = (shop / "vectors").iterdir()
+    (file,) = (shop / "vectors").glob("*.bin")
     good = look(palate, shop, "vectors")[1]
     assert good["status"] == "ok"
     file.write_bytes(b"\xa5" * 5000)
@@ -270,3 +271,39 @@ def test_a_file_in_the_place_of_the_directory(palate: Palate, tmp_path: Path) ->
 )
 def test_versions_are_compared_as_numbers(version: str, bounds: str, kept: bool) -> None:
     assert doctor.satisfies(version, bounds) is kept
+
+
+def test_no_generator_is_nothing_to_say(palate: Palate) -> None:
+    assert "generator" not in checks(palate("doctor", "--json"))
+
+
+def test_a_generator_is_asked_a_question(palate: Palate, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openai", reason="openai isn't installed: pip install 'palate[llm]'.")
+    server = ChatServer()
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__KIND", "openai")
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__MODEL", '"small"')
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__BASE_URL", server.url)
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__SECONDS", "20.0")
+    found = checks(palate("doctor", "--json"))["generator"]
+    assert (found["status"], found["mend"]) == ("ok", "")
+    assert "(40 tokens in, 10 out)" in found["detail"]
+    server.behave("500")
+    found = checks(palate("doctor", "--json"))["generator"]
+    assert found["status"] == "warning"
+    assert "gave no answer (generator_error)" in found["detail"]
+    server.behave(delay=0.3)
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__SECONDS", "0.05")
+    found = checks(palate("doctor", "--json"))["generator"]
+    assert (found["status"], "language.generator.seconds = 0.05" in found["mend"]) == ("warning", True)
+    shown = palate("doctor", "--lang", "zh")
+    assert "生成模型" in shown.out
+    server.close()
+
+
+def test_a_generator_that_can_not_be_made(palate: Palate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__KIND", "gguf")
+    monkeypatch.setenv("PALATE_LANGUAGE__GENERATOR__MODEL", "nowhere.gguf")
+    done = palate("doctor", "--json")
+    found = checks(done)["generator"]
+    assert (done.code, found["status"]) == (1, "broken")
+    assert "[language.generator]" in found["mend"]

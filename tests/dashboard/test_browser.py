@@ -197,7 +197,7 @@ def test_a_hostile_title_stays_text(visit: Any, hostile: str) -> None:
     assert page.locator("#main img, #main script").count() == 0
 
 
-@pytest.mark.parametrize("view", ["rank", "models", "evaluation"])
+@pytest.mark.parametrize("view", ["rank", "models", "experiments", "evaluation"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Any, view: str, scheme: str) -> None:
     page = visit(f"/?user=p1#{view}", viewport={"width": 360, "height": 740}, color_scheme=scheme).page

@@ -91,7 +91,8 @@ def test_ndjson(tmp_path: Path, line: bytes, sentence: str) -> None:
 WIRE_CASES: list[tuple[str, bytes, str]] = [
     ("unknown key", b'{"event":"interaction","item":"a","user":"u","colour":1,"timestamp":5}',
      "Object contains unknown field `colour`."),
-    ("unknown event", b'{"event":"purchase","item":"a","timestamp":5}', "Invalid value 'purchase' - at `$.event`."),
+    ("unknown event", b'{"event":"purchase","item":"a","timestamp":5}', "Invalid value 'purchase' - at `$.event`: "
+     "use item, user, impression or interaction, whose type says what was done."),
     ("no item", b'{"event":"interaction","user":"u","timestamp":5}', "Object missing required field `item`."),
     ("nobody", b'{"event":"interaction","item":"a","timestamp":5}',
      "Neither user nor session is given: an interaction or impression needs one of them."),

@@ -32,6 +32,7 @@ from tests.docs.pages import (
     section,
     text_of,
 )
+from tests.source import parsed
 
 PICTURE = ROOT / "docs" / "images" / "pipeline.svg"
 TOURS = [ROOT / "docs" / "tour.md", ROOT / "docs" / "tour.zh.md"]
@@ -77,7 +78,7 @@ def test_both_languages_have_one_structure() -> None:
 def test_both_languages_show_the_same_code() -> None:
     for one, other in zip(blocks(ENGLISH), blocks(CHINESE), strict=True):
         if one.language == "python":
-            assert ast.dump(ast.parse(one.code)) == ast.dump(ast.parse(other.code))
+            assert ast.dump(parsed(one.code)) == ast.dump(parsed(other.code))
         else:
             bare = [re.sub(r"\s+# .*", "", block.code) for block in (one, other)]
             assert bare[0] == bare[1]
@@ -121,20 +122,22 @@ def toml(value: Any) -> str:
 
 @pytest.mark.parametrize("page", BOTH, ids=lambda page: page.name)
 def test_every_setting_is_documented_with_its_default(page: Path) -> None:
-    defaults = config.Settings()
-    expected: list[set[str]] = [set()]
-    sections: list[str] = []
-    for name in config.Settings.__struct_fields__:
-        value = getattr(defaults, name)
-        if isinstance(value, msgspec.Struct):
-            sections.append(f"`[{name}]`")
-            expected.append({f"`{key} = {toml(getattr(value, key))}`" for key in value.__struct_fields__})
-        elif name != "weights":
-            expected[0].add(f"`{name} = {toml(value)}`")
+    expected: dict[str, set[str]] = {}
+
+    def expect(section: msgspec.Struct, above: str) -> None:
+        settings = expected.setdefault(f"`[{above[:-1]}]`" if above else "top", set())
+        for name in section.__struct_fields__:
+            value = getattr(section, name)
+            if isinstance(value, msgspec.Struct):
+                expect(value, f"{above}{name}.")
+            elif name != "weights":
+                settings.add(f"`{name} = {toml(value)}`")
+
+    expect(config.Settings(), "")
     text = section(page, CONFIGURATION)
     found = rows(text)
-    assert [row[0] for row in found[1:]] == sections
-    assert [set(row[1].split(" · ")) for row in found] == expected
+    assert [row[0] for row in found[1:]] == list(expected)[1:]
+    assert [set(row[1].split(" · ")) for row in found] == list(expected.values())
     assert {f"`{kind} = {weight}`" for kind, weight in config.DEFAULT_WEIGHTS.items()} <= set(
         re.findall(r"`[^`]*`", text)
     )
@@ -150,6 +153,9 @@ def test_the_example_configuration_is_complete_and_holds_the_defaults(tmp_path: 
     for name, value in named.items():
         if name != "weights" and isinstance(value, dict):
             assert list(value) == list(getattr(loaded, name).__struct_fields__)
+            for key, part in value.items():
+                if isinstance(part, dict):
+                    assert list(part) == list(getattr(getattr(loaded, name), key).__struct_fields__)
             assert loaded == msgspec.structs.replace(
                 loaded, **{name: msgspec.convert(value, type(getattr(loaded, name)))}
             )
@@ -185,7 +191,7 @@ def test_the_stages_of_the_picture_are_those_of_an_answer() -> None:
 def functions(path: Path) -> set[str]:
     """Functions, classes, methods (by their own name and as Class.method) and constants of a file."""
     found: set[str] = set()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in parsed(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             found.add(node.name)
         if isinstance(node, ast.ClassDef):

@@ -23,6 +23,7 @@ def figures() -> dict[str, Any]:
     """A figure for every name that people read, and goals."""
     found: dict[str, Any] = {"items": 1000, "users": 100, "remarks": ["It was a quiet run."]}
     found["machine"] = {"processor": "A processor", "cores": 2, "python": "3.11", "load": 0.1}
+    found["loads"] = {"rank": 0.1, "events": 0.3}
     for key in MESSAGES:
         if key.startswith("figure."):
             *above, last = key.removeprefix("figure.").replace("N", "10k").split(".")

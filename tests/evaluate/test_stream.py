@@ -146,3 +146,21 @@ def test_a_data_set_is_read_by_its_codes():
 def test_sources_that_cannot_be_read_say_why(source, message):
     with pytest.raises(InvalidInput, match=message):
         from_source(source, Settings())
+
+
+def test_what_somebody_writes_badly_of_is_not_what_they_wanted():
+    texts = {3: "terrible, a waste of money", 5: "I love it", 7: "on a Tuesday"}
+    rows = [
+        Interaction(user="u", item=f"i{n}", type="review", text=texts.get(n), timestamp=1000 + n) for n in range(25)
+    ]
+    rows.append(Interaction(user="u", item="x", type="rating", value=4.0, text=texts[3], timestamp=2000))
+    found = from_source(rows, Settings())
+    assert [at for at in range(26) if not found.positive[at]] == [3]
+    columns = {
+        "user": ["u"] * 25,
+        "item": [row.item for row in rows[:25]],
+        "type": ["review"] * 25,
+        "timestamp": [row.timestamp for row in rows[:25]],
+        "text": [row.text for row in rows[:25]],
+    }
+    assert [at for at in range(25) if not from_source(columns, Settings()).positive[at]] == [3]

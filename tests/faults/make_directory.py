@@ -26,7 +26,7 @@ KINDS = ("tea", "wine", "bread")
 TYPES = ("click", "purchase", "rating", "hide")
 SETTINGS: dict[str, Any] = {
     "language": {"encoder": "hashing"},
-    "train": {"trees": 8, "leaves": 4, "decisions": 120, "candidates": 12},
+    "train": {"trees": 8, "leaves": 4, "decisions": 120, "candidates": 12, "towers": []},
     "decisions": {"sample": 1.0, "flush_seconds": 0.1},
 }
 

@@ -20,7 +20,7 @@ CLIENTS = 12
 
 
 class Round:
-    """Clients that go on until they are told that their connection ends, as those behind a balancer do."""
+    """Clients that go on until nobody lets them in any more: told that their connection ends, they open another."""
 
     def __init__(self, served: Served, number: int, account: Account) -> None:
         self.served = served
@@ -42,6 +42,7 @@ class Round:
             try:
                 reply = await connection.post(path, body)
             except Refused:
+                self.account.sent.difference_update(event["id"] for event in batch)
                 return
             except Dropped as error:
                 self.dropped.append(f"{error} in step {step}")
@@ -50,8 +51,6 @@ class Round:
                 self.account.posted(batch, reply)
             else:
                 self.account.answered(reply)
-            if reply.last:
-                return
 
     async def stop(self, after: float) -> None:
         """SIGTERM; note when readiness is off, and when the process has ended."""

@@ -55,7 +55,7 @@ def matrix(engine: Engine, user: str, rows: I32, ease: bool = True, words: bool 
 def test_declarations_are_complete() -> None:
     assert len(set(NAMES)) == len(NAMES) == len(PRIOR)
     codes = {"because_of", "again", "popular", "trending", "people", "new", "taste", "tag", "query"}
-    codes |= {"friends", "asked", ""}
+    codes |= {"friends", "asked", "said", ""}
     for feature in FEATURES:
         assert feature.unit
         assert feature.meaning

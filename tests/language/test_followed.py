@@ -22,7 +22,7 @@ def test_what_the_other_writes_is_known_after_a_refresh(tmp_path: Path) -> None:
     follower = FollowedVectors(tmp_path, ENCODER)
     np.testing.assert_array_equal(follower.get(["wine", "tea"]), first[[1, 0]])
     second = writer.get(["bread"])
-    assert follower.missing(["tea", "bread"]) == ["bread"]
+    assert follower.missing(follower.digests(["tea", "bread"])) == {"bread"}
     follower.refresh()
     np.testing.assert_array_equal(follower.get(["bread"]), second)
     size = (tmp_path / f"{ENCODER.name}.bin").stat().st_size
@@ -59,7 +59,7 @@ def test_a_file_put_in_the_place_of_the_other_is_followed(tmp_path: Path) -> Non
     writer = VectorCache(tmp_path, ENCODER)
     expected = writer.get(["bread"])
     follower.refresh()
-    assert follower.missing(["tea", "bread"]) == ["tea"]
+    assert follower.missing(follower.digests(["tea", "bread"])) == {"tea"}
     np.testing.assert_array_equal(follower.get(["bread"]), expected)
     writer.close()
     follower.close()
@@ -80,7 +80,7 @@ def test_reading_while_the_other_writes_takes_nothing_half(tmp_path: Path) -> No
         follower.refresh()
     thread.join()
     follower.refresh()
-    assert follower.missing(texts) == []
+    assert follower.missing(follower.digests(texts)) == set()
     np.testing.assert_array_equal(follower.get(texts), writer.get(texts))
     writer.close()
     follower.close()

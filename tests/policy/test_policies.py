@@ -15,6 +15,7 @@ from palate.config import PolicySettings
 from palate.errors import ConfigError
 from palate.policy import Policy, make_policy
 from palate.policy.diversify import DEPTH, MarginalRelevance
+from palate.policy.epsilon_greedy import EpsilonGreedy
 from palate.policy.greedy import ExploreSlot, Greedy
 from palate.policy.plackett_luce import PlackettLuce
 from palate.policy.softmax import softmax
@@ -39,6 +40,16 @@ class TestExploringGreedy(PolicyContract):
 class TestPlackettLuce(PolicyContract):
     def policy(self) -> Policy:
         return PlackettLuce()
+
+
+class TestEpsilonGreedy(PolicyContract):
+    def policy(self) -> Policy:
+        return EpsilonGreedy(0.4)
+
+
+class TestDiverseEpsilonGreedy(PolicyContract):
+    def policy(self) -> Policy:
+        return EpsilonGreedy(0.2, diversity=0.4)
 
 
 class TestColdPlackettLuce(PolicyContract):
@@ -214,7 +225,7 @@ def test_make_policy() -> None:
 
 
 def test_an_unknown_policy_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="policy 'thompson' is unknown; use 'greedy' or 'plackett_luce'"):
+    with pytest.raises(ConfigError, match="policy 'thompson' is unknown; use 'greedy', 'plackett_luce' or 'eps"):
         make_policy("thompson", PolicySettings())
 
 
@@ -236,7 +247,7 @@ def test_policies_out_of_range_are_errors(make: Callable[[], object], message: s
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rank": "thompson"}, "policy.rank is 'thompson'; use 'greedy' or 'plackett_luce'"),
+        ({"rank": "thompson"}, "policy.rank is 'thompson'; use 'greedy', 'plackett_luce' or 'epsilon_greedy'"),
         ({"diversity": 1.0}, "policy.diversity is 1"),
         ({"temperature": 0.0}, "policy.temperature is 0"),
     ],
@@ -265,3 +276,18 @@ def test_softmax_at_the_edges() -> None:
     for scores in ([np.nan, 0.0], [np.inf, 0.0], [-np.inf]):
         with pytest.raises(ValueError, match="finite"):
             softmax(np.array(scores))
+
+
+def test_epsilon_greedy_is_greedy_but_for_a_share_of_the_places() -> None:
+    scores = np.arange(50.0)
+    strays = [EpsilonGreedy(0.1).choose(scores, 10, rng(seed)).explored.mean() for seed in range(400)]
+    assert np.mean(strays) == pytest.approx(0.1, abs=0.02)
+    nearly = EpsilonGreedy(1e-6).choose(scores, 10, rng())
+    assert nearly.order.tolist() == list(range(49, 39, -1))
+    assert nearly.propensity == pytest.approx(1.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -0.1, 1.1, float("nan")])
+def test_epsilon_out_of_range(epsilon: float) -> None:
+    with pytest.raises(ConfigError, match=r"policy\.epsilon"):
+        EpsilonGreedy(epsilon)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.chat.catalogues import items
+from tests.language.protocol import ChatServer
 from tests.serve.service import Service, Start, ndjson
 
 
@@ -58,3 +63,41 @@ def test_refusals_have_the_usual_shape(service: Service, body: dict[str, Any], s
     answer = service.request("POST", "/v1/chat", json=body)
     assert answer.status_code == status
     assert answer.json()["error"]["where"] == where
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_generator_helps_and_one_that_is_down_is_said(start: Start, tmp_path: Path, workers: str) -> None:
+    pytest.importorskip("openai", reason="openai isn't installed: pip install 'palate[llm]'.")
+    model = ChatServer()
+    name = "PALATE_LANGUAGE__GENERATOR__"
+    settings = {"KIND": "openai", "MODEL": '"small"', "BASE_URL": model.url, "SECONDS": "10.0"}
+    service = start(
+        tmp_path / "shop.palate",
+        **{f"{name}{key}": value for key, value in settings.items()}, PALATE_SERVE__WORKERS=workers,
+    )  # fmt: skip
+    headers = {"content-type": "application/x-ndjson"}
+    service.request("POST", "/v1/events", content=ndjson(events()), headers=headers)
+    model.behave(say=lambda body: '{"sentences": ["no horror"]}')
+    answer = service.post("/v1/chat", {"user": "ann", "text": "blorp fizzwick"}).json()
+    assert (answer["ai_generated"], answer["degraded"]) == (True, [])
+    assert [wish["wish"]["filter"] for wish in answer["wishes"]] == [{"genres": {"nin": ["Horror"]}}]
+    model.behave("500")
+    answer = service.post("/v1/chat", {"user": "ben", "text": "blorp fizzwick"}).json()
+    assert (answer["ai_generated"], answer["degraded"]) == (False, ["generator_error"])
+    asked = len(model.seen)
+    service.post("/v1/rank", {"user": "ann", "items": ["alien"], "query": "blorp fizzwick"})
+    assert len(model.seen) == asked
+    assert service.stop() == 0
+    model.close()
+
+
+def test_a_generator_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PALATE_")}
+    environ |= {"PALATE_LANGUAGE__GENERATOR__KIND": "gguf", "PALATE_LANGUAGE__GENERATOR__MODEL": "absent.gguf"}
+    command = [sys.executable, "-m", "palate", "serve", "--dir", str(tmp_path / "shop.palate"), "--port", "0"]
+    for workers in ("1", "2"):
+        environ["PALATE_SERVE__WORKERS"] = workers
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environ)
+        assert done.returncode != 0
+        assert "absent.gguf" in done.stderr or "xllamacpp" in done.stderr
+        assert "Traceback" not in done.stderr

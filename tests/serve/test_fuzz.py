@@ -15,7 +15,7 @@ import palate
 from palate.serve import create_app
 from palate.serve.app import PalateApp
 
-HOT = ["/v1/events", "/v1/rank", "/v1/recommend"]
+HOT = ["/v1/events", "/v1/rank", "/v1/recommend", "/v1/rerank", "/v2/rerank"]
 FEW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 WORDS = st.sampled_from(
     ["event", "item", "user", "session", "items", "id", "fields", "timestamp", "type", "value", "text", "ranking", "k",
@@ -45,7 +45,21 @@ REQUESTS = st.fixed_dictionaries(
         "explain": st.booleans(),
         "context": st.dictionaries(WORDS, SCALARS, max_size=3), "exclude": st.lists(WORDS, max_size=3),
         "filter": st.dictionaries(WORDS, VALUES, max_size=3), "seen": st.sampled_from(["auto", "drop", "keep"]),
-        "policy": st.sampled_from(["greedy", "plackett_luce", "x"]),
+        "policy": st.sampled_from(["greedy", "plackett_luce", "epsilon_greedy", "x"]),
+    },
+)  # fmt: skip
+DOCUMENTS = st.fixed_dictionaries(
+    {
+        "query": st.text(max_size=20),
+        "documents": st.lists(
+            st.one_of(st.text(max_size=20), st.dictionaries(st.sampled_from(["id", "text", "x"]), VALUES, max_size=3)),
+            max_size=4,
+        ),
+    },
+    optional={
+        "top_n": st.one_of(st.integers(-2, 5), SCALARS), "return_documents": SCALARS, "user": WORDS, "session": WORDS,
+        "rank_fields": st.lists(st.sampled_from(["text", "x", "id", "\0", ""]), max_size=3), "taste": SCALARS,
+        "explain": st.booleans(), "model": SCALARS, "priority": SCALARS, "truncation": SCALARS,
     },
 )  # fmt: skip
 
@@ -121,6 +135,12 @@ def test_events_nearly_right(app: PalateApp, events: list[Any], lines: bool) -> 
 def test_requests_nearly_right(app: PalateApp, request: dict[str, Any]) -> None:
     ask(app, "POST", b"/v1/rank", json.dumps(request).encode())
     ask(app, "POST", b"/v1/recommend", json.dumps({k: v for k, v in request.items() if k != "items"}).encode())
+
+
+@FEW
+@given(request=DOCUMENTS, path=st.sampled_from([b"/v1/rerank", b"/v2/rerank"]))
+def test_documents_nearly_right(app: PalateApp, request: dict[str, Any], path: bytes) -> None:
+    ask(app, "POST", path, json.dumps(request).encode())
 
 
 @FEW

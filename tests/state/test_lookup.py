@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palate.state.lookup import Lookup
+from palate.state.lookup import Lookup, Texts
 from palate.state.state import Names
 
 
@@ -49,3 +49,33 @@ def test_ids_that_share_a_hash_are_told_apart() -> None:
     asked = [*known[::-1], _Clashing("b" * 3)]
     assert lookup.rows(asked).tolist() == [names.get(name) for name in asked]
     assert lookup.rows(asked)[-1] == -1
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.lists(st.text(min_size=1, max_size=3), max_size=80)), max_size=12))
+def test_rows_of_texts_are_those_of_a_dict_that_forgets(rounds: list[tuple[bool, list[str]]]) -> None:
+    texts, plain = Texts(), dict[str, int]()
+    free: list[int] = []
+    for drops, some in rounds:
+        named = list(dict.fromkeys(some))
+        if drops:
+            gone = [text for text in named if text in plain]
+            rows = [plain.pop(text) for text in gone]
+            texts.drop(np.array(rows, np.int32))
+            free += rows
+        else:
+            new = [text for text in named if text not in plain]
+            rows = [free.pop() if free else len(plain) + n for n in range(len(new))]
+            texts.put(new, np.array(rows, np.int32))
+            plain |= dict(zip(new, rows, strict=True))
+        asked = [*named, "", *plain]
+        assert texts.rows(asked).tolist() == [plain.get(text, -1) for text in asked]
+
+
+def test_texts_that_come_and_go_take_no_more_room() -> None:
+    texts = Texts()
+    for round_ in range(300):
+        texts.put([f"{round_}-{n}" for n in range(100)], np.arange(100, dtype=np.int32))
+        texts.drop(np.arange(100, dtype=np.int32))
+    assert len(texts._table) <= 1024
+    assert texts.rows(["299-5", "3-3"]).tolist() == [-1, -1]

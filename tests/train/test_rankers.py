@@ -137,7 +137,7 @@ def test_a_linear_back_end_is_scikit_learns_model_but_for_the_intercept(
 @pytest.mark.parametrize("name", BACK_ENDS)
 def test_every_back_end_learns_and_ships_where_it_wins(name: str) -> None:
     settings = TrainSettings(trees=60, leaves=15, ranker=name)  # type: ignore[arg-type]
-    found = fit(world(300), world(100, 1), (), settings)
+    found = fit(world(1200), world(100, 1), (), settings)
     assert set(found.metrics) == {"prior", "single", name}
     assert found.metrics[name] > found.metrics["single"] > found.metrics["prior"]
     assert (found.kind, found.name) == (name, name)

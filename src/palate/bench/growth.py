@@ -21,21 +21,21 @@ _RUNS = 3
 def scale(worlds: Worlds, plan: Plan, say: Say) -> Figures:
     """By the number of people: CPU of a ranking and of an event, resident memory, disk, seconds to start.
 
-    rank_growth, events_growth: CPU at the most people over that at the fewest. rss_user_bytes: by how much more the
-    server holds, a person more. disk_event_bytes: of the directory, snapshots included, an event.
+    rank_growth, events_growth: CPU at the number of people that costs most, over that at the fewest. rss_user_bytes:
+    by how much more the server holds, a person more. disk_event_bytes: of the directory, snapshots included, an event.
     """
-    found: Figures = {}
+    points: list[Figures] = []
     smaller: Size | None = None
     for users in plan.people:
         size = plan.base._replace(users=users, most=MOST)
         with worlds.use(size, say, smaller) as directory:
-            found[short(users)] = _measure(directory, size, max(WARM, plan.requests // 4), say)
+            points.append(_measure(directory, size, max(WARM, plan.requests // 4), say))
         smaller = size
-    few, many = found[short(plan.people[0])], found[short(plan.people[-1])]
+    few, many = points[0], points[-1]
     more = plan.people[-1] - plan.people[0]
-    return found | {
-        "rank_growth": round(many["rank_cpu_us"] / few["rank_cpu_us"], 3),
-        "events_growth": round(many["events_cpu_us"] / few["events_cpu_us"], 3),
+    return dict(zip(map(short, plan.people), points, strict=True)) | {
+        "rank_growth": round(max(point["rank_cpu_us"] for point in points) / few["rank_cpu_us"], 3),
+        "events_growth": round(max(point["events_cpu_us"] for point in points) / few["events_cpu_us"], 3),
         "rss_user_bytes": round((many["rss_mb"] - few["rss_mb"]) * 1e6 / more),
         "disk_event_bytes": round(many["disk_mb"] * 1e6 / many["events"]),
     }

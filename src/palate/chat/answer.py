@@ -43,7 +43,8 @@ class Question(msgspec.Struct):
 class ChatAnswer(msgspec.Struct):
     """The answer to one turn. understood: what is new; removed: what ended; wishes: what holds now. missing: what no
     field of this catalogue says; absent: words for values that no item has; unknown: what wasn't understood. ranking:
-    none where nothing was asked for. degraded: what wasn't at its best, the ranking's own included."""
+    none where nothing was asked for. degraded: what wasn't at its best, the ranking's own included. ai_generated:
+    whether a language model said the words again more plainly before they were read; the reply is Palate's own."""
 
     reply: str
     language: Literal["en", "zh"]
@@ -59,6 +60,7 @@ class ChatAnswer(msgspec.Struct):
     titles: dict[str, str]
     degraded: list[str]
     as_of: int
+    ai_generated: bool = False
     ms: float = 0.0
 
 

@@ -50,8 +50,8 @@ class Knowledge(Helper):
         self._schema: Schema | None = None
         self._of: tuple[int, int, int] = (0, 0, 0)
         self._cost = self._learnt = 0.0
-        # Read and replaced as a whole, by threads of their own: values and their vectors, row by row.
-        self._meanings: tuple[Schema | None, list[Value], F32] = (None, [], np.zeros((0, 0), np.float32))
+        # Read and replaced as a whole, by threads of their own: values, their vectors, row by row, and whose these are.
+        self._meanings: tuple[Schema | None, list[Value], F32, object] = (None, [], np.zeros((0, 0), np.float32), None)
         self._warming = threading.Lock()
         self._last: OrderedDict[str, list[str]] = OrderedDict()
 
@@ -141,10 +141,11 @@ class Knowledge(Helper):
 
     def meant(self, words: str) -> list[tuple[Value, float]]:
         """The nearest values by the encoder's vectors; none while these are being made (``warm``)."""
-        _, values, vectors = self._meanings
-        if not values:
+        _, values, vectors, of = self._meanings
+        cache = self.host.catalogue.cache
+        if not values or of is not cache:
             return []
-        near = vectors @ self.host.catalogue.cache.query(words)
+        near = vectors @ cache.query(words)
         best: list[int] = np.argsort(-near, kind="stable")[:8].tolist()
         out: dict[str, tuple[Value, float]] = {}
         for place in best:
@@ -169,22 +170,27 @@ class Knowledge(Helper):
             return
         try:
             schema = self._learn() if self._behind() else self.schema()
-            if self._wordless or self._meanings[0] is schema:
+            cache = self.host.catalogue.cache
+            if self._wordless or self._current(schema):
                 return
             values = [one for one in schema.values() if not one.value.isdigit()][:_MOST_MEANINGS]
             try:
-                vectors = self.host.catalogue.cache.get([one.value for one in values])
+                vectors = cache.get([one.value for one in values])
             except Unavailable:  # closed meanwhile, or the disk refuses: what is nearly meant isn't found until later
                 return
-            self._meanings = schema, values, vectors
+            self._meanings = schema, values, vectors, cache
         finally:
             self._warming.release()
+
+    def _current(self, schema: Schema | None) -> bool:
+        """Whether the meanings are of these values, by the encoder that serves."""
+        return self._meanings[0] is schema and self._meanings[3] is self.host.catalogue.cache
 
     def warm_soon(self, most: int | None = None) -> None:
         """``warm`` beside the caller, where it is due; not for a catalogue of more than ``most`` items."""
         if most is not None and self.host.state.n_items > most:
             return
-        if self._schema is None or self._behind() or not (self._wordless or self._meanings[0] is self._schema):
+        if self._schema is None or self._behind() or not (self._wordless or self._current(self._schema)):
             threading.Thread(target=self.warm, name="chat-values", daemon=True).start()
 
 

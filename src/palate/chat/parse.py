@@ -33,7 +33,7 @@ class Choice:
 class Parse:
     """What an utterance asks for. drops: (field, value or '') of wishes to be taken back; missing: roles that no field
     plays; absent: words for values that no item has; unknown: what wasn't understood; facts: (item, role) asked about;
-    question: what has to be asked back, with choices."""
+    question: what has to be asked back, with choices; helped: whether a generator said it again in plainer words."""
 
     language: str
     wishes: list[Wish] = field(default_factory=list[Wish])
@@ -46,6 +46,7 @@ class Parse:
     facts: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     question: str = ""
     choices: list[Choice] = field(default_factory=list[Choice])
+    helped: bool = False
 
     @property
     def says(self) -> bool:

@@ -33,6 +33,7 @@ _TEXT = {
     "back": ("In force again: {0}.", "重新生效：{0}。"),
     "reset": ("Everything you asked for is forgotten.", "之前的要求已全部清除。"),
     "idle": ("There is nothing to take back.", "没有可以取消的要求。"),
+    "helped": ("Read with the help of a language model.", "（借助语言模型理解。）"),
     "missing": ("Nothing here says {0}, so I can't go by that.", "这里的数据没有{0}，无法按此筛选。"),
     "absent": ("Nothing here is {0}.", "这里没有{0}。"),
     "unknown": ("I didn't understand {0}.", "没有听懂{0}。"),

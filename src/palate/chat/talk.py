@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Any, Protocol
@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import msgspec
 
 from palate.chat.answer import Act, ChatAnswer, ChatRequest, Question, Said
-from palate.chat.knowledge import Host, Knowledge
+from palate.chat.knowledge import EARLY, Host, Knowledge
 from palate.chat.merge import Memory, Merged, merge
 from palate.chat.parse import Helper, Parse, language_of, parse
-from palate.chat.rephrase import Rephraser
+from palate.chat.rephrase import Rephraser, harmless, plain
 from palate.chat.reply import Voice
 from palate.chat.schema import role_of
 from palate.chat.words import normal, tokens
@@ -28,6 +28,7 @@ from palate.checks import check_id, check_text
 from palate.config import Settings
 from palate.errors import InvalidInput
 from palate.filters import compile_filter
+from palate.language import Generator
 from palate.state.keys import subject_of
 from palate.types import IngestResult, Interaction, Ranking, RecommendRequest, User
 from palate.wishes import FIELD, MEMORY, Wish, read, write
@@ -61,13 +62,18 @@ class Speaker(Host, Protocol):
 
 
 class Talk:
-    """The conversations over one engine. ``rephraser`` may be replaced by one with a generator."""
+    """The conversations over one engine. generator: what is asked about words that say nothing to the parser."""
 
-    def __init__(self, host: Speaker, lock: AbstractContextManager[object]) -> None:
+    def __init__(self, host: Speaker, lock: AbstractContextManager[object], generator: Generator) -> None:
         self.host, self.lock = host, lock
         self.knowledge = Knowledge(host, lock)
-        self.rephraser = Rephraser()
+        self.rephraser = Rephraser(generator)
         self._turns = [Lock() for _ in range(_LOCKS)]
+
+    def warm(self) -> None:
+        """Make ready what the first turn would wait for: beside the caller the catalogue, here the generator."""
+        self.knowledge.warm_soon(EARLY)
+        self.rephraser.generator.warm()
 
     def turn(self, request: ChatRequest) -> ChatAnswer:
         """Answer one turn. Errors: ``InvalidInput``; those of ``ingest`` where the log refuses."""
@@ -102,7 +108,7 @@ class Talk:
         degraded: list[str] = []
         with self._turns[zlib.crc32(subject.encode()) % _LOCKS]:
             held, memory = self._before(subject)
-            parsed = self._parsed(request.text, memory, knowledge.of(subject), degraded)
+            parsed = self._parsed(request.text, held, memory, knowledge.of(subject), degraded)
             merged, position = self._stored(request, parsed, held, memory)
         voice = Voice(request.language or parsed.language, knowledge.title)
         answer = _understood(request, parsed, merged, voice, position, degraded)
@@ -132,7 +138,7 @@ class Talk:
             memory = Memory()
         return read(fields.get(FIELD))[0], memory
 
-    def _parsed(self, text: str, memory: Memory, helper: Helper, degraded: list[str]) -> Parse:
+    def _parsed(self, text: str, held: Sequence[Wish], memory: Memory, helper: Helper, degraded: list[str]) -> Parse:
         knowledge = self.knowledge
         chosen = _chosen(text, memory)
         if chosen is not None:
@@ -141,18 +147,17 @@ class Talk:
         found = parse(text, schema, knowledge.fields, helper)
         if found.unknown and knowledge.pending:
             degraded.append("values_pending")
-        if not found.says and not found.acts and not found.facts and self.rephraser.rephrase is not None:
-            said = self.rephraser(text)
+        if self.rephraser.configured and not (found.says or found.acts or found.facts):
+            said = self.rephraser(text, schema)
             if said.degraded:
                 degraded.append(said.degraded)
             for sentence in said.sentences:
                 part = parse(sentence, schema, knowledge.fields, helper)
-                if part.says:
-                    found.wishes += part.wishes
-                    found.drops += part.drops
+                if plain(part):
+                    found.wishes += harmless(part.wishes, held, text)
                     found.missing += [role for role in part.missing if role not in found.missing]
             if found.says:
-                found.unknown = []
+                found.unknown, found.helped = [], True
         return found
 
     def _stored(self, request: ChatRequest, parsed: Parse, held: list[Wish], memory: Memory) -> tuple[Merged, int]:
@@ -192,7 +197,7 @@ class Talk:
         )  # fmt: skip
 
     def _reply(self, answer: ChatAnswer, parsed: Parse, merged: Merged, voice: Voice, knowledge: Knowledge) -> str:
-        say: list[str] = []
+        say: list[str] = [voice.say("helped")] if answer.ai_generated else []
         known = [voice.wish(wish) for wish in (*merged.added, *merged.kept)]
         if "reset" in parsed.acts:
             say.append(voice.say("reset"))
@@ -270,7 +275,7 @@ def _understood(
         understood=[Said(voice.wish(wish), wish) for wish in merged.added],
         removed=[voice.wish(wish) for wish in merged.removed], missing=parsed.missing, absent=parsed.absent,
         unknown=parsed.unknown, question=question, wishes=[Said(voice.wish(wish), wish) for wish in merged.wishes],
-        ranking=None, titles={}, degraded=degraded, as_of=position,
+        ranking=None, titles={}, degraded=degraded, as_of=position, ai_generated=parsed.helped,
     )  # fmt: skip
 
 

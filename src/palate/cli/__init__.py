@@ -14,7 +14,25 @@ import msgspec
 import typer
 
 import palate
-from palate.cli import bench, chat, data, demo, doctor, evaluate, models, ranking, serve, tune
+from palate.cli import (
+    bench,
+    chat,
+    classify,
+    compress,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    experiment,
+    finetune,
+    language,
+    language_offline,
+    models,
+    ranking,
+    replay,
+    serve,
+    tune,
+)
 from palate.cli.console import LangOption
 from palate.cli.messages import Language, choose, say
 from palate.cli.translation import local, translate_help
@@ -31,7 +49,11 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("import")(data.import_)
 app.command("train")(models.train)
+app.command("replay")(replay.replay_)
 app.command("tune")(tune.tune_)
+app.command("finetune")(finetune.finetune)
+app.command("classify")(classify.classify)
+app.command("compress")(compress.compress)
 app.command("serve")(serve.serve)
 app.command("rank")(ranking.rank)
 app.command("recommend")(ranking.recommend)
@@ -39,6 +61,10 @@ app.command("chat")(chat.chat)
 app.command("explain")(ranking.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+language.app.command("summarise")(language_offline.summarise_)
+language.app.command("teach")(language_offline.teach_)
+app.add_typer(language.app, name="language")
+app.add_typer(experiment.app, name="experiment")
 app.command("bench")(bench.bench)
 app.command("rebuild")(data.rebuild)
 app.command("doctor")(doctor.doctor)

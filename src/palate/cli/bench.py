@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -34,7 +35,7 @@ def bench(
         str | None, typer.Option("--only", metavar="SECTION[,SECTION]", help="These sections; all when left out.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Small and short: to see that it works, not how fast.")
+        bool, typer.Option("--quick", help="Small and short, some minutes: to see that it works, not how fast.")
     ] = False,
     items: Annotated[
         int | None, typer.Option("--items", min=1000, help="Of the catalogue that is made up; default 100000.")
@@ -85,6 +86,8 @@ def bench(
     out = Out(json_)
     obvious = importlib.util.find_spec("fastapi") is not None
     with ExitStack() as leaving:
+        # Whoever is told to end still ends the servers that it began, and removes what it made.
+        leaving.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _leave))
         root = keep or Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="palate-bench-")))
         root.mkdir(parents=True, exist_ok=True)
         bars = leaving.enter_context(out.progress())
@@ -101,6 +104,10 @@ def bench(
         plots.write(found, [_goal(plots.Row, goal) for goal in found["goals"]], plot)
         out.say("bench.plotted", file=plot)
     out.result(found)
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _show(out: Out, found: dict[str, Any]) -> None:

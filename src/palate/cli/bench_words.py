@@ -149,12 +149,12 @@ BENCH: dict[str, tuple[str, str]] = {
     "figure.scale.N.disk_mb": ("{n} people: on disk", "{n} 位用户：磁盘占用"),
     "figure.scale.N.start_s": ("{n} people: the service ready", "{n} 位用户：服务就绪"),
     "figure.scale.rank_growth": (
-        "a ranking: CPU at the most people over the fewest",
-        "一次排序：人最多时的 CPU 是最少时的几倍",
+        "a ranking: CPU at the dearest number of people over the fewest",
+        "一次排序：最费 CPU 的人数与人最少时之比",
     ),
     "figure.scale.events_growth": (
-        "an event: CPU at the most people over the fewest",
-        "一个事件：人最多时的 CPU 是最少时的几倍",
+        "an event: CPU at the dearest number of people over the fewest",
+        "一个事件：最费 CPU 的人数与人最少时之比",
     ),
     "figure.scale.rss_user_bytes": ("each person more: resident memory", "每多一位用户的常驻内存"),
     "figure.scale.disk_event_bytes": ("an event on disk", "每个事件的磁盘占用"),

@@ -7,6 +7,10 @@ with the code that says it. What only a client of the service or a reader of its
 from __future__ import annotations
 
 from palate.cli.chinese_doctor import DOCTOR
+from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
+from palate.cli.chinese_language import MODELS_ZH
+from palate.cli.chinese_replay import REPLAY_ZH
+from palate.cli.chinese_text import TEXT_TROUBLE
 from palate.cli.chinese_trouble import TROUBLE
 
 _FRAMES: dict[str, str] = {
@@ -41,6 +45,9 @@ FOREIGN: dict[str, str] = {
     "{sentence}: {key}: invalid enum value {value}; use {names}.": "{sentence}：{key} 不能是 {value}；请用 {names}。",
     "Expected {wanted}, got {found} - at {place}.": "{place} 应为 {wanted}，却是 {found}。",
     "Expected {wanted}, got {found}.": "应为 {wanted}，却是 {found}。",
+    "Invalid value {value} - at {place}: use item, user, impression or interaction, whose type says what was done.": (
+        "{place} 不能是 {value}：请用 item、user、impression 或 interaction；做了什么由 type 表示。"
+    ),
     "Invalid value {value} - at {place}.": "{place} 不能是 {value}。",
     "Object missing required field {name} - at {place}.": "{place} 缺少必需的键 {name}。",
     "Object contains unknown field {name} - at {place}.": "{place} 含有未知的键 {name}。",
@@ -101,11 +108,11 @@ _ERRORS: dict[str, str] = {
         "无法锁定 {path}：{error}。文件系统须支持 flock 且有空间。"
     ),
     "{log} {what}, and is no new log: restore it from a backup, or move events.db* away to begin a new one.": (
-        "{log} 已丢失或被截断，而它不是新日志：请从备份恢复，或移走 events.db* 以重新开始。"
+        "{log} 已丢失、为空或被截断，而它不是新日志：请从备份恢复，或移走 events.db* 以重新开始。"
     ),
     "{log} {what}, and the snapshot {name} was taken at position {position}: events are lost. Restore events.db from a "
     "backup; or, to go on from the log as it is, remove {path}.": (
-        "{log} 早于位置 {position} 处的快照 {name}：有事件丢失。"
+        "{log} 已丢失、为空或被截断，早于位置 {position} 处的快照 {name}：有事件丢失。"
         "请从备份恢复 events.db；若要从现有日志继续，请删除 {path}。"
     ),
     "{log} is damaged or not an event log ({error}): restore it from a backup.": (
@@ -159,8 +166,8 @@ _ERRORS: dict[str, str] = {
     "--out {file} is a file: name a folder for the reports.": "--out {file} 是文件：请给出存放报告的文件夹。",
     # requests
     "k is {k}; it must lie between {least} and {most}.": "k 是 {k}；它必须在 {least} 与 {most} 之间。",
-    "policy {name} is unknown; use 'greedy' or 'plackett_luce'.": (
-        "没有 {name} 这个策略；请用 'greedy' 或 'plackett_luce'。"
+    "policy {name} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.": (
+        "没有 {name} 这个策略；请用 'greedy'、'plackett_luce' 或 'epsilon_greedy'。"
     ),
     "--seen {name} is unknown: use auto, drop or keep.": "--seen {name} 无效：请用 auto、drop 或 keep。",
     "--seen {name} is unknown: use drop, keep or both.": "--seen {name} 无效：请用 drop、keep 或 both。",
@@ -303,5 +310,17 @@ SYSTEM: dict[str, str] = {
 }
 """What is said of any file: after all others, of which it may be the end."""
 
-SENTENCES: dict[str, str] = {**_FRAMES, **FOREIGN, **_ERRORS, **TROUBLE, **_REPORT, **DOCTOR, **SYSTEM}
+SENTENCES: dict[str, str] = {
+    **_FRAMES,
+    **FOREIGN,
+    **REPLAY_ZH,
+    **_ERRORS,
+    **TROUBLE,
+    **_REPORT,
+    **DOCTOR,
+    **EXPERIMENT_TROUBLE,
+    **MODELS_ZH,
+    **TEXT_TROUBLE,
+    **SYSTEM,
+}
 """English template → Chinese."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from palate.cli.chinese_experiment import EXPERIMENT_HELP
+from palate.cli.chinese_text import TEXT_HELP
+
 HELP: dict[str, str] = {
+    **TEXT_HELP,
     "[bold]Examples[/bold]": "[bold]示例[/bold]",
     "Show this message and exit.": "显示本帮助并退出。",
     # palate
@@ -127,6 +131,24 @@ HELP: dict[str, str] = {
     "Only these systems; all when left out.": "只评测这些系统；省略则全部评测。",
     "Also keep the reports in this engine.": "报告也保存到这个引擎的目录。",
     "Where the reports go; default: evaluation.": "报告写到哪里；默认 evaluation。",
+    # replay
+    "Judge another configuration on the rankings in the log: what it would have earned, with intervals.": (
+        "在日志中的排序上评判另一份配置：它本会带来多少，并给出区间。"
+    ),
+    "Policies, models and features switched off are judged; candidates and features are those of the log. "
+    "Where the log can't tell, it says so, and what to change.": (
+        "可评判策略、模型和关闭的特征；候选与特征取自日志。日志看不出结果时会直说，并说明该改什么。"
+    ),
+    "Works while a service holds the directory. Writes JSON and HTML.": "服务占用目录时也可运行。写出 JSON 和 HTML。",
+    "A palate.toml to judge; default: the directory's own.": "要评判的 palate.toml；默认用目录自己的。",
+    "The model to judge, or `prior`; default: the active one.": "要评判的模型，或 `prior`；默认为启用的模型。",
+    "What counts: a type of interaction, or `weights`.": "计入什么：一种交互类型，或 `weights`（各类型按权重）。",
+    "Minutes after a ranking in which it counts.": "排序之后多少分钟内的交互计入。",
+    "What of a ranking is judged; default: what the log allows.": "评判排序的哪一部分；默认取日志所允许的。",
+    "How many places are judged.": "评判前多少个位置。",
+    "Cut weights above this; default: the root of the rankings.": "截断高于此值的权重；默认为排序数的平方根。",
+    "Rankings' worth of evidence below which it can't tell.": "证据少于相当于这么多次排序时，判为看不出。",
+    "Where the reports go; default: off-policy.": "报告写到哪里；默认 off-policy。",
     # doctor
     "Check this installation and an engine's directory, and say how to mend what is wrong.": (
         "检查本次安装和引擎的目录，并说明如何修复问题。"
@@ -145,11 +167,47 @@ HELP: dict[str, str] = {
         "同一次运行的数字可以比较；不同机器或繁忙机器上的不可以。"
     ),
     "These sections; all when left out.": "只测量这些部分；省略则全部测量。",
-    "Small and short: to see that it works, not how fast.": "规模小、时间短：只看能否运行，不看快慢。",
+    "Small and short, some minutes: to see that it works, not how fast.": "规模小、时间短：只看能否运行，不看快慢。",
     "Of the catalogue that is made up; default 100000.": "虚构目录的物品数；默认 100000。",
     "Of the people that are made up; default 10000.": "虚构的用户数；默认 10000。",
     "Requests of each kind; default 9000.": "每类请求的数量；默认 9000。",
     "Rankings a second when latency is measured; default 1000.": "测量延迟时每秒的排序请求数；默认 1000。",
     "Keep the made-up worlds there, for the next run to use.": "把虚构的数据留在该目录，供下次运行使用。",
     "Also draw the figures into this HTML file.": "同时把结果画进这个 HTML 文件。",
+    # language
+    "Language models: list, fetch, measure, recommend, summarise, teach.": (
+        "语言模型：列出、获取、测量、推荐、概括、教学。"
+    ),
+    "Have the configured generator say of every item in a sentence what it is; a stop costs nothing that was said.": (
+        "让所配置的生成模型用一句话说明每个物品是什么；中途停止不会丢失已得到的回答。"
+    ),
+    "Have the configured generator order logged lists as their people should have seen them, for training to learn "
+    "from.": "让所配置的生成模型按用户应看到的顺序排列已记录的列表，供训练学习。",
+    "To use at most, in and out; 0: as many as it takes, or the day has.": (
+        "最多使用的词元（输入加输出）；0 表示不限，或以每日额度为限。"
+    ),
+    "To wait for one answer.": "等待一个回答的秒数。",
+    "Of what isn't known yet, so many; 0: all.": "在尚未回答的之中取这么多；0 表示全部。",
+    "List the models that Palate knows, with licence, size, width and languages, and which of them are here.": (
+        "列出 Palate 认识的模型：许可、大小、维度、语言，以及哪些已在本机。"
+    ),
+    "Get the files of models into the cache: pinned versions, checked by SHA-256; nothing is installed or run.": (
+        "把模型文件取到缓存：版本固定，以 SHA-256 校验；不安装也不运行任何东西。"
+    ),
+    "As `palate language list` names them, or hf:NAME.": "`palate language list` 中的名称，或 hf:NAME。",
+    "Measure encoders on this machine and on a directory's own events: texts a second, milliseconds for one, memory, "
+    "and whether what people took before points to what they took next.": (
+        "在本机并用目录自己的事件测量编码器：每秒文本数、单条毫秒、内存，以及人们先前的选择能否指向之后的选择。"
+    ),
+    "By default all that are installed.": "默认为所有已安装的。",
+    "For the texts of one model; slow ones are asked less.": "每个模型用于编码文本的秒数；慢的模型少问一些。",
+    "Recommend one model for each task, by what was measured here, with the reasons. Nothing is changed.": (
+        "按本机测得的结果为每项任务推荐一个模型，并说明理由。不作任何更改。"
+    ),
+    "What it is for; may be repeated; all by default.": "用途；可重复给出；默认全部。",
+    "In which the whole catalogue must be encoded.": "须在多少小时内编码完整个目录。",
+    "That a query may take.": "一次查询可用的毫秒数。",
+    "MB that encoding may take.": "编码可用的内存（MB）。",
+    "Measure again what was measured before.": "重新测量已测过的。",
+    **EXPERIMENT_HELP,
 }

@@ -7,12 +7,15 @@ TROUBLE: dict[str, str] = {
     "{sentence}: {name} is {value}; it must lie between {least} and {most}.": (
         "{sentence}：{name} 是 {value}；它必须在 {least} 与 {most} 之间。"
     ),
-    "{sentence}: {name} is {value}; use 'greedy' or 'plackett_luce'.": (
-        "{sentence}：{name} 是 {value}；请用 'greedy' 或 'plackett_luce'。"
+    "{sentence}: {name} is {value}; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.": (
+        "{sentence}：{name} 是 {value}；请用 'greedy'、'plackett_luce' 或 'epsilon_greedy'。"
     ),
     "the environment variable {name}": "环境变量 {name}",
     "the arguments": "参数",
-    "The encoder {name} is unknown; installed here: {names}.": "没有 {name} 这个编码器；这里安装的有：{names}。",
+    "The encoder {name} is unknown; installed here: {names}; also hf:NAME, onnx:FOLDER, static:FOLDER and "
+    "openai:MODEL.": (
+        "没有 {name} 这个编码器；这里安装的有：{names}；另有 hf:NAME、onnx:FOLDER、static:FOLDER 和 openai:MODEL。"
+    ),
     "serve.keys[{number}] is not the SHA-256 of a key (64 hex digits): run `palate serve --new-key`, keep the key, and "
     "put its hash into serve.keys.": (
         "serve.keys[{number}] 不是密钥的 SHA-256（64 位十六进制）：请运行 `palate serve --new-key`，保存密钥，"

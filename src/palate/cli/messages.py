@@ -11,13 +11,22 @@ from collections.abc import Mapping
 from typing import Literal
 
 from palate.cli.bench_words import BENCH
+from palate.cli.experiment_words import EXPERIMENT
+from palate.cli.language_words import LANGUAGE
+from palate.cli.replay_words import REPLAY
+from palate.cli.text_words import TEXTS
 from palate.reasons import SHORT
 
 Language = Literal["en", "zh"]
 
 MESSAGES: dict[str, tuple[str, str]] = {
     **{f"reason.{code}": words for code, words in SHORT.items()},
+    "reason.said_of": ("praised for {tags}", "大家称赞其{tags}"),
     **BENCH,
+    **EXPERIMENT,
+    **LANGUAGE,
+    **REPLAY,
+    **TEXTS,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),

@@ -126,6 +126,9 @@ def list_(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: L
     out.result(found)
     if found:
         out.show(_table(found))
+        for model in found:
+            if model.broken:
+                out.note(local(model.broken))
     else:
         out.say("no_models", path=quoted(directory))
 
@@ -211,5 +214,6 @@ def _table(models: list[ModelInfo]) -> Table:
         metrics = "  ".join(f"{name} {number(value)}" for name, value in own.items())
         over = f"{interval(model.margins['single'])} {_feature(model.single)}" if "single" in model.margins else ""
         active = "●" if model.active else ""
+        active = f"{active}✗" if model.broken else active
         row(made, active, model.version, word("kind", model.kind), moment(model.created), metrics, over)
     return made

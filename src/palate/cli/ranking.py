@@ -14,6 +14,7 @@ from palate.cli.messages import MESSAGES, language, say
 from palate.cli.target import DEFAULT_DIR, DirOption, target
 from palate.cli.translation import word
 from palate.errors import InvalidInput
+from palate.feedback.summary import chinese_names
 from palate.types import (
     Candidate,
     Explanation,
@@ -38,7 +39,7 @@ FilterOption = Annotated[
 ExcludeOption = Annotated[list[str] | None, typer.Option("--exclude", metavar="ITEM", help="An item to leave out.")]
 SeenOption = Annotated[str, typer.Option("--seen", metavar="auto|drop|keep", help="Items that the user knows already.")]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", metavar="greedy|plackett_luce", help="How the order is chosen.")
+    str | None, typer.Option("--policy", metavar="greedy|plackett_luce|epsilon_greedy", help="How the order is chosen.")
 ]
 ExplainOption = Annotated[bool, typer.Option("--explain", help="Give every item's contributions.")]
 
@@ -219,6 +220,8 @@ def translated(reason: Reason, titled: Title) -> str:
         return reason.text
     if language() == "en" and reason.code not in ("because_of", "tag"):
         return reason.text
+    if reason.code == "said" and reason.tags:
+        return say("reason.said_of", tags=joined(chinese_names(reason.tags)))
     names = [titled(item) or item for item in reason.items]
     return say(key, items=joined(names), tags=joined(reason.tags))
 

@@ -23,6 +23,8 @@ import typer
 from palate import wire
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
+from palate.experiment import Experiment
+from palate.experiment.report import ExperimentReport
 from palate.opening import check_log
 from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
 
@@ -52,6 +54,10 @@ class Target(Protocol):
     def activate(self, version: str) -> ModelInfo: ...
     def rollback(self) -> ModelInfo: ...
     def title(self, item: str) -> str: ...
+    def experiments(self) -> list[Experiment]: ...
+    def start_experiment(self, experiment: Experiment) -> Experiment: ...
+    def stop_experiment(self, name: str) -> Experiment: ...
+    def experiment(self, name: str) -> ExperimentReport: ...
 
 
 class Local:
@@ -67,6 +73,7 @@ class Local:
         return self.engine.answer(request)
 
     def chat(self, request: ChatRequest) -> ChatAnswer:
+        self.engine.talk.rephraser.generator.warm()  # the first question would wait for it beyond its time
         return self.engine.talk.turn(request)
 
     def explain(self, ranking: str, item: str) -> Explanation:
@@ -80,6 +87,18 @@ class Local:
 
     def rollback(self) -> ModelInfo:
         return self.engine.rollback()
+
+    def experiments(self) -> list[Experiment]:
+        return self.engine.arms.experiments.list()
+
+    def start_experiment(self, experiment: Experiment) -> Experiment:
+        return self.engine.arms.start(experiment, self.engine.clock())
+
+    def stop_experiment(self, name: str) -> Experiment:
+        return self.engine.arms.stop(name, self.engine.clock())
+
+    def experiment(self, name: str) -> ExperimentReport:
+        return self.engine.arms.report(name, self.engine.clock())
 
     def title(self, item: str) -> str:
         try:
@@ -167,6 +186,18 @@ class Remote:
     def rollback(self) -> ModelInfo:
         return self.call("POST", "/v1/models/rollback", ModelInfo)
 
+    def experiments(self) -> list[Experiment]:
+        return self.call("GET", "/v1/experiments", _ExperimentList).experiments
+
+    def start_experiment(self, experiment: Experiment) -> Experiment:
+        return self.call("POST", "/v1/experiments", Experiment, experiment)
+
+    def stop_experiment(self, name: str) -> Experiment:
+        return self.call("POST", f"/v1/experiments/{_segment(name)}/stop", Experiment)
+
+    def experiment(self, name: str) -> ExperimentReport:
+        return self.call("GET", f"/v1/experiments/{_segment(name)}", ExperimentReport)
+
     def title(self, item: str) -> str:
         try:
             return self.call("GET", f"/v1/items/{_segment(item)}", _Title).title
@@ -178,6 +209,10 @@ class Remote:
 
 class _Anything(msgspec.Struct):
     """An answer of which nothing is needed."""
+
+
+class _ExperimentList(msgspec.Struct):
+    experiments: list[Experiment]
 
 
 class _ModelList(msgspec.Struct):

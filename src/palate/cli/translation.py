@@ -31,6 +31,11 @@ def local(text: str) -> str:
     return text if language() == "en" else _chinese(text)
 
 
+def both(text: str) -> tuple[str, str]:
+    """``text`` in English and Chinese."""
+    return text, _chinese(text)
+
+
 def _chinese(text: str) -> str:
     bare = text.lstrip()
     indent = text[: len(text) - len(bare)]

@@ -74,19 +74,19 @@ def _strings(name: str, value: FieldValue) -> list[str]:
     """The strings of a field, without white space around them, empty ones and addresses dropped."""
     if isinstance(value, str):
         if "|" not in value or name.lower() not in _SPLIT:
-            text = _clean(value)
+            text = " ".join(value.split())
             return [text] if text and not _is_address(text) else []
         parts = value.split("|")
     elif isinstance(value, list):
         parts = value
     else:
         return []
-    cleaned = [_clean(part) for part in parts]
+    cleaned = [" ".join(part.split()) for part in parts]
     return [part for part in cleaned if part and not _is_address(part)]
 
 
 def _is_address(text: str) -> bool:
-    return (":" in text or text[:4].lower() == "www.") and _ADDRESS.match(text) is not None
+    return (":" in text or text[0] in "wW") and _ADDRESS.match(text) is not None
 
 
 def _named(value: FieldValue, name: str) -> list[str]:
@@ -139,11 +139,15 @@ def item_text(fields: Mapping[str, FieldValue], text_fields: Sequence[str] = (),
         short: list[str] = []
         long: list[str] = []
         for name, kind in _plan(tuple(fields))[0]:
-            text = ", ".join(_strings(name, fields[name]))
-            if kind == "title" or not text.replace(".", "").replace(",", "").isdigit():
-                (
-                    long if len(text) > MAX_TAG_CHARS and kind != "title" and isinstance(fields[name], str) else short
-                ).append(text)
+            value = fields[name]
+            strings = _strings(name, value)
+            if not strings:
+                continue
+            text = strings[0] if len(strings) == 1 else ", ".join(strings)
+            if kind == "title":
+                short.append(text)
+            elif text[0].isalpha() or not text.replace(".", "").replace(",", "").isdigit():
+                (long if len(text) > MAX_TAG_CHARS and isinstance(value, str) else short).append(text)
         parts = [first, *short, *long]
     joined = ""
     seen: set[str] = set()
@@ -153,7 +157,8 @@ def item_text(fields: Mapping[str, FieldValue], text_fields: Sequence[str] = (),
             continue
         seen.add(key)
         if joined:
-            joined += " " if unicodedata.category(joined[-1]).startswith("P") else ". "
+            last = joined[-1]
+            joined += " " if not last.isalnum() and unicodedata.category(last).startswith("P") else ". "
         joined += part
         if len(joined) >= max_chars:
             break

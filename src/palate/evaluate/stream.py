@@ -17,6 +17,7 @@ import numpy as np
 
 from palate.config import Settings
 from palate.errors import InvalidInput
+from palate.feedback.kinds import kind_of
 from palate.kernels import kernel
 from palate.types import F64, I32, I64, Bools, Event, FieldValue, Impression, Interaction, Item, User
 from palate.wire import parse_timestamp, read_event
@@ -262,6 +263,13 @@ def _build(
     back[rank] = np.arange(len(rank), dtype=np.int32)
     weights = np.array([settings.weight(kind_name) > 0 for kind_name in kinds[1]], dtype=np.bool_)
     place = np.argsort(order)
+    positive = weights[kinds[0][order]]
+    rows = {at: row for at, row in enumerate(originals or ()) if row.text is not None}
+    for at, text in (texts or {}).items():
+        value = None if values is None or np.isnan(values[at]) else float(values[at])
+        rows[at] = Interaction(item="", type=kinds[1][int(kinds[0][at])], value=value, text=text)
+    for at, row in rows.items():  # what somebody writes badly of isn't what they wanted
+        positive[place[at]] = settings.weight(kind_of(row, settings)) > 0
     return EventStream(
         name=name,
         user_ids=people[1],
@@ -271,7 +279,7 @@ def _build(
         times=times,
         kinds=kinds[0][order],
         kind_names=kinds[1],
-        positive=weights[kinds[0][order]],
+        positive=positive,
         anonymous=people[2],
         known_from=np.array(known_from, dtype=np.int64)[rank],
         gone_from=np.array(gone_from, dtype=np.int64)[rank],

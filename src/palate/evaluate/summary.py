@@ -14,7 +14,7 @@ from palate.evaluate.metrics import by_rank, cosine_diversity, coverage, jaccard
 from palate.evaluate.protocol import Outcome, Plan
 from palate.evaluate.result import Comparison, EvaluationResult, Table
 from palate.evaluate.stream import EventStream
-from palate.language import make_encoder
+from palate.language import encoder_of
 from palate.language.cache import VectorCache
 from palate.types import F64, I32, I64, Bools
 
@@ -109,7 +109,7 @@ class Spread:
         self._language = settings.language
         self._fields = stream.fields
         named = settings.language.encoder != "none" and any(self._text(code) for code in range(len(stream.fields)))
-        self._cache = VectorCache(None, make_encoder(self._language.encoder, self._language.threads)) if named else None
+        self._cache = VectorCache(None, encoder_of(self._language)) if named else None
 
     def _text(self, code: int) -> str:
         return item_text(self._fields[code], self._language.text_fields, self._language.max_chars)

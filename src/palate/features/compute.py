@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from palate.features import columns, neighbours, speakers
+from palate.features import columns, neighbours, said, speakers
 from palate.features.company import Company, Hints
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
@@ -30,6 +30,7 @@ _AGAIN = column("again_count")
 _QUERY = column("query_words")
 _PERSON = column("user_count")
 _COMPANY = column("friends_had")
+_SAID = column("said")
 _CACHE = 2048
 
 
@@ -210,6 +211,8 @@ class Computer:
             if hints is not None:
                 into = x[:, _COMPANY : _COMPANY + 8]
                 self.company.columns(hints, rows, side.vectors, side.text_of, side.tags, into)
+            if len(self.state.said_of):
+                said.fill(self.state, subject.row, rows, now, x[:, _SAID : _SAID + 3])
         return x
 
     def _popularity(self, x: F32, rows: I32, now: int, live: tuple[int, I64, I64]) -> None:

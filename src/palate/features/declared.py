@@ -14,7 +14,7 @@ from palate.types import F64
 
 Group = Literal[
     "popularity", "item_to_item", "content", "tags", "again", "towers", "query", "person", "context", "people",
-    "company",
+    "company", "said",
 ]  # fmt: skip
 
 
@@ -95,6 +95,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("alike_tags", "company", "share", 1.0, "", "its tags among people like a new user, over everybody's"),
     Feature("alike_taste", "company", "cosine", 2.0, "", "text against their taste, less everybody's"),
     Feature("carried", "company", "score", 0.25, "", "text, by a map learnt in another catalogue, against their taste"),
+    Feature("said", "said", "sentiment", 0.5, "said", "what texts say of it, over the mean of all"),
+    Feature("said_lately", "said", "sentiment", 0.0, "said", "the same, decayed, third half-life"),
+    Feature("said_own", "said", "balance", 0.5, "said", "what they say of the aspects that this user writes of"),
 )
 
 NAMES: tuple[str, ...] = tuple(f.name for f in FEATURES)

@@ -38,6 +38,9 @@ _BECAUSE, _TASTE, _TAG, _TRENDING, _POPULAR, _NEW, _FRIENDS = (
 _POP_SHORT, _POP_ALL, _NEXT_1, _INTEREST = (
     column(name) for name in ("pop_short", "pop_all", "next_1", "taste_interest")
 )
+_QUERY, _MEANING = CODES.index("query"), column("query_meaning")
+_MEANT = 0.3
+"""Cosine from which a text is said to be close in meaning to a query."""
 _RECENT = np.log1p(30.0)
 """log days up to which an item is called new."""
 _SEVERAL = np.log1p(1.5)
@@ -144,6 +147,8 @@ def _holds(code: int, place: int, x: F32) -> bool:
         return x[place] > 0 and x[_POP_ALL] > 0
     if code == _FRIENDS:
         return x[place] > _SEVERAL
+    if code == _QUERY and place == _MEANING:
+        return x[place] >= _MEANT
     return x[place] < _RECENT if code == _NEW else x[place] > 0
 
 

@@ -15,8 +15,9 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from palate.errors import PalateError, Unavailable
-from palate.language import Encoder, transfer
+from palate.language import AskingEncoder, Encoder, transfer
 from palate.types import F32, I32
 
 _MAGIC = b"PALVEC1\n"
@@ -32,6 +33,8 @@ _HEADER = 64
 _BATCH = 256
 _QUERIES = 1024
 _BLOCK = 256
+_REST = 10.0
+"""Seconds for which an encoder that failed isn't asked for the same query again."""
 
 _log = logging.getLogger("palate")
 
@@ -65,7 +68,9 @@ class VectorCache:
         self._record = _record(encoder)
         self._lock = threading.RLock()
         self._row_of: dict[bytes, int] = {}
+        self._ask = encoder.encode_queries if isinstance(encoder, AskingEncoder) else None
         self._queries: dict[str, F32] = {}
+        self._failed: dict[str, float] = {}
         self._rows = 0
         self._memory: F16 = np.empty((0, encoder.dim), np.float16)
         self._file: int | None = None
@@ -86,9 +91,13 @@ class VectorCache:
         """16 bytes that stand for ``text`` under this encoder (BLAKE2b)."""
         return blake2b(self._prefix + text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-    def missing(self, texts: Sequence[str]) -> list[str]:
-        """The distinct texts that are not kept yet, in order of first appearance."""
-        return [text for text in dict.fromkeys(texts) if self.digest(text) not in self._row_of]
+    def digests(self, texts: Sequence[str]) -> dict[str, bytes]:
+        """Of each distinct text, in order of first appearance."""
+        return {text: self.digest(text) for text in dict.fromkeys(texts)}
+
+    def missing(self, digests: Mapping[str, bytes]) -> set[str]:
+        """The texts that are not kept yet, of those with these digests."""
+        return {text for text, digest in digests.items() if digest not in self._row_of}
 
     def get(self, texts: Sequence[str], progress: Progress | None = None) -> F32:
         """(n, dim) unit rows of ``texts``, in order. Memory: 4·n·dim bytes; see ``distinct`` where texts repeat much.
@@ -98,11 +107,16 @@ class VectorCache:
         vectors, row = self.distinct(texts, progress)
         return vectors[row]
 
-    def distinct(self, texts: Sequence[str], progress: Progress | None = None) -> tuple[F32, I32]:
-        """(m, dim) unit rows of the m distinct texts by first appearance, and (n,) which of them each text is."""
+    def distinct(
+        self, texts: Sequence[str], progress: Progress | None = None, digests: Mapping[str, bytes] | None = None
+    ) -> tuple[F32, I32]:
+        """(m, dim) unit rows of the m distinct texts by first appearance, and (n,) which of them each text is.
+
+        digests: at least theirs, where they are known.
+        """
         place: dict[str, int] = {}
         inverse = np.fromiter((place.setdefault(text, len(place)) for text in texts), np.int32, len(texts))
-        digests = {text: self.digest(text) for text in place}
+        digests = {text: self.digest(text) for text in place} if digests is None else digests
         todo = sorted((text for text in place if digests[text] not in self._row_of), key=len)
         for start in range(0, len(todo), _BATCH):
             batch = todo[start : start + _BATCH]
@@ -114,18 +128,38 @@ class VectorCache:
         return self._read([digests[text] for text in place]), inverse
 
     def query(self, text: str) -> F32:
-        """(dim,) unit row of a query. Kept vectors and the last 1,024 queries are reused; never written to disk."""
-        digest = self.digest(text)
-        if digest in self._row_of:
-            return self._read([digest])[0]
+        """(dim,) unit row of a query. The last 1,024 queries are reused, and so are kept vectors, where the encoder
+        reads a query as it reads an item; never written to disk.
+
+        Zeros where the encoder can't be had now (a server that doesn't answer): a ranking goes on by the words alone,
+        and nobody asks again for some seconds. ``answered`` says which.
+        """
+        if self._ask is None:
+            digest = self.digest(text)
+            if digest in self._row_of:
+                return self._read([digest])[0]
         found = self._queries.get(text)
-        if found is None:
-            found = self.encoder.encode([text])[0]
+        if found is not None:
+            return found
+        if time.monotonic() < self._failed.get(text, 0.0):
+            return np.zeros(self.encoder.dim, np.float32)
+        try:
+            found = (self._ask or self.encoder.encode)([text])[0]
+        except Unavailable as error:
+            _log.error("A query could not be encoded. %s", error.message)
             with self._lock:
-                while len(self._queries) >= _QUERIES:
-                    self._queries.pop(next(iter(self._queries)))
-                self._queries[text] = found
+                self._failed = {name: until for name, until in self._failed.items() if until > time.monotonic()}
+                self._failed[text] = time.monotonic() + _REST
+            return np.zeros(self.encoder.dim, np.float32)
+        with self._lock:
+            while len(self._queries) >= _QUERIES:
+                self._queries.pop(next(iter(self._queries)))
+            self._queries[text] = found
         return found
+
+    def answered(self, text: str) -> bool:
+        """Whether ``query`` of this text isn't zeros because the encoder couldn't be had."""
+        return not self._failed or time.monotonic() >= self._failed.get(text, 0.0)
 
     def close(self) -> None:
         """Closes the file. Idempotent."""

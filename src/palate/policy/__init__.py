@@ -14,7 +14,7 @@ import numpy as np
 
 from palate.config import PolicySettings
 from palate.errors import ConfigError
-from palate.types import F32, F64, Slate
+from palate.types import F32, F64, I64, Slate
 
 Similarity = Callable[[int], F32]
 """Similarities (n,) in [−1, 1] of all candidates to the candidate at a position; 0 where nothing is known."""
@@ -35,19 +35,32 @@ class Policy(Protocol):
         """
         ...
 
+    def chances(self, scores: F64, order: I64, similarity: Similarity | None = None) -> F64:
+        """(k, n) at each place of a slate ``order`` (k,), how likely each candidate is there, given the items above.
+
+        What this policy would have done where another one showed ``order``: for its own slates, the propensities are
+        ``chances[range(k), order]``. Rows add up to 1; below items that this policy would never show there, a row
+        has no meaning, and is a distribution all the same. ``order`` holds finite candidates only, each once.
+        Cost: O(k n).
+        """
+        ...
+
 
 @functools.lru_cache(32)
 def make_policy(name: str, settings: PolicySettings, explore: bool = False) -> Policy:
-    """The policy ``greedy`` or ``plackett_luce`` with the diversity and temperature of ``settings``.
+    """The policy ``greedy``, ``plackett_luce`` or ``epsilon_greedy`` with the numbers of ``settings``.
 
     explore: give a greedy slate one labelled exploration slot. Errors: ``ConfigError`` for another name, or a
     setting out of range.
     """
+    from palate.policy.epsilon_greedy import EpsilonGreedy
     from palate.policy.greedy import ExploreSlot, Greedy
     from palate.policy.plackett_luce import PlackettLuce
 
     if name == "greedy":
         return Greedy(ExploreSlot() if explore else None, settings.diversity)
+    if name == "epsilon_greedy":
+        return EpsilonGreedy(settings.epsilon, settings.diversity)
     if name == "plackett_luce":
         return PlackettLuce(settings.temperature, settings.diversity)
-    raise ConfigError(f"policy {name!r} is unknown; use 'greedy' or 'plackett_luce'.", "policy")
+    raise ConfigError(f"policy {name!r} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.", "policy")

@@ -60,13 +60,31 @@ class Greedy:
                 penalty = np.insert(penalty, at, 0.0)
         return Slate(order, propensity, explored, penalty)
 
+    def chances(self, scores: F64, order: I64, similarity: Callable[[int], F32] | None = None) -> F64:
+        """See ``Policy.chances``. One candidate a place, except at the slot, where all others are equally likely."""
+        eligible: I64 = np.flatnonzero(np.isfinite(scores))
+        size = len(order)
+        found = np.zeros((size, len(scores)))
+        slot = self.explore
+        exploring = slot is not None and 2 <= size < len(eligible)
+        best, _ = self._best(scores, eligible, size - exploring, similarity)
+        places: I64 = np.arange(size)
+        if slot is not None and exploring:
+            at = max(1, min(size, slot.position)) - 1
+            found[at, eligible] = 1.0
+            found[at, best] = 0.0
+            found[at] /= len(eligible) - len(best)
+            places = np.delete(places, at)
+        found[places, best] = 1.0
+        return found
+
     def _best(
         self, scores: F64, eligible: I64, size: int, similarity: Callable[[int], F32] | None
     ) -> tuple[I64, F64 | None]:
         if self.diversity == 0.0 or similarity is None or size == 0:
             if len(eligible) == len(scores):
-                return _top(scores, size), None
-            return eligible[_top(scores[eligible], size)], None
+                return top(scores, size), None
+            return eligible[top(scores[eligible], size)], None
         relevance = MarginalRelevance(scores, eligible, similarity, self.diversity)
         head: list[int] = []
         penalty: F64 = np.zeros(size)
@@ -75,12 +93,12 @@ class Greedy:
             penalty[place] = relevance.take(best)
             head.append(best)
         rest = np.delete(eligible, head)
-        return np.concatenate([eligible[head], rest[_top(scores[rest], size - len(head))]]), penalty
+        return np.concatenate([eligible[head], rest[top(scores[rest], size - len(head))]]), penalty
 
 
 @kernel
 def _first(scores: F64, out: I64) -> None:
-    """``_top`` by insertion, for a small ``out``, which is no longer than ``scores``; these are finite."""
+    """``top`` by insertion, for a small ``out``, which is no longer than ``scores``; these are finite."""
     size, n = len(out), 0
     for place in range(len(scores)):
         if n == size and scores[place] <= scores[out[n - 1]]:
@@ -93,7 +111,7 @@ def _first(scores: F64, out: I64) -> None:
         n = min(n + 1, size)
 
 
-def _top(scores: F64, size: int) -> I64:
+def top(scores: F64, size: int) -> I64:
     """Indices of the ``size`` largest, best first, ties by index."""
     if size <= 0:
         return np.zeros(0, dtype=np.int64)

@@ -55,6 +55,34 @@ class PlackettLuce:
             order, propensity = np.concatenate([order, rest[tail]]), np.concatenate([propensity, chances])
         return Slate(order, propensity, np.zeros(size, dtype=np.bool_), penalty)
 
+    def chances(self, scores: F64, order: I64, similarity: Callable[[int], F32] | None = None) -> F64:
+        """See ``Policy.chances``."""
+        eligible: I64 = np.flatnonzero(np.isfinite(scores))
+        size = len(order)
+        found = np.zeros((size, len(scores)))
+        if not size:
+            return found
+        of: I64 = np.full(len(scores), -1, np.int64)
+        of[eligible] = np.arange(len(eligible))
+        at: list[int] = of[order].tolist()
+        with np.errstate(over="ignore"):
+            u: F64 = np.maximum((scores[eligible] - scores[eligible].max()) / self.temperature, -1e300)
+        left = np.tile(u, (size, 1))
+        if self.diversity > 0.0 and similarity is not None:
+            relevance = MarginalRelevance(scores, eligible, similarity, self.diversity)
+            for place in range(min(size, DEPTH)):
+                utility = relevance.utilities()
+                with np.errstate(over="ignore"):
+                    left[place] = np.maximum((utility - utility.max()) * relevance.spread / self.temperature, -1e300)
+                relevance.take(at[place])
+        for place in range(1, size):
+            left[place:, at[place - 1]] = -np.inf
+        left -= left.max(axis=1, keepdims=True)
+        np.exp(left, out=left)
+        left /= left.sum(axis=1, keepdims=True)
+        found[:, eligible] = left
+        return found
+
     def _plain(self, scores: F64, size: int, rng: np.random.Generator) -> tuple[I64, F64]:
         """All draws at once: sorting by u / T + Gumbel noise is the sequential draw (Yellott 1977)."""
         with np.errstate(over="ignore"):

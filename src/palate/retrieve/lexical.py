@@ -102,6 +102,15 @@ class LexicalIndex:
             return np.zeros(len(rows), np.float32)
         return np.where(slots >= 0, total[slots], 0.0).astype(np.float32)
 
+    def rarity(self, tokens: Sequence[str]) -> tuple[F64, float]:
+        """(n,) idf of ``tokens`` among the items, largest for a word that none has; and the mean words of an item."""
+        with self._lock:
+            count = len(self._slot_of)
+            held = [min(len(self._postings.get(token, ())), count) for token in tokens]  # retired slots may be more
+            usual = self._length / count if count else 0.0
+        n = np.array(held, np.float64)
+        return np.log1p((count - n + 0.5) / (n + 0.5)), usual
+
     def _accumulate(self, tokens: Iterable[str]) -> tuple[F64, I32]:
         """Scores by slot, and the row of each slot. Retired slots score 0."""
         rows = np.array(self._row_of_slot, np.int32)

@@ -118,7 +118,7 @@ class Answer:
     @staticmethod
     def wants_page(path: str, headers: Headers) -> bool:
         """Whether somebody in a browser should be led to the sign-in page rather than shown JSON."""
-        return not path.startswith("/v1/") and b"text/html" in headers.get(b"accept", b"")
+        return not path.startswith(("/v1/", "/v2/")) and b"text/html" in headers.get(b"accept", b"")
 
 
 def error_headers(error: PalateError) -> RawHeaders:

@@ -19,6 +19,7 @@ from litestar.handlers import HTTPRouteHandler
 from palate import __version__
 from palate.config import Limits
 from palate.errors import Conflict, CorruptArtefact, InvalidInput, MalformedBody, NotFound
+from palate.feedback.summary import AspectOpinion
 from palate.serve.metrics import Latency, Metrics
 from palate.types import Counts, FieldValue, ModelInfo
 from palate.wire import check_id
@@ -44,11 +45,12 @@ class UserList(msgspec.Struct):
 
 
 class ItemView(msgspec.Struct):
-    """An item of the catalogue."""
+    """An item of the catalogue; ``opinions``: what texts say of it, by aspect."""
 
     item: str
     title: str
     fields: dict[str, FieldValue]
+    opinions: list[AspectOpinion] = []
 
 
 class ModelList(msgspec.Struct):
@@ -64,7 +66,9 @@ class Training(msgspec.Struct):
 
 
 class Status(msgspec.Struct):
-    """The service at a glance. ``model`` is the version that answers (``prior`` until one is trained)."""
+    """The service at a glance. ``model`` is the version that answers (``prior`` until one is trained).
+    ``reencoding``: how the change to another encoder stands: ``idle``, ``encoding 12,000 of 20,000``, ``training``,
+    ``waiting for …``, ``done`` or ``failed: …``."""
 
     version: str
     ready: bool
@@ -74,6 +78,7 @@ class Status(msgspec.Struct):
     latency: dict[str, Latency]
     queue_events: int
     training: str
+    reencoding: str
     model: str
     models: list[ModelInfo]
 
@@ -95,28 +100,29 @@ def _reading(engine: Engine) -> Sequence[HTTPRouteHandler]:
     @get("/v1/users")
     async def users(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Users whose id starts with `prefix`, the most active first."""
-        query = _query(request, ("prefix", "limit"))
+        query = query_of(request, ("prefix", "limit"))
         limit = _whole_number(query.get("limit", "50"), "limit", _MAX_USERS)
         rows = await asyncio.to_thread(engine.users, query.get("prefix", ""), limit)
-        return _reply(UserList([UserRow(user, count) for user, count in rows]))
+        return reply(UserList([UserRow(user, count) for user, count in rows]))
 
     @get("/v1/users/{user:str}")
     async def user(request: Request[Any, Any, Any]) -> Response[bytes]:
         """What is believed of a user; `known` is false for one that no event names."""
-        return _reply(engine.user(_segment(request, "user", limits)))
+        return reply(engine.user(segment(request, "user", limits)))
 
     @get("/v1/items/{item:str}")
     async def item(request: Request[Any, Any, Any]) -> Response[bytes]:
         """An item of the catalogue and its fields."""
-        name = _segment(request, "item", limits)
+        name = segment(request, "item", limits)
         fields = engine.item(name)
-        return _reply(ItemView(name, engine.title(name), fields))
+        return reply(ItemView(name, engine.title(name), fields, engine.opinions(name)))
 
     @get("/v1/explain/{ranking:str}/{item:str}")
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Why an item stood where it stood: contributions that add up to its score."""
-        ranking, name = _segment(request, "ranking", limits), _segment(request, "item", limits)
-        return _reply(await asyncio.to_thread(engine.explain, ranking, name))
+        """Why an item stood where it stood: contributions that add up to its score; `words`: reasons worded."""
+        ranking, name = segment(request, "ranking", limits), segment(request, "item", limits)
+        words = query_of(request, ("words",)).get("words", "")
+        return reply(await asyncio.to_thread(engine.explain, ranking, name, words))
 
     @get("/v1/evaluation")
     async def evaluation(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -135,35 +141,35 @@ def _models(engine: Engine) -> Sequence[HTTPRouteHandler]:
     @get("/v1/models")
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
         """All ranking artefacts and which one answers."""
-        return _reply(ModelList(await asyncio.to_thread(engine.models)))
+        return reply(ModelList(await asyncio.to_thread(engine.models)))
 
     @post("/v1/models/{version:str}/activate", status_code=200)
     async def activate(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Let a ranking artefact answer from now on; the former one stays for a roll back."""
-        _no_body(await request.body())
-        version = _segment(request, "version", limits)
+        no_body(await request.body())
+        version = segment(request, "version", limits)
         try:
-            return _reply(await asyncio.to_thread(engine.activate, version))
+            return reply(await asyncio.to_thread(engine.activate, version))
         except CorruptArtefact as error:
             raise Conflict(f"{error.message} The former model goes on answering.", error.where) from None
 
     @post("/v1/models/rollback", status_code=200)
     async def rollback(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Let the model answer that answered before this one."""
-        _no_body(await request.body())
+        no_body(await request.body())
         try:
-            return _reply(await asyncio.to_thread(engine.rollback))
+            return reply(await asyncio.to_thread(engine.rollback))
         except CorruptArtefact as error:
             raise Conflict(f"{error.message} The present model goes on answering.", error.where) from None
 
     @post("/v1/train", status_code=202)
     async def train(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Train in the background; the best blend on the validation window is swapped in."""
-        _no_body(await request.body())
+        no_body(await request.body())
         if engine.training == "running":
             raise Conflict("A training is running already; GET /v1/status says when it has ended.")
         await asyncio.to_thread(engine.train_in_background)
-        return _reply(Training(engine.training), 202)
+        return reply(Training(engine.training), 202)
 
     return [models, activate, rollback, train]
 
@@ -173,7 +179,7 @@ def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Seq
     async def status(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Counts, latencies, models and training at a glance."""
         known = await asyncio.to_thread(engine.models)
-        return _reply(
+        return reply(
             Status(
                 version=__version__,
                 ready=ready(),
@@ -183,6 +189,7 @@ def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Seq
                 latency={name: histogram.latency() for name, histogram in metrics.latency.items()},
                 queue_events=metrics.queue,
                 training=engine.training,
+                reencoding=engine.reencoding.state,
                 model=engine.model,
                 models=known,
             )
@@ -197,21 +204,21 @@ def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Seq
     @get("/livez")
     async def livez() -> Response[bytes]:
         """The process answers."""
-        return _reply(Health("ok"))
+        return reply(Health("ok"))
 
     @get("/readyz")
     async def readyz() -> Response[bytes]:
         """Whether traffic should be sent here; 503 while starting and from the first moment of a shutdown."""
-        return _reply(Health("ok")) if ready() else _reply(Health("starting or shutting down"), 503)
+        return reply(Health("ok")) if ready() else reply(Health("starting or shutting down"), 503)
 
     return [status, prometheus, livez, readyz]
 
 
-def _reply(value: msgspec.Struct, status: int = 200) -> Response[bytes]:
+def reply(value: msgspec.Struct, status: int = 200) -> Response[bytes]:
     return Response(_encode(value), status_code=status, media_type="application/json")
 
 
-def _segment(request: Request[Any, Any, Any], name: str, limits: Limits) -> str:
+def segment(request: Request[Any, Any, Any], name: str, limits: Limits) -> str:
     """An id of the path, decoded once. Errors: ``MalformedBody`` for broken UTF-8, ``InvalidInput`` for a bad id."""
     try:
         value = unquote_to_bytes(request.path_params[name]).decode()
@@ -221,7 +228,7 @@ def _segment(request: Request[Any, Any, Any], name: str, limits: Limits) -> str:
     return value
 
 
-def _query(request: Request[Any, Any, Any], allowed: tuple[str, ...]) -> dict[str, str]:
+def query_of(request: Request[Any, Any, Any], allowed: tuple[str, ...]) -> dict[str, str]:
     try:
         pairs = parse_qsl(
             request.scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=16
@@ -240,6 +247,6 @@ def _whole_number(text: str, where: str, most: int) -> int:
     return int(text)
 
 
-def _no_body(body: bytes) -> None:
+def no_body(body: bytes) -> None:
     if body.strip() not in (b"", b"{}"):
         raise InvalidInput("This request takes no body.")

@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 
 from palate.config import Settings
 from palate.errors import MalformedBody, PalateError, Unauthorized
-from palate.serve import api, chat, dashboard, docs, login, openapi
+from palate.serve import api, chat, dashboard, docs, experiments, login, openapi, rerank
 from palate.serve.answer import (
     Answer,
     MethodNotAllowed,
@@ -56,6 +56,8 @@ class PalateApp:
             route_handlers=[
                 *api.routes(engine, self.metrics, lambda: self.ready),
                 *chat.routes(engine, self.metrics),
+                *experiments.routes(engine),
+                *rerank.routes(engine),
                 *login.routes(self.guard),
                 *docs.routes(lambda: self.document),
                 *dashboard.routes(engine, settings),

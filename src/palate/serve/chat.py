@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,25 +19,28 @@ from palate.serve.metrics import Metrics
 if TYPE_CHECKING:
     from palate.engine import Engine
 
+_TURNS = 8
+"""At a time. A turn may wait for a language model: in threads of its own it keeps none that others need."""
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ChatRequest).decode
 
 
 def routes(engine: Engine, metrics: Metrics) -> Sequence[HTTPRouteHandler]:
     """The handler, bound to an engine."""
+    threads = ThreadPoolExecutor(_TURNS, "chat")
 
     @post("/v1/chat", status_code=200)
     async def chat(request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
         """One turn of a conversation: words to wishes to the next ranking."""
         asked = _read(await request.body())
         if not asked.stream:
-            answer = await asyncio.to_thread(engine.talk.turn, asked)
+            answer = await _beside(threads, engine.talk.turn, asked)
             if answer.ranking is not None:
                 metrics.ranked(answer.ranking)
             return Response(_encode(answer), media_type="application/json")
         steps = engine.talk.steps(asked)
-        first = await asyncio.to_thread(next, steps)  # what goes wrong goes wrong here, and has a status of its own
-        return Stream(_sent(first, steps, metrics), media_type="text/event-stream")
+        first = await _beside(threads, next, steps)  # what goes wrong goes wrong here, and has a status of its own
+        return Stream(_sent(first, steps, metrics, threads), media_type="text/event-stream")
 
     return [chat]
 
@@ -51,7 +55,13 @@ def _read(body: bytes) -> ChatRequest:
         raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 
 
-async def _sent(first: tuple[str, Any], steps: Iterator[tuple[str, Any]], metrics: Metrics) -> AsyncIterator[bytes]:
+async def _beside(threads: ThreadPoolExecutor, do: Callable[..., Any], *given: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(threads, do, *given)
+
+
+async def _sent(
+    first: tuple[str, Any], steps: Iterator[tuple[str, Any]], metrics: Metrics, threads: ThreadPoolExecutor
+) -> AsyncIterator[bytes]:
     """``event: understood``, ``event: ranking`` where there is one, ``event: done`` with the whole answer."""
     step: tuple[str, Any] | None = first
     while step is not None:
@@ -59,4 +69,4 @@ async def _sent(first: tuple[str, Any], steps: Iterator[tuple[str, Any]], metric
         if name == "ranking":
             metrics.ranked(value)
         yield b"event: %s\ndata: %s\n\n" % (name.encode(), _encode(value))
-        step = await asyncio.to_thread(next, steps, None)
+        step = await _beside(threads, next, steps, None)

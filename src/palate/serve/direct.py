@@ -40,8 +40,9 @@ class Direct:
     def __init__(self, guard: Guard, hot: Hot, metrics: Metrics) -> None:
         self.guard = guard
         self.metrics = metrics
-        self.at_once = {"/v1/rank": hot.rank_now, "/v1/recommend": hot.recommend_now}
-        self.in_time = {"/v1/events": hot.events}
+        self.at_once = {"/v1/rank": hot.rank_now, "/v1/recommend": hot.recommend_now} if hot.at_once else {}
+        waiting = {} if hot.at_once else {"/v1/rank": hot.rank, "/v1/recommend": hot.recommend}
+        self.in_time = {"/v1/events": hot.events, **waiting}
         self.paths = {path.encode(): path for path in (*self.at_once, *self.in_time)}
         self.draining = False
 
@@ -54,7 +55,7 @@ class Direct:
             return self._failed(path, error)
 
     async def answer_in_time(self, path: str, headers: Headers, body: bytes) -> Sent:
-        """The answer of a route that waits for the disk (``in_time``)."""
+        """The answer of a route that waits for the disk or for a language model (``in_time``)."""
         try:
             ndjson = self._check(path, headers)
             return self._counted(path, await self.in_time[path](body, ndjson))

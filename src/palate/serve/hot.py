@@ -48,6 +48,8 @@ class Hot:
         self.metrics = metrics
         self.limits = engine.settings.limits
         self.gate = Gate()
+        self.at_once = engine.reranking is None
+        """Whether a ranking is answered without ever waiting."""
         self._mailbox: Mailbox[IngestResult] = Mailbox()
         self.handlers: dict[str, tuple[str, Handler]] = {
             "/v1/events": ("events", self.events),
@@ -56,8 +58,9 @@ class Hot:
         }
 
     async def rank(self, body: bytes, ndjson: bool) -> Reply:
-        """``rank_now`` as a handler."""
-        return self.rank_now(body)
+        """``rank_now`` as a handler; where a language model may be asked about the order, nobody waits for it but who
+        asked."""
+        return self.rank_now(body) if self.at_once else await self._in_time(body, RankRequest, "rank")
 
     def rank_now(self, body: bytes) -> Reply:
         """Rank the caller's candidates; the engine checks what the types can't say.
@@ -73,8 +76,8 @@ class Hot:
         return 200, answer
 
     async def recommend(self, body: bytes, ndjson: bool) -> Reply:
-        """``recommend_now`` as a handler."""
-        return self.recommend_now(body)
+        """``recommend_now`` as a handler, like ``rank``."""
+        return self.recommend_now(body) if self.at_once else await self._in_time(body, RecommendRequest, "recommend")
 
     def recommend_now(self, body: bytes) -> Reply:
         """Retrieve, then rank. Errors as ``rank_now``."""
@@ -85,6 +88,14 @@ class Hot:
         self.metrics.ranked(ranking)
         self.metrics.latency["recommend"].observe(perf_counter() - start)
         return 200, answer
+
+    async def _in_time(self, body: bytes, kind: type[RecommendRequest], name: str) -> Reply:
+        self.gate.enter()
+        start = perf_counter()
+        ranking = await self.engine.answer_in_time(parse_request(body, kind))
+        self.metrics.ranked(ranking)
+        self.metrics.latency[name].observe(perf_counter() - start)
+        return 200, _encode(ranking)
 
     async def events(self, body: bytes, ndjson: bool) -> Reply:
         """Accept events; the answer comes once they are durable and in the state.

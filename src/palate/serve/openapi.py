@@ -16,14 +16,18 @@ from litestar.routes import HTTPRoute
 from palate import __version__
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.config import Limits, Settings
+from palate.documents import RerankRequest
+from palate.experiment import Experiment
+from palate.experiment.report import ExperimentReport
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
 from palate.serve.dashboard import ItemCards, ItemQuery
+from palate.serve.experiments import Assignment, ExperimentList
 from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
+from palate.serve.rerank import RerankAnswer, RerankAnswerV1
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
     Event,
-    Explanation,
     IngestResult,
     ModelInfo,
     Ranking,
@@ -31,9 +35,11 @@ from palate.types import (
     RecommendRequest,
     UserProfile,
 )
+from palate.wording import WordedExplanation
 
 _REASONS = {
     200: "The answer.",
+    201: "Begun.",
     202: "Accepted; the work goes on in the background.",
     304: "Not changed since the ETag that was sent.",
     303: "See the page that Location names.",
@@ -102,11 +108,56 @@ def operations() -> dict[tuple[str, str], Operation]:
             (*_POSTED, 422, 429, 503),
             ChatRequest,
         ),
-        ("get", "/v1/explain/{ranking}/{item}"): Operation(
-            "Why an item stood where it stood: contributions that add up to its score.",
+        ("post", "/v1/rerank"): Operation(
+            "Order documents by a query, for a person where one is named, as Jina's and Cohere's first clients ask.",
             "ranking",
-            {200: Explanation},
+            {200: RerankAnswerV1},
+            (*_POSTED, 422, 429, 503),
+            RerankRequest,
+        ),
+        ("post", "/v2/rerank"): Operation(
+            "Order documents by a query, for a person where one is named, as Cohere's second client asks.",
+            "ranking",
+            {200: RerankAnswer},
+            (*_POSTED, 422, 429, 503),
+            RerankRequest,
+        ),
+        ("get", "/v1/explain/{ranking}/{item}"): Operation(
+            "Why an item stood where it stood: contributions that add up to its score. With `words`, the reasons as a "
+            "text of that language, by a language model where one is configured and says nothing else.",
+            "ranking",
+            {200: WordedExplanation},
             (400, 404, 410, 422),
+            query={"words": {"type": "string", "enum": ["en", "zh"]}},
+        ),
+        ("get", "/v1/experiments"): Operation(
+            "All experiments, those that have ended included.", "experiments", {200: ExperimentList}
+        ),
+        ("post", "/v1/experiments"): Operation(
+            "Start an experiment: from now on its arms rank for the people who take part.",
+            "experiments",
+            {201: Experiment},
+            (*_POSTED, 404, 409, 422, 503),
+            Experiment,
+        ),
+        ("get", "/v1/experiments/{name}"): Operation(
+            "How an experiment stands: people, means, differences with intervals that hold at any time.",
+            "experiments",
+            {200: ExperimentReport},
+            (400, 404, 422),
+        ),
+        ("post", "/v1/experiments/{name}/stop"): Operation(
+            "Rank everybody as before; what people did until then, and within their horizon, still counts.",
+            "experiments",
+            {200: Experiment},
+            (400, 404, 409, 422, 503),
+        ),
+        ("get", "/v1/experiments/{name}/assignment"): Operation(
+            "The arm of a user or session, for what is shown beside a ranking.",
+            "experiments",
+            {200: Assignment},
+            (400, 404, 422),
+            query={"user": {"type": "string"}, "session": {"type": "string"}},
         ),
         ("get", "/v1/users"): Operation(
             "Users whose id starts with a prefix, the most active first.",
@@ -292,9 +343,13 @@ def _tighten(components: dict[str, Any], limits: Limits) -> None:
         properties = components[name]["properties"]
         properties["k"] = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": limits.k}, {"type": "null"}]}
         properties["k"]["default"] = None
-        properties["policy"] = {"enum": ["greedy", "plackett_luce", None], "default": None}
+        properties["policy"] = {"enum": ["greedy", "plackett_luce", "epsilon_greedy", None], "default": None}
         properties["exclude"]["maxItems"] = limits.candidates
     components["RankRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": limits.candidates}
+    properties = components["RerankRequest"]["properties"]
+    properties["documents"] |= {"minItems": 1, "maxItems": limits.candidates}
+    properties["top_n"] = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "default": None}
+    properties["taste"] |= {"minimum": 0, "maximum": 1}
     for name in ("Item", "User", "Impression", "Interaction", "Candidate"):
         for key in ("item", "user", "id"):
             schema = components[name]["properties"].get(key)

@@ -19,6 +19,8 @@ from palate.serve.security import Headers
 if TYPE_CHECKING:
     from palate.serve.direct import Direct
 
+_LAST_MOMENT = 0.2
+"""Seconds that an unused connection stays open when the service ends."""
 _BODY_BYTES = 256 * 1024
 """Larger bodies take the long way, which stops reading while it isn't read."""
 _USUAL = (
@@ -70,6 +72,20 @@ class HotProtocol(HttpToolsProtocol):
         call = self.cycle
         if type(call) is _Call and not call.whole and self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(BODY_SECONDS, self._give_up, call)
+
+    def shutdown(self) -> None:
+        """The service ends: a connection that nobody uses is closed, after a moment in which a request that is under
+        way may still come, to be answered."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(_LAST_MOMENT, self._close_unused)
+        else:
+            super().shutdown()
+
+    def _close_unused(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: nothing of this connection is kept."""

@@ -13,6 +13,9 @@ import errno
 import gc
 import signal
 import socket
+import struct
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -30,7 +33,11 @@ from palate.serve.rehearsal import warm
 from palate.serve.security import check_bind
 
 _LAME_DUCK_SECONDS = 0.5
+_LAST_SECONDS = 1.0
+"""At most, until those who wait in the listener are let in."""
 _BACKLOG = 2048
+_UNACKED = struct.Struct("I")
+"""Of Linux' ``tcp_info``: for a listener, the length of its queue."""
 
 Announce = Callable[[str], None]
 """Called with the service's URL once it accepts connections."""
@@ -169,6 +176,13 @@ class Server(uvicorn.Server):
         if self._announce is not None and sockets:
             self._announce(url_of(sockets[0]))
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listener when nobody waits in it, then drain: who was let in is answered."""
+        until = time.monotonic() + _LAST_SECONDS
+        while not self.force_exit and any(map(_waiting, sockets or ())) and time.monotonic() < until:
+            await asyncio.sleep(0.001)
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """First signal: drain. Second: leave now."""
         if self._app.draining or self._loop is None:
@@ -180,6 +194,19 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+def _waiting(listener: socket.socket) -> int:
+    """How many connections a listener holds that were made and not yet taken; 0 where the system doesn't say.
+
+    Closing it resets them, and with them the requests that their clients have sent by then.
+    """
+    if not sys.platform.startswith("linux"):
+        return 0
+    try:
+        return int(_UNACKED.unpack_from(listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 24)[0])
+    except OSError:
+        return 0
 
 
 def url_of(listener: socket.socket) -> str:

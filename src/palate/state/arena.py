@@ -210,3 +210,13 @@ class Arena:
             column[:top] = arrays[f"{prefix}.{name}"]
         for name, column in (("start", self.start), ("cap", self.cap), ("size", self.size)):
             column[:n] = arrays[f"{prefix}.{name}"]
+
+
+def grow(columns: dict[str, npt.NDArray[Any]], n: int) -> None:
+    """Make every column at least ``n`` long, by doubling, new rows zero."""
+    for name, column in columns.items():
+        if len(column) < n:
+            size = max(n, 2 * len(column), 256)
+            fresh = np.zeros((size, *column.shape[1:]), column.dtype)
+            fresh[: len(column)] = column
+            columns[name] = fresh

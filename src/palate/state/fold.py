@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.kernels import kernel
+from palate.kernels import kernel, soon
 from palate.state.history import insert, kind_at, time_of
 from palate.state.rows import EMPTY, MIN_BLOCK, find, free_slot, give_block, hash_slot, widen
 from palate.state.seen import gap_of, had, spill
@@ -152,33 +152,35 @@ def _add_followed(
 ) -> None:
     """``_add_pair`` of each of ``before`` (nearest first) and ``i``, which follows them.
 
-    The rows lie far apart in memory: what is needed of all of them is touched first, so that the processor fetches
-    it at once and not one after the other.
+    The rows lie far apart in memory: all that is needed of them is asked for first, so that it comes at once and not
+    one after the other. Most pairs are there already, and found without a call, whose arguments cost more.
     """
-    slots = np.empty(MAX_WINDOW, np.int64)
-    firsts = np.empty(MAX_WINDOW, np.int32)
-    for x in range(len(before)):
-        slots[x] = starts[before[x]] + hash_slot(i, max(1, int(caps[before[x]])))
-    for x in range(len(before)):
-        firsts[x] = keys[slots[x]]
-    for x in range(len(before)):
+    n = len(before)
+    for x in range(n):
+        soon(starts, before[x], 1)
+        soon(caps, before[x], 1)
+    for x in range(n):
+        slot = starts[i] + hash_slot(int(before[x]), max(1, int(caps[i])))
+        soon(keys, slot, 1)
+        soon(co, slot, 1)
+    for x in range(n):
+        slot = starts[before[x]] + hash_slot(i, max(1, int(caps[before[x]])))
+        soon(keys, slot, 1)
+        soon(fwd, slot, 1)
+        soon(co, slot, 1)
+    for x in range(n):
         a = before[x]
         if a != i:
-            slot = slots[x]
-            if firsts[x] != i or caps[a] == 0:
+            slot = find(keys, int(starts[a]), int(caps[a]), i)
+            if slot < 0:
                 slot = _pair_slot(meta, keys, fwd, co, starts, caps, sizes, a, i, limit)
             fwd[slot] += LAG_UNIT // (x + 1)
             co[slot] += 1
-    start, capacity = starts[i], caps[i]
-    for x in range(len(before)):
-        slots[x] = start + hash_slot(int(before[x]), max(1, capacity))
-    for x in range(len(before)):
-        firsts[x] = keys[slots[x]]
-    for x in range(len(before)):
+    for x in range(n):
         a = before[x]
         if a != i:
-            slot = slots[x]
-            if firsts[x] != a or keys[slot] != a or capacity == 0 or caps[i] != capacity:
+            slot = find(keys, int(starts[i]), int(caps[i]), int(a))
+            if slot < 0:
                 slot = _pair_slot(meta, keys, fwd, co, starts, caps, sizes, i, a, limit)
             co[slot] += 1
 

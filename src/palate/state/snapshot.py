@@ -23,8 +23,9 @@ from safetensors.numpy import save as save_tensors
 from palate.config import Settings, StateSettings
 from palate.disk import make_directory, sync_directory
 from palate.errors import CorruptArtefact
+from palate.feedback import words
 from palate.state.arena import Arena
-from palate.state.stamps import Kept, Stamps
+from palate.state.stamps import ARRAYS, Stamp, Stamps
 from palate.state.state import Names, State
 from palate.types import FieldValue
 
@@ -42,6 +43,7 @@ class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     encoder: str
     bounds: StateSettings
     weights: dict[str, float]
+    feedback: str
     files: dict[str, str]
     numbers: dict[str, int]
     seal: str = ""
@@ -59,8 +61,8 @@ class _Names(msgspec.Struct):
     user_fields: dict[int, dict[str, FieldValue]]
     item_lists: list[list[str]]
     user_lists: list[list[str]]
-    item_stamps: dict[int, Kept]
-    user_stamps: dict[int, Kept]
+    item_apart: dict[int, dict[str, Stamp]]
+    user_apart: dict[int, dict[str, Stamp]]
     dead: list[int] = []
 
 
@@ -77,6 +79,9 @@ def arrays_of(state: State) -> dict[str, npt.NDArray[Any]]:
     out |= {"totals": state.totals, "bucket_totals": state.bucket_totals, "silences": state.silences.array()}
     for name, (arena, n, _) in _arenas(state).items():
         out |= arena.arrays(name, n)
+    out |= state.said_of.arrays("said_of") | state.said_by.arrays("said_by")
+    for kind, stamps in (("item", state.item_stamps), ("user", state.user_stamps)):
+        out |= {f"stamps.{kind}.{name}": value for name, value in stamps.arrays().items()}
     return out
 
 
@@ -90,7 +95,7 @@ def digest(state: State) -> str:
     for value in (*lists, *(sorted(rows.items()) for rows in fields)):
         total.update(msgspec.msgpack.encode(value, order="deterministic"))
     for name, array in sorted(arrays_of(state).items()):
-        if name.split(".")[0] in ("user", "item", "totals", "bucket_totals", "silences"):
+        if name.split(".")[0] in ("user", "item", "totals", "bucket_totals", "silences", "said_of", "said_by"):
             total.update(name.encode() + np.ascontiguousarray(array).tobytes())
     for arena, n, hashed in _arenas(state).values():
         row, at = arena.flat(n, hashed)
@@ -118,8 +123,8 @@ def _names(state: State) -> _Names:
         state.user_fields,
         [list(one) for one in state.item_stamps.lists],
         [list(one) for one in state.user_stamps.lists],
-        state.item_stamps.rows,
-        state.user_stamps.rows,
+        state.item_stamps.apart,
+        state.user_stamps.apart,
         state.dead,
     )
 
@@ -137,11 +142,17 @@ def freeze(state: State, encoder: str) -> dict[str, bytes]:
         encoder=encoder,
         bounds=state.settings.state,
         weights=state.settings.all_weights(),
+        feedback=_reading(state.settings),
         files={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         numbers={name: getattr(state, name) for name in _NUMBERS},
     )
     manifest.seal = manifest.sealed()
     return files | {"manifest.json": msgspec.json.format(msgspec.json.encode(manifest))}
+
+
+def _reading(settings: Settings) -> str:
+    """How texts are understood."""
+    return words.version() if settings.language.feedback else "off"
 
 
 def write(directory: Path, seq: int, files: dict[str, bytes], keep: int = 2) -> Path:
@@ -194,6 +205,8 @@ def read(path: Path, settings: Settings) -> tuple[State, str]:
             raise CorruptArtefact(f"{name} of the snapshot {path} doesn't match its checksum.")
     if manifest.bounds != settings.state or manifest.weights != settings.all_weights():
         raise CorruptArtefact(f"The snapshot {path} was made with other [state] or [weights] settings.")
+    if manifest.feedback != _reading(settings):
+        raise CorruptArtefact(f"The snapshot {path} was made where texts are understood otherwise.")
     try:
         return _thaw(settings, manifest, data), manifest.encoder
     except (KeyError, ValueError, msgspec.DecodeError) as error:
@@ -213,8 +226,13 @@ def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> St
     state.last = manifest.last
     state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
     state.item_fields, state.user_fields = names.item_fields, names.user_fields
-    state.item_stamps = Stamps(names.item_lists, names.item_stamps)
-    state.user_stamps = Stamps(names.user_lists, names.user_stamps)
+    state.item_stamps, state.user_stamps = (
+        Stamps(lists, {name: arrays[f"stamps.{kind}.{name}"] for name in ARRAYS}, apart)
+        for kind, lists, apart in (
+            ("item", names.item_lists, names.item_apart),
+            ("user", names.user_lists, names.user_apart),
+        )
+    )
     for name, value in manifest.numbers.items():
         if name in _NUMBERS:
             setattr(state, name, value)
@@ -224,6 +242,8 @@ def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> St
         state.item_columns[key] = arrays[f"item.{key}"].copy()
     state.totals = arrays["totals"].copy()
     state.bucket_totals = arrays["bucket_totals"].copy()
+    state.said_of.restore("said_of", arrays)
+    state.said_by.restore("said_by", arrays)
     state.silences.restore(arrays["silences"])
     for name, (arena, _, _) in _arenas(state).items():
         arena.restore(name, arrays)

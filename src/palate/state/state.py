@@ -23,11 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from palate.config import Settings
-from palate.state.arena import Arena
+from palate.feedback.kinds import kind_of
+from palate.state.arena import Arena, grow
 from palate.state.fold import BUCKETS, CROWD, DAY_MS, MAX_WINDOW, fold
 from palate.state.history import entries
 from palate.state.keys import subject_of, tie_key, tie_keys
 from palate.state.names import Names
+from palate.state.opinions import Opinions, tell
 from palate.state.recent import KEPT, Recent
 from palate.state.seen import had, seen_of
 from palate.state.silence import Silences
@@ -43,7 +45,7 @@ _DELETED = "\0deleted"
 class State:
     """Histories, counters and pairs of one directory. Not thread-safe: the engine holds its lock around every call."""
 
-    FORMAT = 7
+    FORMAT = 9
 
     def __init__(self, settings: Settings) -> None:
         bounds = settings.state
@@ -83,6 +85,7 @@ class State:
         self.user_fields: dict[int, dict[str, FieldValue]] = {}
         self.item_stamps = Stamps()
         self.user_stamps = Stamps()
+        self.said_of, self.said_by = Opinions(bounds.half_lives[2]), Opinions(bounds.half_lives[2])  # items, users
         self.seq = 0
         self.last = ""
         self.events = self.impressions = self.clamped = 0
@@ -231,7 +234,9 @@ class State:
             [event.user if event.user is not None else subject_of(None, event.session) or "" for event in events]
         )
         ties = tie_keys([event.id or "" for event in events])
-        kinds = self.types.array_of([event.type for event in events])
+        texts = [event.text for event in events]
+        speak = self.settings.language.feedback and texts.count(None) < len(texts)
+        kinds = self.types.array_of([kind_of(event, self.settings) if speak else event.type for event in events])
         values = [event.value for event in events]
         given = np.empty(len(values), np.float32)
         given[:] = np.nan if values.count(None) == len(values) else values
@@ -240,11 +245,13 @@ class State:
             stamps = zip(users.tolist(), times, ties.tolist(), strict=True)
             kept = np.array([not self._erased(user, (ts, tie)) for user, ts, tie in stamps], np.bool_)
             users, items, ties, kinds, given = users[kept], items[kept], ties[kept], kinds[kept], given[kept]
-            when = list(compress(times, kept.tolist()))
+            when, texts = list(compress(times, kept.tolist())), list(compress(texts, kept.tolist()))
         batch = np.empty((6, len(when)), np.int64)
         batch[0], batch[1], batch[2], batch[4], batch[5] = users, items, when, ties, kinds
         lives = self.silences.heard(when)
         batch[3] = batch[2] if lives is when else lives
+        if speak:
+            tell(self.said_of, self.said_by, texts, batch)
         self._waiting.append((batch, given))
 
     def _item_rows(self, names: list[str], changed: dict[int, None]) -> I64:
@@ -287,7 +294,7 @@ class State:
         row = self.items.row(name)
         columns = self.item_columns
         if row >= len(columns["count"]):
-            _grow(columns, row + 1)
+            grow(columns, row + 1)
         return row
 
     def _apply_user(self, event: User, stamp: tuple[int, int]) -> None:
@@ -308,6 +315,7 @@ class State:
             self._ensure(self.n_users, self.n_items)
             for arena in (self.history, self.wide, self.seen):
                 arena.clear(row)
+            self.said_by.clear(row)
             for column in self.user_columns.values():
                 column[row] = 0
 
@@ -331,11 +339,11 @@ class State:
 
     def _ensure(self, users: int, items: int) -> None:
         if users > min(len(self.user_columns["count"]), len(self.seen.start), len(self.history.start)):
-            _grow(self.user_columns, users)
+            grow(self.user_columns, users)
             for arena in (self.history, self.wide, self.seen):
                 arena.rows(users)
         if items > min(len(self.item_columns["count"]), len(self.pairs.start)):
-            _grow(self.item_columns, items)
+            grow(self.item_columns, items)
             self.pairs.rows(items)
 
     def _fold(self) -> None:
@@ -383,13 +391,3 @@ class State:
 
 def _one_batch(waiting: list[tuple[I64, F32]]) -> tuple[I64, F32]:
     return np.concatenate([one for one, _ in waiting], axis=1), np.concatenate([values for _, values in waiting])
-
-
-def _grow(columns: dict[str, npt.NDArray[Any]], n: int) -> None:
-    """Make every column at least ``n`` long, by doubling, new rows zero."""
-    for name, column in columns.items():
-        if len(column) < n:
-            size = max(n, 2 * len(column), 256)
-            fresh = np.zeros((size, *column.shape[1:]), column.dtype)
-            fresh[: len(column)] = column
-            columns[name] = fresh

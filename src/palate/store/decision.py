@@ -53,6 +53,25 @@ class Rules(msgspec.Struct, omit_defaults=True):
     dropped: bool = False
 
 
+class Reordered(msgspec.Struct, omit_defaults=True):
+    """What a language model had to do with the order, where one might have been asked.
+
+    arm: ``asked``, or ``held`` where chance said no; chance: the probability of that arm, which is no part of the
+    propensities: these hold given the arm. events, margin: of the person and of the scores, which the gate went by.
+    moves: places that each of the shown items went up (down: negative), empty where nothing moved. degraded: why the
+    former order stood. prompt, model: who was asked and how.
+    """
+
+    arm: Literal["asked", "held"]
+    chance: float
+    events: int
+    margin: float
+    moves: list[int] = []
+    degraded: str = ""
+    prompt: str = ""
+    model: str = ""
+
+
 def pack(features: F32) -> bytes:
     """(n, f) float32 as little-endian bytes, row by row."""
     return np.ascontiguousarray(features, dtype="<f4").tobytes()
@@ -101,7 +120,8 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     hash). filters: how many candidates each filter removed. unshown: kept for a sample of decisions.
     clicked: label hints of a replay. base: the part of every score that no feature contributes. format: of the record,
     set by ``encode``. rules: None in format 1, and in replayed decisions, which no policy drew. penalties: MMR's, of
-    the shown items that have a score, as ``Slate.penalty``; empty without diversity.
+    the shown items that have a score, as ``Slate.penalty``; empty without diversity. reordered:
+    None where no language model could have had to do with it.
     """
 
     ranking: str = ""
@@ -123,6 +143,7 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     format: int = 1
     rules: Rules | None = None
     penalties: list[float] = []
+    reordered: Reordered | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -12,11 +12,11 @@ import logging
 import os
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
+from palate import ids
 from palate.config import DecisionSettings
 from palate.disk import make_directory, sync_directory
 from palate.errors import Unavailable
@@ -99,7 +99,7 @@ class DecisionLog:
     def _nonce(self) -> int:
         """64 bits from the system's generator, which is asked for many at a time, and by every process for its own."""
         if not self._nonces or self._drawn_by != os.getpid():
-            self._nonces = array("Q", os.urandom(8 * _NONCES)).tolist()
+            self._nonces = ids.random_words(_NONCES)
             self._drawn_by = os.getpid()
         return self._nonces.pop()
 
@@ -222,9 +222,11 @@ class DecisionLog:
             try:
                 self._flush()
                 failing = False
-            except OSError:
+            except OSError as error:
                 if not failing:
-                    _log.exception("Writing decisions to %s failed; they wait and are tried again.", self.directory)
+                    _log.error(
+                        "Writing decisions to %s failed: %s. They wait and are tried again.", self.directory, error
+                    )
                 failing = True
                 self._wake.set()
 

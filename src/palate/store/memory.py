@@ -3,12 +3,12 @@ process."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from palate import ids
 from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, Unavailable
 from palate.store import AppendResult, Record, segments
@@ -127,7 +127,7 @@ class MemoryDecisionLog:
         """See ``DecisionLog.reserve``."""
         with self._lock:
             self._ordinal += 1
-            return Key(1, self._ordinal, int.from_bytes(os.urandom(8), "little")).text()
+            return Key(1, self._ordinal, ids.random_words(1)[0]).text()
 
     def keeps_unshown(self, ranking: str) -> bool:
         """See ``DecisionLog.keeps_unshown``."""

@@ -51,7 +51,7 @@ def _parsed(text: str) -> Key | None:
 
 
 def sampled(text: str, share: float) -> bool:
-    """Whether the id belongs to a random sample of ``share``; the same answer each time."""
+    """Whether an id, as ``Key.text`` gives it, belongs to a random sample of ``share``; the same answer each time."""
     return len(text) == 32 and int(text[16:], 16) < share * 2**64
 
 

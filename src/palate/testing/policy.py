@@ -85,6 +85,21 @@ class PolicyContract(ABC):
             slate = self.choose(_SCORES, 4, seed, similarity_of(len(_SCORES)))
             assert ((slate.propensity > 0.0) & (slate.propensity <= 1.0)).all()
 
+    @pytest.mark.parametrize("k", [1, 3, 6])
+    def test_chances_are_distributions_that_give_the_propensities_back(self, k: int) -> None:
+        for near in (None, similarity_of(len(_SCORES))):
+            for seed in range(10):
+                slate = self.choose(_SCORES, k, seed, near)
+                chances = self.policy().chances(_SCORES, slate.order, near)
+                assert chances.shape == (len(slate.order), len(_SCORES))
+                assert (chances >= 0.0).all()
+                np.testing.assert_allclose(chances.sum(axis=1), 1.0, rtol=1e-12)
+                assert not chances[:, ~np.isfinite(_SCORES)].any()
+                places = np.arange(len(slate.order))
+                np.testing.assert_allclose(chances[places, slate.order], slate.propensity, rtol=1e-9)
+                for place in range(1, len(places)):
+                    assert not chances[place, slate.order[:place]].any()
+
     @pytest.mark.parametrize("scores", [[], [np.nan], [np.inf, -np.inf]])
     def test_nothing_to_choose_from_gives_an_empty_slate(self, scores: list[float]) -> None:
         assert self.choose(np.array(scores, dtype=np.float64), 3).order.shape == (0,)

@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 
 from palate.config import Settings, StateSettings
 from palate.state import State, snapshot
+from palate.state.opinions import Opinions
 from palate.state.state import Stamped
 from palate.types import Event, Impression, Interaction, Item, User
 
 BEGIN = 1_700_000_000_000
 DAY = 86_400_000
+TEXTS = ("I love it, the quality is great", "terrible, and the delivery was slow", "不好看", "on a Tuesday")
 TYPES = ("click", "purchase", "rating", "hide", "dislike", "never heard of")
 
 Batches = Sequence[Sequence[Stamped]]
@@ -40,7 +42,13 @@ def event_lists(draw: Any, most: int = 40, users: int = 4, items: int = 7) -> li
     people, things = st.integers(0, users - 1), st.integers(0, items - 1)
     fields = st.dictionaries(st.sampled_from(["title", "genres", "price"]), st.integers(0, 3), max_size=2)
     plain = st.tuples(
-        st.just("interaction"), moments, people, things, st.sampled_from(TYPES), st.none() | st.floats(1, 5, width=32)
+        st.just("interaction"),
+        moments,
+        people,
+        things,
+        st.sampled_from(TYPES),
+        st.none() | st.floats(1, 5, width=32),
+        st.none() | st.sampled_from(TEXTS),
     )
     other = st.one_of(
         st.tuples(st.just("item"), moments, things, fields, st.booleans()),
@@ -53,8 +61,8 @@ def event_lists(draw: Any, most: int = 40, users: int = 4, items: int = 7) -> li
     for number, (kind, when, *rest) in zip(numbers, drawn, strict=True):
         event: Event
         if kind == "interaction":
-            user, item, type_, value = rest
-            event = Interaction(item=f"i{item}", user=f"u{user}", type=type_, value=value)
+            user, item, type_, value, text = rest
+            event = Interaction(item=f"i{item}", user=f"u{user}", type=type_, value=value, text=text)
         elif kind == "item":
             item, values, deleted = rest
             event = Item(item=f"i{item}", fields=values, deleted=deleted)
@@ -111,6 +119,8 @@ def facts(state: State) -> dict[str, Any]:
         "gaps": {name: state.item("gaps")[row].tolist() for row, name in enumerate(items)},
         "catalogue": catalogue,
         "fields": {items[row]: values for row, values in state.item_fields.items()},
+        "said of": _said(state.said_of, items),
+        "said by": _said(state.said_by, users),
         "user fields": {users[row]: values for row, values in state.user_fields.items()},
         "totals": state.totals[:4].tolist(),
         "gap totals": state.totals[11:14].tolist(),
@@ -119,12 +129,22 @@ def facts(state: State) -> dict[str, Any]:
     }
 
 
+def _said(opinions: Opinions, names: list[str]) -> dict[str, Any]:
+    columns = opinions.columns
+    parts = [columns[name][: len(opinions)].tolist() for name in ("texts", "sum", "last", "good", "bad")]
+    return {names[row]: one for row, *one in zip(columns["row"].tolist(), *parts, strict=False) if one[0]}
+
+
 def floats(state: State) -> dict[str, Any]:
     """The floats of the law, by id."""
     decayed = state.decayed(BEGIN + 2 * DAY)
-    sums = state.user_columns["rating_sum"]
+    sums, columns = state.user_columns["rating_sum"], state.said_of.columns
     return {
         "decayed": {name: decayed[row].tolist() for row, name in enumerate(state.items.ids)},
+        "said": {
+            state.items.ids[int(row)]: columns["decayed"][place].tolist()
+            for place, row in enumerate(columns["row"][: len(state.said_of)])
+        },
         "sums": {name: float(sums[row]) for row, name in enumerate(state.users.ids) if row < len(sums)},
         "totals": [*state.totals[3:6].tolist(), *state.decayed_totals(BEGIN + 2 * DAY).tolist()],
     }
@@ -136,7 +156,7 @@ def assert_lawful(one: State, other: State) -> None:
     for name, value in mine.items():
         assert value == theirs[name], name
     near, far = floats(one), floats(other)
-    for name in ("decayed", "sums"):
+    for name in ("decayed", "said", "sums"):
         assert near[name].keys() == far[name].keys()
         for key, value in near[name].items():
             np.testing.assert_allclose(value, far[name][key], rtol=1e-6, atol=1e-9)

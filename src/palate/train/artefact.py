@@ -25,7 +25,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -142,8 +142,8 @@ def rollback(models_dir: Path | str) -> Manifest:
     raise Conflict("There is no earlier model to roll back to; activate a version by its name instead.")
 
 
-def prune(models_dir: Path | str, keep: int = 10) -> list[str]:
-    """Remove all but the ``keep`` newest versions, the active one, and the one that a rollback would go to.
+def prune(models_dir: Path | str, keep: int = 10, also: Collection[str] = ()) -> list[str]:
+    """Remove all but the ``keep`` newest versions, the active one, the one that a rollback would go to, and ``also``.
 
     Returns the removed versions, oldest first. Leftovers of writers that crashed more than a day ago go too.
     Errors: ``Unavailable`` where the disk refuses.
@@ -153,7 +153,7 @@ def prune(models_dir: Path | str, keep: int = 10) -> list[str]:
         pointer = _pointer(models)
         versions = list_versions(models)
         previous = [version for version in pointer.history if version in versions][-1:]
-        kept = {*versions[max(0, len(versions) - max(keep, 1)) :], *previous, pointer.active}
+        kept = {*versions[max(0, len(versions) - max(keep, 1)) :], *previous, *also, pointer.active}
         removed = [version for version in versions if version not in kept]
         try:
             for version in removed:

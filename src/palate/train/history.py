@@ -13,6 +13,7 @@ import numpy as np
 
 from palate.config import Settings
 from palate.errors import CorruptArtefact
+from palate.feedback.kinds import kind_of
 from palate.state.keys import subject_of, tie_keys
 from palate.state.state import Stamped
 from palate.store import Record, Store
@@ -121,11 +122,15 @@ def _read(store: Store, settings: Settings, progress: Progress | None, dead: Ite
 
 def _chosen(events: list[Stamped], settings: Settings) -> tuple[I64, I32, list[str]]:
     """Places of interactions that aren't negative, codes of who, and names of with what."""
-    kinds = {event.type for _, _, event in events if isinstance(event, Interaction)}
-    worth = {kind for kind in kinds if settings.weight(kind) >= 0}
-    places = [
-        place for place, (_, _, event) in enumerate(events) if isinstance(event, Interaction) and event.type in worth
-    ]
+    worth: dict[str, bool] = {}
+    places: list[int] = []
+    for place, (_, _, event) in enumerate(events):
+        if isinstance(event, Interaction):
+            kind = event.type if event.text is None else kind_of(event, settings)
+            if kind not in worth:
+                worth[kind] = settings.weight(kind) >= 0
+            if worth[kind]:
+                places.append(place)
     found = [cast(Interaction, events[place][2]) for place in places]
     codes: dict[str, int] = {}
     names = [event.user if event.user is not None else subject_of(None, event.session) or "" for event in found]

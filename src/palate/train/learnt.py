@@ -22,6 +22,7 @@ from palate.train.history import History, Progress
 from palate.train.neighbours import bind_neighbours, pack_neighbours
 from palate.train.people import fit_people, load_people, people_arrays, people_meta
 from palate.train.segments import bind_segments, fit_segments, pack_segments
+from palate.train.topics import fit_topics, load_topics, topic_arrays, topic_meta
 from palate.train.towers.fit import Choices, fit_towers, interactions, until
 from palate.train.towers.pack import bind_towers, pack_towers
 from palate.types import I32, FieldValue, Interaction
@@ -58,9 +59,10 @@ class Learner:
         towers, built = pack_towers(fitted, self.ids, met)
         state, everything = self.catalogue.state, stop >= len(self.history.interactions)
         people = fit_people(state, self.catalogue, train.people, train.seed, state.clock_ts, everything)
+        topics = fit_topics(self.catalogue, train) if everything else None
         return Learnt(
-            pack_neighbours(neighbours, self.ids) | segments | towers | people_arrays(people),
-            {"segments": told, "towers": built, "people": people_meta(people)},
+            pack_neighbours(neighbours, self.ids) | segments | towers | people_arrays(people) | topic_arrays(topics),
+            {"segments": told, "towers": built, "people": people_meta(people), "topics": topic_meta(topics)},
         )  # fmt: skip
 
 
@@ -71,6 +73,7 @@ def bind(
     people, groups, gains = load_people(arrays, told.get("people", {}))
     return {
         "people": people,
+        "topics": load_topics(arrays, told.get("topics", {})),
         "groups": groups,
         "gains": gains,
         "ease": bind_neighbours(arrays, names),

@@ -11,8 +11,10 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.config import Settings
-from palate.features import off
+from palate.errors import NotFound
+from palate.features import NAMES, off
 from palate.language.cache import VectorCache
+from palate.language.offline import Book
 from palate.line import Model, prior_model
 from palate.state import State
 from palate.store.decision import Decision
@@ -44,7 +46,8 @@ class Prepared:
     """Examples to learn from and to judge on, and what they were made of.
 
     fresh: before the validation window; valid: replayed in it; late: live ones in it, which may not be judged on.
-    learner: learns the rest, from as much as is wanted. logged: live decisions that something came of.
+    learner: learns the rest, from as much as is wanted. logged: live decisions that something came of. taught:
+    groups that a teacher chose in.
     """
 
     window: Window
@@ -57,6 +60,7 @@ class Prepared:
     cold: Examples = field(default_factory=Examples)
     cold_late: Examples = field(default_factory=Examples)
     replayed: int = 0
+    taught: int = 0
 
 
 def prepare(
@@ -105,6 +109,12 @@ def prepare(
     judged = history.events[int(history.interactions[chosen.valid])][0] if chosen.valid < n else 1 << 62
     for decision in logged:
         (found.late if decision.timestamp >= judged else found.fresh).add(decision, found.context)
+    for decision, best in taught(live, settings.train.teacher, feature_key(off(settings.features.off).names)):
+        x, first = decision.shown.matrix()[:, : len(NAMES)], np.array([best], np.int64)
+        asked = decision.request.context if decision.request else {}
+        into = found.late if decision.timestamp >= judged else found.fresh
+        into.add_rows(x, first, found.context, asked, weight=settings.train.teacher_weight)
+        found.taught += 1
     log = _replay_log(decisions_dir, settings)
     for place, one in replay(state, catalogue, history, chosen, model, progress, apart):
         if one.among_cold:
@@ -129,6 +139,26 @@ def _codes(history: History) -> tuple[I32, list[str]]:
     codes: dict[str, int] = {}
     column = np.fromiter((codes.setdefault(name, len(codes)) for name in history.items), np.int32, len(history.items))
     return column, list(codes)
+
+
+def taught(live: list[Decision], file: str, key: str) -> list[tuple[Decision, int]]:
+    """Live decisions with the features ``key`` of which a teacher has said who should come first, and who that is.
+
+    Errors: ``NotFound`` where ``file`` isn't there; ``CorruptArtefact``.
+    """
+    if not file:
+        return []
+    if not Path(file).is_file():
+        raise NotFound(f"train.teacher names {file}, which isn't there: `palate language teach` makes it.")
+    said = Book(Path(file)).read()
+    out: list[tuple[Decision, int]] = []
+    for decision in live:
+        line = said.get(decision.ranking)
+        if line is not None and isinstance(line.value, list) and decision.features == key:
+            best = next((name for name in line.value if name in decision.shown.ids), None)
+            if best is not None:
+                out.append((decision, decision.shown.ids.index(best)))
+    return out
 
 
 def _replay_log(directory: Path | None, settings: Settings) -> DecisionLog | None:

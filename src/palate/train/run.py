@@ -20,6 +20,7 @@ from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
 from palate.train.examples import Examples
 from palate.train.fit import Fitted, fit
+from palate.train.gate import fit_gate, outcomes
 from palate.train.history import Progress, read_history
 from palate.train.manifest import Manifest
 from palate.train.prepare import Watch, prepare
@@ -75,7 +76,8 @@ def train(
             "Until then the blend that works from event one ranks: just ingest more events."
         )
     watch.lap("read")
-    found = prepare(history, settings, cache, list(live), decisions_dir, progress, watch)
+    live = list(live)
+    found = prepare(history, settings, cache, live, decisions_dir, progress, watch)
     fresh, valid, context = found.fresh, found.valid, found.context
     fitted = fit(fresh, valid, context, settings.train, progress, found.late, (found.cold, found.cold_late))
     watch.lap("fit")
@@ -100,11 +102,15 @@ def train(
             "interactions": len(history.interactions),
             "decisions": {
                 "live": len(found.logged), "replay": found.replayed, "validation": len(valid) + valid.missed,
+                "taught": found.taught,
             },
             "winner": fitted.name,
             "single": fitted.single,
             "margins": {name: _rounded(one) for name, one in fitted.margins.items()},
             "examination": [round(value, 5) for value in fitted.examination.tolist()],
+            "gate": msgspec.to_builtins(
+                fit_gate(outcomes(live, {one.ranking: one.clicked for one in found.logged}))
+            ),
             "importance": _importance(fitted.scorer, valid),
             "scale": _scale(fitted.scorer, valid),
             "seconds": watch.seconds,

@@ -14,7 +14,7 @@ import msgspec
 
 from palate.config import Settings
 from palate.errors import PalateError
-from palate.language import make_encoder
+from palate.language import encoder_of
 from palate.language.cache import VectorCache
 from palate.store import open_store
 from palate.store.decisions import DecisionLog
@@ -30,7 +30,7 @@ def main(directory: Path) -> int:
         dead = msgspec.json.decode(sys.stdin.buffer.readline(), type=list[int])
         threading.Thread(target=_leave_with_parent, daemon=True).start()
         store = open_store(directory / "events.db", read_only=True)
-        cache = VectorCache(directory / "vectors", make_encoder(settings.language.encoder, settings.language.threads))
+        cache = VectorCache(directory / "vectors", encoder_of(settings.language, directory / "vectors"))
         live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
         with training_lock(directory / "models"):
             trained = train(store, settings, cache, live.read(), directory / "replay", dead=dead)

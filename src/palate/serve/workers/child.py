@@ -18,9 +18,10 @@ from typing import Any
 from palate.catalogue import Catalogue
 from palate.config import Settings
 from palate.errors import PalateError
-from palate.language import Encoder
+from palate.language import make_generator
 from palate.language.cache import VectorCache
 from palate.language.followed import FollowedVectors
+from palate.language.served import Choice
 from palate.opening import Parts, new_catalogue, restore_state
 from palate.serve.app import PalateApp
 from palate.serve.run import Server, bind, run_server
@@ -60,7 +61,7 @@ class Plan:
 
     directory: Path
     settings: Settings
-    encoder: Encoder
+    chosen: Choice
     board: Board
     doors: tuple[socket.socket, socket.socket]
     lifeline: int
@@ -90,7 +91,7 @@ def _lead(plan: Plan, number: int) -> None:
         store = open_store(directory / "events.db", settings.durability)
         opened.callback(store.close)
         if plan.loaded is None:
-            cache = VectorCache(directory / "vectors", plan.encoder)
+            cache = VectorCache(directory / "vectors", plan.chosen.encoder)
             state = restore_state(directory, store, settings, store.seq)
             catalogue = new_catalogue(state, cache, settings)
         else:
@@ -98,8 +99,12 @@ def _lead(plan: Plan, number: int) -> None:
             catalogue.vectors.use_graph(settings.retrieve.graph_above)
         writers = Writers(board, slot)
         decisions = _decisions(plan, writers, keeper=True)
+        generator = make_generator(settings.language.generator)
         opened.pop_all()
-    parts = Parts(directory, store, cache, state, catalogue, decisions, True)
+    parts = Parts(
+        directory, store, cache, state, catalogue, decisions, True, language=plan.chosen.settings, generator=generator
+    )  # fmt: skip
+    parts.coming = "later" if plan.chosen.coming else ""
     with contextlib.closing(Leader(parts, decisions, settings, board, slot)) as engine:
 
         async def begin() -> Court:
@@ -120,18 +125,19 @@ def _follow(plan: Plan, number: int) -> None:
         store = LogReader(directory / "events.db", settings.durability, read_only=True)
         opened.callback(store.close)
         if plan.loaded is None:
-            cache = FollowedVectors(directory / "vectors", plan.encoder)
+            cache = FollowedVectors(directory / "vectors", plan.chosen.encoder)
             state = restore_state(directory, store, settings, store.seq)
             catalogue = new_catalogue(state, cache, settings)
         else:
             state, catalogue = plan.loaded.state, plan.loaded.catalogue
-            catalogue.cache = cache = FollowedVectors(directory / "vectors", plan.encoder, plan.loaded.cache)
+            catalogue.cache = cache = FollowedVectors(directory / "vectors", plan.chosen.encoder, plan.loaded.cache)
             plan.loaded.cache.close()
             catalogue.vectors.use_graph(settings.retrieve.graph_above)
         writers = Writers(board, slot)
         decisions = _decisions(plan, writers, keeper=False)
+        generator = make_generator(settings.language.generator)
         opened.pop_all()
-    parts = Parts(directory, store, cache, state, catalogue, decisions, True)
+    parts = Parts(directory, store, cache, state, catalogue, decisions, True, generator=generator)
     with contextlib.closing(Follower(parts, decisions, settings, board, slot, Tail(board, store))) as engine:
         writers.writing = lambda: engine.ask("write")
 

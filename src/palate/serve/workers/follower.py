@@ -18,6 +18,7 @@ import msgspec
 from palate.background import BackgroundSnapshot
 from palate.config import Settings
 from palate.errors import Conflict, PalateError, Unavailable
+from palate.feedback.summary import AspectOpinion
 from palate.line import warm_up
 from palate.opening import Parts
 from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, Board, Slot
@@ -73,6 +74,7 @@ class Follower(Member):
         quiet = msgspec.structs.replace(settings, train=msgspec.structs.replace(settings.train, auto_events=0))
         super().__init__(parts, decisions, quiet, board, slot)
         self._saver = BackgroundSnapshot(lambda: None, events=sys.maxsize)
+        self.arms.elsewhere = self.ask
 
     @property
     def sender(self) -> Sender:
@@ -118,9 +120,9 @@ class Follower(Member):
         """Event time now, by the leader's state: events without a time are dated alike, whoever accepts them."""
         return now_ms() - self.board.marks[BEHIND]
 
-    def explain(self, ranking: str, item: str) -> Explanation:
+    def explain(self, ranking: str, item: str, words: str = "") -> Explanation:
         self.catch_up()
-        return super().explain(ranking, item)
+        return super().explain(ranking, item, words)
 
     def user(self, user: str) -> UserProfile:
         self.catch_up()
@@ -129,6 +131,10 @@ class Follower(Member):
     def item(self, item: str) -> dict[str, FieldValue]:
         self.catch_up()
         return super().item(item)
+
+    def opinions(self, item: str) -> list[AspectOpinion]:
+        self.catch_up()
+        return super().opinions(item)
 
     def title(self, item: str) -> str:
         self.catch_up()

@@ -17,6 +17,7 @@ import msgspec
 
 from palate.config import Settings
 from palate.errors import PalateError, Unavailable
+from palate.experiment import Experiment
 from palate.line import Model
 from palate.opening import Parts
 from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, Board, Slot
@@ -235,6 +236,11 @@ class Court:
             return _encode(leader.activate(ask.argument))
         if ask.what == "rollback":
             return _encode(leader.rollback())
+        if ask.what == "experiment":
+            wanted = msgspec.json.decode(ask.argument, type=Experiment)
+            return _encode(leader.arms.start(wanted, leader.clock()))
+        if ask.what == "experiment.stop":
+            return _encode(leader.arms.stop(ask.argument, leader.clock()))
         if ask.what == "train":
             leader.train_in_background()
             return b""

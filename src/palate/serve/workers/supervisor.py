@@ -28,9 +28,9 @@ from palate.config import Settings
 from palate.disk import make_directory
 from palate.engine import Engine
 from palate.errors import ConfigError, Unavailable
-from palate.language import make_encoder
+from palate.language import make_generator
 from palate.language.cache import VectorCache
-from palate.opening import Decisions, Parts, check_log, new_catalogue, restore_state
+from palate.opening import Decisions, Parts, check_log, new_catalogue, restore_state, serving
 from palate.serve.rehearsal import warm
 from palate.serve.run import Announce, bind, url_of
 from palate.serve.workers.board import READY, Board
@@ -104,9 +104,9 @@ class Supervisor:
         self._failed = False
         self._lifeline = os.pipe()
         self._wakeup = os.pipe()
-        encoder = make_encoder(settings.language.encoder, settings.language.threads)
-        loaded = load(directory, settings, VectorCache(directory / "vectors", encoder))
-        self._plan = Plan(directory, settings, encoder, self._board, door(), self._lifeline[0], loaded)
+        chosen = serving(directory, settings, True)
+        loaded = load(directory, settings, VectorCache(directory / "vectors", chosen.encoder))
+        self._plan = Plan(directory, settings, chosen, self._board, door(), self._lifeline[0], loaded)
 
     def run(self) -> None:
         """Until a signal, and every worker has ended."""
@@ -271,9 +271,10 @@ def _how(code: int) -> str:
 def load(directory: Path, settings: Settings, cache: VectorCache) -> Loaded:
     """What every worker needs, read once, with all kernels compiled; leaves no thread, and no database open.
 
-    Errors: ``CorruptArtefact``, ``Unavailable``.
+    Errors: ``CorruptArtefact``, ``Unavailable``; ``MissingExtra`` and ``ConfigError`` of the generator.
     """
     check_log(directory)
+    make_generator(settings.language.generator).close()  # what is wrong with it is said once, and here
     with contextlib.closing(open_store(directory / "events.db", settings.durability)) as store:
         state = restore_state(directory, store, settings, store.seq)
         catalogue = new_catalogue(state, cache, settings, graph=False)  # each worker begins its own

@@ -9,6 +9,7 @@ import numpy as np
 
 from palate.catalogue import TAGS, Catalogue
 from palate.config import Settings
+from palate.feedback.kinds import kind_of
 from palate.train.history import History, Progress
 from palate.train.towers import Interactions
 from palate.train.towers.als import AlsSettings, fit_als
@@ -48,7 +49,7 @@ def interactions(
     for at, position in enumerate(history.interactions.tolist()):
         ts, _, event = history.events[int(position)]
         assert isinstance(event, Interaction)
-        times[at], weights[at] = ts, settings.weight(event.type)
+        times[at], weights[at] = ts, settings.weight(kind_of(event, settings))
         if event.type == "rating" and event.value is not None:
             values[at] = event.value
     rated = np.flatnonzero(np.isfinite(values))

@@ -3,13 +3,14 @@
 import { api } from "./api.js";
 import { $, fill, h, icon } from "./dom.js";
 import { evaluation } from "./evaluation.js";
+import { experiments } from "./experiments.js";
 import { milliseconds, number, onLanguage, startLanguage, t } from "./i18n.js";
 import { models } from "./models.js";
 import { people } from "./people.js";
 import { ranking } from "./ranking.js";
 import { live } from "./live.js";
 
-const VIEWS = { rank: ranking, models, evaluation };
+const VIEWS = { rank: ranking, models, experiments, evaluation };
 const REFRESH_MS = 5000;
 
 /** Shows a failure as a sentence, until it is dismissed or `clear()` is called. */
@@ -75,6 +76,7 @@ async function start() {
   ranking.start(alerts);
   models.start(alerts);
   evaluation.start(alerts);
+  experiments.start(alerts);
   show();
   poll();
   await people.start({ alerts, choose: (subject) => ranking.choose(subject) });

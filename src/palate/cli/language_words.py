@@ -1,0 +1,70 @@
+"""What ``palate language`` says, in English and Chinese."""
+
+from __future__ import annotations
+
+LANGUAGE: dict[str, tuple[str, str]] = {
+    "title.language": ("Models that Palate knows", "Palate 认识的模型"),
+    "title.measured": ("Measured here", "在本机测得"),
+    "title.recommended": ("Recommended", "推荐"),
+    "col.model": ("model", "模型"),
+    "col.task": ("task", "任务"),
+    "col.tasks": ("tasks", "任务"),
+    "col.licence": ("licence", "许可"),
+    "col.mb": ("MB", "MB"),
+    "col.width": ("width", "维度"),
+    "col.languages": ("languages", "语言"),
+    "col.state": ("here", "本机"),
+    "col.texts_s": ("texts/s", "文本/秒"),
+    "col.one_ms": ("one, ms", "单条毫秒"),
+    "col.memory": ("MB", "内存 MB"),
+    "col.questions": ("questions", "题数"),
+    "col.auc": ("AUC", "AUC"),
+    "col.hit": ("hit@1", "hit@1"),
+    "col.accuracy": ("classes", "分类准确率"),
+    "col.choice": ("choice", "选择"),
+    "col.why": ("why", "理由"),
+    "language.serves": ("● serves", "● 正在服务"),
+    "language.here": ("installed", "已安装"),
+    "language.fetch": ("palate language fetch {name}", "palate language fetch {name}"),
+    "language.install": ("pip install 'palate[{extra}]'", "pip install 'palate[{extra}]'"),
+    "language.others": (
+        "Also hf:NAME or hf:FOLDER (sentence-transformers models, extra transformers), onnx:FOLDER and static:FOLDER "
+        "(made by palate finetune and palate compress), and openai:MODEL (a server).",
+        "另有 hf:NAME 或 hf:FOLDER（任意 sentence-transformers 模型，附加组件 transformers），"
+        "onnx:FOLDER 和 static:FOLDER（由 palate finetune 与 palate compress 制作），"
+        "以及 openai:MODEL（服务器）。",
+    ),
+    "language.fetched": ("{name} lies in {path}.", "{name} 位于 {path}。"),
+    "language.chance": (
+        "Chance: AUC .5, hit@1 .1, classes {majority} (always the commonest). {texts:,} texts, "
+        "{questions:,} questions, {titles:,} titles.",
+        "随机水平：AUC .5，hit@1 .1，分类 {majority}（总选最常见的）。"
+        "{texts:,} 段文本，{questions:,} 题，{titles:,} 个标题。",
+    ),
+    "language.excluded": ("left out: {name}: {reason}", "排除：{name}：{reason}"),
+    "language.set": (
+        'To use it, set encoder = "{name}" under [language] in palate.toml: texts are encoded anew beside the one that '
+        "serves.",
+        '要使用它，请在 palate.toml 的 [language] 下设置 encoder = "{name}"：文本会在现有编码器服务的同时重新编码。',
+    ),
+    "stage.asking": ("asking the generator", "询问生成模型"),
+    "language.cost": (
+        "{answered:,} of {asked:,} questions answered, {failed:,} failed; {kept:,} known before; {tokens:,} tokens, "
+        "{seconds:,.0f} s, {cost:.2f} by the prices set.",
+        "{asked:,} 个问题中回答了 {answered:,} 个，失败 {failed:,} 个；此前已有 {kept:,} 个；{tokens:,} 个词元，"
+        "{seconds:,.0f} 秒，按所设价格 {cost:.2f}。",
+    ),
+    "language.stopped": (
+        "Stopped before the end: {why}. Run it again to go on.",
+        "提前停止：{why}。再次运行即可继续。",
+    ),
+    "language.sentences": (
+        'To have them encoded, set summaries = "{path}" under [language] in palate.toml, start again and train.',
+        '要让它们参与编码，请在 palate.toml 的 [language] 下设置 summaries = "{path}"，然后重启并训练。',
+    ),
+    "language.orders": (
+        'To learn from them, set teacher = "{path}" under [train] in palate.toml and train.',
+        '要从中学习，请在 palate.toml 的 [train] 下设置 teacher = "{path}"，然后训练。',
+    ),
+    "stage.measuring": ("measuring {what}", "测量 {what}"),
+}

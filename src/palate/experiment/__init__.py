@@ -1,0 +1,145 @@
+"""Experiments: who ranks with which arm, and what came of it.
+
+``Experiment`` is what is declared, ``arm_of`` who is in which arm: a function of salt and subject alone, so that every
+worker and every replay agrees without a table. ``palate.experiment.report`` judges, ``palate.experiment.shelf`` keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from palate.config import PolicySettings
+from palate.errors import InvalidInput
+
+Of = Literal["users", "events", "value", "mean_value", "per_ranking"]
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_MOST_ARMS, _MOST_METRICS = 10, 20
+_SPACE = 1 << 64
+
+
+class Arm(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A way to rank. weight: its part of the people, beside the other arms' weights. model: a version on the shelf; ''
+    for whichever is active. policy: settings of ``[policy]`` that this arm changes."""
+
+    name: str
+    weight: float = 1.0
+    model: str = ""
+    policy: dict[str, Any] = {}
+
+
+class Metric(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What counts, of the interactions of one ``type`` that a person had within the horizon after their first ranking.
+
+    ``users``: the share of people with at least one (conversion); ``events``: how many a person; ``value``: the sum of
+    their values a person (revenue, seconds); ``mean_value``: the mean value (satisfaction, of ratings);
+    ``per_ranking``: how many a ranking, of those that name their ranking (click-through).
+    """
+
+    type: str
+    of: Of = "events"
+
+    @property
+    def name(self) -> str:
+        """As reports name it."""
+        return f"{self.type}.{self.of}"
+
+
+class Experiment(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Arms that people are spread over, the first being the control, and metrics, the first being what decides.
+
+    share: of all people that take part. horizon_days: how long after a person was first ranked for their events count,
+    and how long before, as a covariate. people: about how many are expected; intervals are narrowest there. alpha: how
+    often an interval may miss the truth at any time. salt: of the assignment; a new one where it is ''. started,
+    stopped: event time in ms, the engine's to set.
+    """
+
+    name: str
+    arms: list[Arm]
+    metrics: list[Metric] = msgspec.field(
+        default_factory=lambda: [Metric("click", "per_ranking"), Metric("purchase", "users")]
+    )
+    note: str = ""
+    share: float = 1.0
+    horizon_days: float = 7.0
+    people: int = 5_000
+    alpha: float = 0.05
+    salt: str = ""
+    started: int = 0
+    stopped: int = 0
+
+    @property
+    def running(self) -> bool:
+        """Started and not stopped."""
+        return self.started > 0 and not self.stopped
+
+
+def check(found: Experiment, policy: PolicySettings) -> None:
+    """Everything that the types can't say. Errors: ``InvalidInput`` naming the field."""
+    if not NAME.fullmatch(found.name):
+        raise InvalidInput(
+            f"The name {found.name[:80]!r} isn't one: use up to 64 letters, digits, '.', '_' and '-'.", "name"
+        )
+    if not 2 <= len(found.arms) <= _MOST_ARMS:
+        raise InvalidInput(f"An experiment has 2 to {_MOST_ARMS} arms; this one has {len(found.arms)}.", "arms")
+    names = [arm.name for arm in found.arms]
+    for place, arm in enumerate(found.arms):
+        where = f"arms[{place}]"
+        if not NAME.fullmatch(arm.name) or names.index(arm.name) != place:
+            raise InvalidInput(f"{where}.name {arm.name[:80]!r} is no name, or another arm's too.", f"{where}.name")
+        _between(arm.weight, 1e-6, 1e6, f"{where}.weight")
+        policy_of(arm, policy, f"{where}.policy")
+    if not 1 <= len(found.metrics) <= _MOST_METRICS:
+        raise InvalidInput(f"An experiment has 1 to {_MOST_METRICS} metrics.", "metrics")
+    if len({metric.name for metric in found.metrics}) < len(found.metrics):
+        raise InvalidInput("Two metrics are the same.", "metrics")
+    for place, metric in enumerate(found.metrics):
+        if not metric.type or len(metric.type) > 128:
+            raise InvalidInput(f"metrics[{place}].type is no type of interactions.", f"metrics[{place}].type")
+    _between(found.share, 1e-6, 1.0, "share")
+    _between(found.horizon_days, 1 / 1440, 365.0, "horizon_days")
+    _between(found.people, 100, 1e9, "people")
+    _between(found.alpha, 1e-6, 0.5, "alpha")
+
+
+def _between(value: float, low: float, high: float, where: str) -> None:
+    if not (math.isfinite(value) and low <= value <= high):
+        raise InvalidInput(f"{where} is {value:.15g}; it must lie between {low:.15g} and {high:.15g}.", where)
+
+
+def policy_of(arm: Arm, policy: PolicySettings, where: str = "policy") -> PolicySettings:
+    """The settings of an arm. Errors: ``InvalidInput`` for a key or a value that ``[policy]`` wouldn't take."""
+    try:
+        return msgspec.convert({**msgspec.to_builtins(policy), **arm.policy}, PolicySettings)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise InvalidInput(f"{where}: {str(error).rstrip('.')}.", where) from None
+
+
+def arm_of(experiment: Experiment, subject: str) -> Arm | None:
+    """The arm of a subject, None for one who takes no part.
+
+    Whether somebody takes part and in which arm are two hashes, so that a larger share changes nobody's arm. 2 µs.
+    """
+    if experiment.share < 1.0 and _unit(experiment.salt, "share", subject) >= experiment.share:
+        return None
+    point = _unit(experiment.salt, "arm", subject) * sum(arm.weight for arm in experiment.arms)
+    for arm in experiment.arms:
+        point -= arm.weight
+        if point < 0:
+            return arm
+    return experiment.arms[-1]
+
+
+def _unit(salt: str, use: str, subject: str) -> float:
+    """In [0, 1), as good as uniform over subjects and independent between salts and uses."""
+    text = f"{salt}\0{use}\0{subject}".encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") / _SPACE
+
+
+def label(experiment: Experiment, arm: Arm) -> str:
+    """As decisions and answers name an arm."""
+    return f"{experiment.name}/{arm.name}"

@@ -1,0 +1,128 @@
+// Experiments: who is in which arm, what they did, and the differences with intervals that hold whenever one looks.
+
+import { api } from "./api.js";
+import { $, fill, h, icon } from "./dom.js";
+import { moment, number, t } from "./i18n.js";
+
+let all = null; // null: not asked yet
+let chosen = "";
+let report = null;
+let busy = false;
+let alerts = null;
+
+async function load() {
+  try {
+    all = (await api.experiments()).experiments;
+    if (!all.some((one) => one.name === chosen)) chosen = (all.findLast((one) => !one.stopped) ?? all.at(-1))?.name ?? "";
+    await judge();
+  } catch (error) {
+    alerts.show(error, load);
+  }
+  experiments.render();
+}
+
+async function judge() {
+  report = chosen ? await api.experiment(chosen) : null;
+}
+
+async function choose(name) {
+  chosen = name;
+  await judge().catch(alerts.show);
+  experiments.render();
+}
+
+async function stop() {
+  if (busy) return;
+  busy = true;
+  alerts.clear();
+  await api.stopExperiment(chosen).catch(alerts.show);
+  busy = false;
+  await load();
+}
+
+const figure = (value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
+const change = (value) => (value > 0 ? "+" : "") + figure(value);
+const metricName = (metric) => t(`experiment.of.${metric.of ?? "events"}`, { type: metric.type });
+const keyOf = (metric) => `${metric.type}.${metric.of ?? "events"}`;
+
+function grid(label, heads, rows) {
+  const head = heads.map((text) => h("th", { scope: "col" }, text));
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
+}
+
+function arms() {
+  const { metrics } = report.experiment;
+  const heads = [t("experiment.arm"), t("experiment.people"), t("experiment.counted"), t("experiment.rankings"), ...metrics.map(metricName)];
+  const rows = report.arms.map((arm) =>
+    h("tr", {}, h("th", { scope: "row" }, arm.arm), [arm.people, arm.counted, arm.rankings].map((count) => h("td", { class: "figure" }, number(count))), metrics.map((metric) => h("td", { class: "figure" }, figure(arm.means[keyOf(metric)])))),
+  );
+  return grid(t("experiment.arms"), heads, rows);
+}
+
+/** An interval on a track that holds 0 and every interval of its metric. */
+function interval(one, reach) {
+  if (one.value === null || one.value === undefined) return h("td", { class: "soft" }, "–");
+  const at = (value) => `${50 + (50 * value) / reach}%`;
+  const span = `${(50 * (one.high - one.low)) / reach}%`;
+  const text = `${change(one.value)} [${change(one.low)}, ${change(one.high)}]`;
+  return h("td", {}, h("div", { class: `interval ${one.verdict}`, role: "img", "aria-label": text, vars: { from: at(one.low), span, at: at(one.value) } }, h("i"), h("b")), h("small", {}, text));
+}
+
+function differences() {
+  const rows = report.experiment.metrics.flatMap((metric, place) => {
+    const mine = report.comparisons.filter((one) => one.metric === keyOf(metric));
+    const reach = Math.max(...mine.flatMap((one) => [Math.abs(one.low ?? 0), Math.abs(one.high ?? 0)])) * 1.08 || 1;
+    return mine.map((one) =>
+      h(
+        "tr",
+        { class: place === 0 ? "active" : null },
+        h("th", { scope: "row" }, metricName(metric)),
+        h("td", {}, one.arm),
+        interval(one, reach),
+        h("td", { class: "figure" }, one.relative === null || one.relative === undefined ? "–" : `${change(100 * one.relative)} %`),
+        h("td", {}, h("span", { class: `chip ${one.verdict === "better" ? "on" : ""}` }, t(`experiment.verdict.${one.verdict}`))),
+      ),
+    );
+  });
+  const heads = ["metric", "arm", "difference", "relative", "verdict"].map((key) => t(`experiment.${key}`));
+  return grid(t("experiment.differences", { control: report.arms[0].arm }), heads, rows);
+}
+
+function judged() {
+  const { experiment, notes, trustworthy } = report;
+  const dates = experiment.stopped ? t("experiment.ended", { from: moment(experiment.started), to: moment(experiment.stopped) }) : t("experiment.running", { from: moment(experiment.started) });
+  return h(
+    "section",
+    { class: "panel" },
+    h("div", { class: "head" }, h("h2", {}, experiment.name), h("div", { class: "actions" }, !experiment.stopped && h("button", { type: "button", disabled: busy, on: { click: stop } }, t("experiment.stop")))),
+    h("p", { class: "meta" }, dates),
+    !trustworthy && h("p", { class: "notice problem" }, icon("alert"), h("span", {}, t("experiment.broken", { p: report.sample_ratio_p.toPrecision(2) }))),
+    h("h3", {}, t("experiment.arms")),
+    arms(),
+    h("h3", {}, t("experiment.differences", { control: report.arms[0].arm })),
+    differences(),
+    h("p", { class: "soft small" }, t("experiment.hint")),
+    notes.length > 0 && h("ul", { class: "sentences" }, notes.map((text) => h("li", { lang: "en" }, text))),
+  );
+}
+
+function list() {
+  const chips = all.map((one) =>
+    h("button", { type: "button", class: "chip", "aria-pressed": String(one.name === chosen), on: { click: () => choose(one.name) } }, one.stopped ? one.name : `${one.name} ●`),
+  );
+  const empty = [h("p", {}, t("experiment.empty")), h("pre", {}, h("code", {}, `palate experiment start mixed --arm control --arm mixed,diversity=0.3 --dir ${document.body.dataset.folder}`))];
+  return h("section", { class: "panel" }, h("h1", {}, t("experiment.title")), h("p", { class: "lead" }, t("experiment.lead")), all.length > 0 ? h("p", { class: "chips" }, chips) : empty);
+}
+
+export const experiments = {
+  start(given) {
+    alerts = given;
+  },
+
+  open: load,
+
+  render() {
+    if (all === null) return;
+    fill($("experiments"), list(), report && judged());
+  },
+};
