@@ -13,7 +13,7 @@ from palate.explaining.groups import NAMES, OUTSIDE, group_of, grouped
 from palate.features import NAMES as FEATURES
 from palate.testing.world import make_world
 from palate.types import Contribution
-from tests.engines import filled, ids
+from tests.engines import SMALL, filled, ids
 
 WORLD = make_world(people=12, per_genre=6, interactions=400)
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -41,7 +41,7 @@ def test_groups_add_up_to_their_terms(some: list[tuple[str, float]]) -> None:
 
 @pytest.mark.parametrize("query", [None, "rocket"])
 def test_groups_add_up_to_the_score_and_name_what_moved_it_beside(query: str | None) -> None:
-    with filled(WORLD, policy={"explore": True, "diversity": 0.3}) as engine:
+    with filled(WORLD, policy={"explore": True, "diversity": 0.3}, train=SMALL) as engine:
         engine.train()
         for user in ("p0", "p5", "stranger"):
             ranking = engine.recommend(user, 5, query=query)
