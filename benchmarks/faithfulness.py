@@ -47,7 +47,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
         report = engine.train()
         model = prior_model() if given.prior else engine._model
         key = feature_key(engine.line.off.names)
-        sources = decisions_of(None, Path(folder) / "e.palate" / "replay", engine.settings)
+        sources = decisions_of(None, Path(folder) / "e.palate")
         cases = [
             case
             for _, decisions in sources

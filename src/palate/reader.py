@@ -76,8 +76,7 @@ class Reader:
                 model = self.shelf.version(version, model)
             except Gone:
                 raise NotFound(f"There is no model {version[:80]!r} on the shelf: palate models list.") from None
-        replay = None if self.parts.path is None else self.parts.path / "replay"
-        sources = decisions_of(self.parts.decisions.log, replay, self.settings)
+        sources = decisions_of(self.parts.decisions.log, self.parts.path)
         off = self.line.off.names
         return explain_model(model, sources, off, self.parts.store, self.settings, rows)
 

@@ -25,7 +25,7 @@ def test_the_top_reason_moves_an_item_further_than_another_one(kind: str) -> Non
             force(engine, kind)
         for n in range(60):
             engine.recommend(f"p{n % 15}", 5, seen=("keep", "drop")[n % 2])
-        sources = decisions_of(engine.parts.decisions.log, None, engine.settings)
+        sources = decisions_of(engine.parts.decisions.log, None)
         cases = read_cases(next(iter(sources))[1], feature_key(), engine._model, engine.parts.store, engine.settings)
         found = faithfulness(engine._model, cases)
     assert found is not None

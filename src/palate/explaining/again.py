@@ -88,9 +88,6 @@ class Again:
         ids, scores, _ = self.ranked(past)
         return stand_of(item, ids, scores)
 
-    def __len__(self) -> int:
-        return len(self._given)
-
 
 def stand_of(item: str, ids: list[str], scores: F64) -> Stand:
     """The place of ``item`` by score, ties in the order of ``ids``."""

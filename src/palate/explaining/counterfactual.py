@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from palate.explaining.again import Again, Stand
+from palate.explaining.again import Again, Stand, stand_of
 from palate.feedback.grades import sent
 from palate.state.rows import EMPTY
 from palate.types import Contribution
@@ -57,14 +57,15 @@ def counterfactuals(again: Again, item: str, position: int | None, terms: Iterab
 
     Under the engine's lock. Cost: at most 1 + ``LEFT_OUT`` + ``TRIED`` rankings of the candidates.
     """
-    now = again.stand(item, again.past)
+    ids, scores, _ = again.ranked(again.past)
+    now = stand_of(item, ids, scores)
     changes = [_without(again, item, now, place, given) for place, given in _speakers(again, terms)[:LEFT_OUT]]
     row = again.state.items.get(item)
     if row >= 0 and again.user >= 0 and now.position is not None and now.position > 1:
         found = [_with(again, item, now, near) for near in _near(again, row)]
         risen = [one for one in found if one.position is not None and one.position < now.position]
         changes += sorted(risen, key=lambda one: one.position or 0)[:NAMED]
-    return Counterfactuals(now.position, now.score, now.position == position, len(again), changes)
+    return Counterfactuals(now.position, now.score, now.position == position, len(ids), changes)
 
 
 def _speakers(again: Again, terms: Iterable[Contribution]) -> list[tuple[int, str | None]]:
@@ -104,9 +105,9 @@ def _with(again: Again, item: str, now: Stand, row: int) -> Change:
 def _liking(again: Again) -> tuple[str, int, float]:
     """The type of an event that says that somebody likes something, in this log, its code and its value."""
     types, past = again.state.types, again.past
-    if types.get("like") >= 0:
-        return "like", types.get("like"), float("nan")
     weights = again.line.computer.weights
+    if types.get("like") >= 0 and weights[types.get("like")] > 0:
+        return "like", types.get("like"), float("nan")
     for kind in past.kinds.tolist():
         if weights[kind] > 0:
             name = sent(types.ids[kind])

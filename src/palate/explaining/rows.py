@@ -12,8 +12,8 @@ import numpy as np
 from palate.config import Settings
 from palate.features import NAMES
 from palate.line import Model, context_columns
-from palate.store import Decisions, Store, open_decisions
-from palate.store.decision import Decision
+from palate.store import Decisions, Store, segments
+from palate.store.decision import Decision, decode
 from palate.train.history import event_of
 from palate.types import F32, Bools, Interaction
 
@@ -34,15 +34,30 @@ class Case:
     chosen: Bools
 
 
-def decisions_of(
-    log: Decisions | None, replay: Path | None, settings: Settings
-) -> Iterator[tuple[str, Iterable[Decision]]]:
-    """Where decisions are logged, by name: ``live`` ones, and ``replay``, those that the last training made."""
+def decisions_of(log: Decisions | None, path: Path | None) -> Iterator[tuple[str, Iterable[Decision]]]:
+    """Where decisions are logged, by name: ``live`` ones, and ``replay``, those that the last training made. path: the
+    engine's directory, None in memory."""
     if log is not None:
         log.flush()
-        yield "live", log.read()
-    if replay is not None and replay.is_dir():
-        yield "replay", open_decisions(replay, settings.decisions, read_only=True).read()
+        yield "live", log.read() if path is None else newest(path / "decisions")
+    if path is not None and (path / "replay").is_dir():
+        yield "replay", newest(path / "replay")
+
+
+def newest(directory: Path) -> Iterator[Decision]:
+    """The newest ``MOST`` decisions of a directory of segments, oldest first. Errors: ``CorruptArtefact``."""
+    found: deque[tuple[bytes, str]] = deque()
+    for number in reversed(segments.numbers(directory)):
+        path = segments.path_of(directory, number)
+        try:
+            bodies = deque(segments.bodies(path) if segments.created(path) is not None else (), MOST - len(found))
+        except FileNotFoundError:  # expired meanwhile
+            continue
+        found.extendleft((body, str(path)) for body in reversed(bodies))
+        if len(found) >= MOST:
+            break
+    for body, where in found:
+        yield decode(body, where)
 
 
 def read_cases(decisions: Iterable[Decision], key: str, model: Model, store: Store, settings: Settings) -> list[Case]:
