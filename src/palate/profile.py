@@ -127,25 +127,30 @@ class Past:
         kept, lost = ~gone, self.values[told].astype(np.float64)
         n, total, squares = self.ratings
         ratings = n - len(lost), total - float(lost.sum()), squares - float(lost @ lost)
-        rest = (part[kept] for part in (self.items, self.ts, self.kinds, self.values))
-        return Past(*rest, self.count - int(gone.sum()), ratings)
+        count = self.count - int(gone.sum())
+        return Past(self.items[kept], self.ts[kept], self.kinds[kept], self.values[kept], count, ratings)
 
     def followed_by(self, item: int, ts: int, kind: int, value: float, rating: int) -> Past:
         """The history with one event more, newer than all others."""
         n, total, squares = self.ratings
         if kind == rating and not np.isnan(value):
             n, total, squares = n + 1, total + value, squares + value * value
-        new = [np.array([one]) for one in (item, ts, kind, value)]
-        parts = (self.items, self.ts, self.kinds, self.values)
-        longer = (np.concatenate([one, part]).astype(part.dtype) for one, part in zip(new, parts, strict=True))
-        return Past(*longer, self.count + 1, (n, total, squares))
+        return Past(
+            np.concatenate([np.array([item], np.int32), self.items]),
+            np.concatenate([np.array([ts], np.int64), self.ts]),
+            np.concatenate([np.array([kind], np.int32), self.kinds]),
+            np.concatenate([np.array([value], np.float32), self.values]),
+            self.count + 1,
+            (n, total, squares),
+        )
 
 
 def past_of(state: State, user: int) -> Past:
     """The history of a user row (−1: nobody)."""
-    items, ts, kinds, values = (part[::-1].copy() for part in state.history_of(user))
+    items, ts, kinds, values = state.history_of(user)
     known = user >= 0 and user < len(state.user_columns["count"])
-    return Past(items, ts, kinds, values, int(state.user_columns["count"][user]) if known else 0)
+    count = int(state.user_columns["count"][user]) if known else 0
+    return Past(items[::-1].copy(), ts[::-1].copy(), kinds[::-1].copy(), values[::-1].copy(), count)
 
 
 def subject_of_past(

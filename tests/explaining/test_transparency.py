@@ -137,7 +137,7 @@ def test_experiments_and_models_are_those_that_run() -> None:
         engine.arms.start(Experiment(name="mix", arms=arms, share=0.5), engine.clock())
         found = engine.transparency()
         assert "mix (2 arms, 50% of people)" in every(found)["experiments"].text
-        assert (found.model.version, found.model.created) == ("prior", "")
+        assert (found.model.version, found.model.created) == ("prior", 0)
         engine.arms.stop("mix", engine.clock())
         report = engine.train()
         found = engine.transparency()

@@ -71,9 +71,12 @@ def counterfactuals(again: Again, item: str, position: int | None, terms: Iterab
 def _speakers(again: Again, terms: Iterable[Contribution]) -> list[tuple[int, str | None]]:
     """Places in the history of the entries that contributions come from, largest first, and their events' ids."""
     past, names, types = again.past, again.state.items.ids, again.state.types.ids
-    at = {
-        (names[past.items[q]], sent(types[past.kinds[q]]), int(past.ts[q])): q for q in reversed(range(len(past.items)))
-    }
+    entries: list[tuple[int, int, int]] = list(
+        zip(past.items.tolist(), past.kinds.tolist(), past.ts.tolist(), strict=True)
+    )
+    at: dict[tuple[str, str, int], int] = {}
+    for place, (row, kind, ts) in enumerate(entries):
+        at.setdefault((names[row], sent(types[kind]), ts), place)
     worth: dict[int, float] = {}
     ids: dict[int, str | None] = {}
     for term in terms:
@@ -89,7 +92,7 @@ def _without(again: Again, item: str, now: Stand, place: int, given: str | None)
     past = again.past
     gone = np.arange(len(past.items)) == place
     then = again.stand(item, past.without(gone, again.rating))
-    row, kind = int(past.items[place]), sent(again.state.types.ids[past.kinds[place]])
+    row, kind = int(past.items[place]), sent(again.state.types.ids[int(past.kinds[place])])
     text = f"Without your {_verb(kind)} on {again.catalogue.title(row)}, {_moved(now, then)}."
     name = again.state.items.ids[row]
     return Change("without", name, kind, then.position, then.score, text, int(past.ts[place]), given)
@@ -108,7 +111,8 @@ def _liking(again: Again) -> tuple[str, int, float]:
     weights = again.line.computer.weights
     if types.get("like") >= 0 and weights[types.get("like")] > 0:
         return "like", types.get("like"), float("nan")
-    for kind in past.kinds.tolist():
+    kinds: list[int] = past.kinds.tolist()
+    for kind in kinds:
         if weights[kind] > 0:
             name = sent(types.ids[kind])
             best = past.values[past.kinds == kind]

@@ -49,11 +49,11 @@ def faithfulness(model: Model, cases: Sequence[Case], seed: int = 1, most: int =
     for place, name in enumerate(model.scorer.features):
         columns.setdefault(group_of(name), []).append(place)
     groups = list(columns.values())
-    order = rng.permutation(len(cases))[:most]
-    pool = np.concatenate([cases[n].x for n in order]) if len(order) else np.zeros((0, 0), np.float32)
+    order: list[int] = rng.permutation(len(cases))[:most].tolist()
+    pool = np.concatenate([cases[n].x for n in order]) if order else np.zeros((0, 0), np.float32)
     moves: list[tuple[float, float, float, float]] = []
     people: list[str] = []
-    for n in order.tolist():
+    for n in order:
         found = _one(model, cases[n], groups, pool, rng)
         if found is not None:
             moves.append(found)

@@ -138,9 +138,9 @@ def _features(model: Model, x: F32, terms: F64, gains: F64, off: frozenset[str])
     size = np.abs(terms).mean(axis=0) if len(terms) else np.zeros(len(gains))
     size[[place for place, name in enumerate(model.scorer.features) if name in off]] = 0.0
     whole = float(size.sum())
-    order = np.lexsort((-gains, -size))
+    order: list[int] = np.lexsort((-gains, -size)).tolist()
     out: list[FeatureImportance] = []
-    for place in order.tolist():
+    for place in order:
         name = model.scorer.features[place]
         one = FeatureImportance(
             name, group_of(name), float(size[place]), float(size[place]) / whole if whole > 0 else 0.0,

@@ -64,17 +64,20 @@ def lime(
     centre, middle = weight @ design, float(weight @ y)
     left, right = design - centre, y - middle
     gram = (left * weight[:, None]).T @ left + RIDGE * np.eye(len(free))
-    slopes: F64 = np.linalg.solve(gram, left.T @ (weight * right)) if len(free) else np.zeros(0)
-    told = left @ slopes
+    slopes = np.zeros(0)
+    if len(free):
+        slopes = np.asarray(np.linalg.solve(gram, left.T @ (weight * right)), np.float64)
+    told: F64 = np.asarray(left @ slopes, np.float64)
     spread = float(weight @ right**2)
     fit = 1.0 - float(weight @ (right - told) ** 2) / spread if spread > _SMALLEST else 1.0
     mine = np.where(np.isfinite(x), x, mean) - mean
     parts = np.zeros(f)
     parts[free] = slopes / scale[free] * mine[free]
     base = middle - float(centre @ slopes)  # of the mean row of the background
+    order: list[int] = np.argsort(-np.abs(parts), kind="stable").tolist()
     terms = [
         Contribution(names[at], float(x[at]) if np.isfinite(x[at]) else None, float(parts[at]))
-        for at in np.argsort(-np.abs(parts), kind="stable").tolist()
+        for at in order
         if abs(parts[at]) > _SMALLEST
     ]
     return Local(base, float(y[0]), terms, round(fit, 6), samples, n)

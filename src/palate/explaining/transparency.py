@@ -45,11 +45,11 @@ class Parameter(msgspec.Struct):
 
 
 class ServingModel(msgspec.Struct):
-    """version: ``prior`` until one is trained; created: when, '' for the prior; events: seen in training."""
+    """version: ``prior`` until one is trained; created: when, Unix ms, 0 for the prior; events: seen in training."""
 
     version: str
     kind: str
-    created: str
+    created: int
     events: int
     encoder: str
 
@@ -117,7 +117,7 @@ def describe(
         ServingModel(
             model.version,
             model.scorer.kind if info is None else info.kind,
-            "" if info is None else info.created,
+            0 if info is None else info.created,
             0 if info is None else info.events,
             lived.encoder,
         ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
             raise InvalidInput(f"lang is {lang[:20]!r}; use en or zh.", "lang")
         found = await asyncio.to_thread(engine.transparency)
         headers = {"content-security-policy": CSP, "cache-control": "no-store", "x-frame-options": "DENY"}
-        text = page.render(found=found, lang=lang)
+        trained = f"{datetime.fromtimestamp(found.model.created / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+        text = page.render(found=found, lang=lang, trained=trained if found.model.created else "")
         return Response(text.encode(), media_type="text/html", headers=headers)
 
     return [told, shown]
