@@ -1,13 +1,12 @@
 """Whether the reasons of a trained model are what moves its rankings, on data sets: one line of JSON each.
 
-    python -m benchmarks.faithfulness FOLDER… [--decisions 2000] [--encoder hashing] [--items 2000] [--prior]
+    python -m benchmarks.faithfulness FOLDER… [--decisions 2000] [--encoder hashing] [--items 2000]
 
 FOLDER is a folder of events, or the name of a data set of Palate's. The model is trained on all of it, and asked about
 the decisions that its training replayed. Of each the item that it puts first loses its top reason (the features of the
-group with the largest contribution are set to other candidates'), and, for comparison, another group that contributes,
+group with the largest contribution are set to other candidates'), and, for comparison, another group in its favour,
 drawn by chance. ``difference`` is by how much further the score moves without the top reason, with its 95 % interval,
-bootstrap over people; ``top_places`` and ``other_places`` how far the item falls. With ``--prior`` the built-in blend
-is asked, not a trained one.
+bootstrap over people; ``top_places`` and ``other_places`` how far the item falls.
 """
 
 from __future__ import annotations
@@ -26,7 +25,6 @@ import palate
 from palate import datasets
 from palate.explaining.faithfulness import faithfulness
 from palate.explaining.rows import decisions_of, read_cases
-from palate.line import prior_model
 from palate.train.replay import feature_key
 
 
@@ -45,7 +43,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
             engine.ingest(chunk)
         engine.wait_encoded()
         report = engine.train()
-        model = prior_model() if given.prior else engine._model
+        model = engine._model
         key = feature_key(engine.line.off.names)
         sources = decisions_of(None, Path(folder) / "e.palate")
         cases = [
@@ -54,7 +52,7 @@ def measure(name: str, given: argparse.Namespace) -> dict[str, Any]:
             for case in read_cases(decisions, key, model, engine.parts.store, engine.settings)
         ]
         found = faithfulness(model, cases, most=given.items)
-    told = {"data": data.name, "kind": "prior" if given.prior else report.kind, "decisions": len(cases)}
+    told = {"data": data.name, "kind": report.kind, "decisions": len(cases)}
     result = {} if found is None else msgspec.to_builtins(found)
     rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in result.items()}
     return {**told, **rounded, "seconds": round(time.perf_counter() - started, 1)}
@@ -67,7 +65,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--decisions", type=int, default=2_000)
     parser.add_argument("--encoder", default="hashing")
     parser.add_argument("--items", type=int, default=2_000)
-    parser.add_argument("--prior", action="store_true")
     given = parser.parse_args(argv)
     failed = 0
     for name in given.folders:

@@ -18,11 +18,10 @@ from tests.test_explain import force
 WORLD = make_world(people=15, per_genre=8, interactions=700, follow=0.5)
 
 
-@pytest.mark.parametrize("kind", ["prior", "trees"])
+@pytest.mark.parametrize("kind", ["linear", "trees"])
 def test_the_top_reason_moves_an_item_further_than_another_one(kind: str) -> None:
     with filled(WORLD, train=SMALL, decisions={"sample": 1.0}) as engine:
-        if kind == "trees":
-            force(engine, kind)
+        force(engine, kind)
         for n in range(60):
             engine.recommend(f"p{n % 15}", 5, seen=("keep", "drop")[n % 2])
         sources = decisions_of(engine.parts.decisions.log, None)
@@ -31,7 +30,7 @@ def test_the_top_reason_moves_an_item_further_than_another_one(kind: str) -> Non
     assert found is not None
     assert found.items > 40
     assert found.low > 0, found
-    assert found.top_score > 2 * found.other_score
+    assert found.top_score > 1.5 * found.other_score
     assert found.won > 0.6
     assert found.top_places >= found.other_places
 
@@ -53,7 +52,7 @@ def test_explanations_that_lie_are_found_out() -> None:
     assert truth is not None
     assert lie is not None
     assert truth.low > 0
-    assert truth.difference > 3 * abs(lie.difference)
+    assert truth.difference > 2 * abs(lie.difference)
 
 
 def test_nothing_to_compare_is_said_to_be_nothing() -> None:

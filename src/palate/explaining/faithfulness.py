@@ -1,8 +1,8 @@
 """Whether reasons are what moves an item: take away the strongest group of its features, and see.
 
 The top reason of an item is the group with the largest contribution in its favour. Its features are set to those of
-other candidates of the background, and so are, for comparison, those of another group that contributes, drawn by
-chance. A true reason moves the item further.
+other candidates of the background, and so are, for comparison, those of another group in its favour, drawn by chance.
+A true reason moves the item further.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Faithfulness(msgspec.Struct):
 
 
 def faithfulness(model: Model, cases: Sequence[Case], seed: int = 1, most: int = 2_000) -> Faithfulness | None:
-    """Of the first item by ``model`` of each of at most ``most`` cases; None where none has two groups that contribute.
+    """Of the first item by ``model`` of each of at most ``most`` cases; None where none has two groups in its favour.
 
     Cost: some 20 scorings of a row a case.
     """
@@ -81,7 +81,7 @@ def _one(
     terms = contributions(model, case.x[[at]], case.query)[0][0]
     sums = np.array([terms[group].sum() for group in groups])
     top = int(np.argmax(sums))
-    others: I64 = np.flatnonzero(np.abs(sums) > 1e-12)
+    others: I64 = np.flatnonzero(sums > 1e-12)
     others = others[others != top]
     if sums[top] <= 0 or not len(others):
         return None
