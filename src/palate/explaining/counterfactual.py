@@ -19,7 +19,7 @@ from palate.types import Contribution
 
 LEFT_OUT = 3
 """Entries that are left out, one at a time."""
-TRIED, NAMED = 4, 2
+TRIED, NAMED = 3, 2
 """Items near one that are tried as one event more, and of these how many are named."""
 FIXED = ("candidates", "counters", "moment", "texts", "order")
 """What is held fixed: the candidates; counts of items, pairs and people, which the event moved too; the moment; what
