@@ -93,8 +93,9 @@ class Reader:
 
     def _lived(self) -> Lived:
         """What the running state and catalogue say of the data in use."""
+        able = frozenset(name for name in ("correct", "export_user", "forget") if hasattr(self, name))
         with self._lock:
-            return lived_of(self.state, self.catalogue, self.line, self._model)
+            return lived_of(self.state, self.catalogue, self.line, self._model, able)
 
     def user(self, user: str) -> UserProfile:
         """What is believed of a user; ``known`` is False for one never heard of."""

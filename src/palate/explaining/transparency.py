@@ -70,7 +70,8 @@ class Transparency(msgspec.Struct):
 @dataclass(slots=True)
 class Lived:
     """What state and model add to the settings. types: of interactions in the log; fields: names of what people say of
-    themselves; people, items, interactions, texts, impressions: counts."""
+    themselves; people, items, interactions, texts, impressions: counts; rights: what the engine does for a person
+    (``correct``, ``export_user``, ``forget``)."""
 
     types: list[str]
     fields: list[str] = field(default_factory=list[str])
@@ -83,9 +84,10 @@ class Lived:
     impressions: int = 0
     carried: bool = False
     encoder: str = ""
+    rights: frozenset[str] = frozenset()
 
 
-def lived_of(state: State, catalogue: Catalogue, line: Line, model: Model) -> Lived:
+def lived_of(state: State, catalogue: Catalogue, line: Line, model: Model, rights: frozenset[str]) -> Lived:
     """Under the engine's lock. O(people), at most ``_LOOKED_AT`` of them."""
     names: dict[str, None] = {one.name: None for one in model.lifts.fields}
     for at, fields in enumerate(state.user_fields.values()):
@@ -94,7 +96,7 @@ def lived_of(state: State, catalogue: Catalogue, line: Line, model: Model) -> Li
         names |= dict.fromkeys(fields)
     return Lived(
         list(dict.fromkeys(sent(name) for name in state.types.ids)),
-        sorted(name for name in names if name not in PRIVATE),
+        sorted(name for name in names if name not in (*PRIVATE, "profiling")),
         FOLLOWS in names,
         bool({LIKES, WISHES} & names.keys()),
         len(state.users),
@@ -104,6 +106,7 @@ def lived_of(state: State, catalogue: Catalogue, line: Line, model: Model) -> Li
         state.impressions,
         line.computer.company.map is not None,
         catalogue.cache.encoder.name,
+        rights,
     )
 
 
@@ -126,7 +129,7 @@ def describe(
         data_of(settings, hidden, _data(lived, model)),
         _influences(settings, arms),
         _retention(settings),
-        _choices(settings, hidden),
+        _choices(settings, hidden, lived.rights),
     )
 
 
@@ -233,12 +236,15 @@ def _language(settings: Settings) -> list[Statement]:
 def _retention(settings: Settings) -> list[Statement]:
     kept, state = settings.decisions, settings.state
     days = f"{kept.max_days:g}"
+    limit: float = msgspec.to_builtins(settings).get("retention", {}).get("days", 0.0)
+    en = f"for {limit:g} days" if limit else "until they are erased"
+    zh = f"保留 {limit:g} 天" if limit else "会保留到被删除为止"
     return [
         Statement(
             "events", True,
-            f"Events are kept until they are erased; of each person the newest {state.history} count in full, and up "
+            f"Events are kept {en}; of each person the newest {state.history} count in full, and up "
             f"to {state.seen_per_user} items as had before.",
-            f"事件会保留到被删除为止；每个人最近的 {state.history} 个事件完整计入，"
+            f"事件{zh}；每个人最近的 {state.history} 个事件完整计入，"
             f"至多 {state.seen_per_user} 个物品记为有过。",
             "state.history",
         ),
@@ -257,7 +263,7 @@ def _retention(settings: Settings) -> list[Statement]:
     ]  # fmt: skip
 
 
-def _choices(settings: Settings, hidden: frozenset[str]) -> list[Statement]:
+def _choices(settings: Settings, hidden: frozenset[str], rights: frozenset[str]) -> list[Statement]:
     """What a person can do about it."""
     less = sorted(name for name, weight in settings.all_weights().items() if weight < 0)
     asked = not {"asked_tags", "asked_taste"} <= hidden
@@ -275,10 +281,29 @@ def _choices(settings: Settings, hidden: frozenset[str]) -> list[Statement]:
             "decisions.enabled",
         ),
         Statement(
-            "erase", True, "What somebody did is forgotten with a user event that has deleted = true.",
-            "发送 deleted = true 的用户事件即可忘记某人的行为。", "",
+            "erase", True, *(
+                ("Somebody is erased from log, state and rankings: DELETE /v1/users/{id}.",
+                 "可以从日志、状态和排序记录中删除某人：DELETE /v1/users/{id}。") if "forget" in rights else
+                ("What somebody did is forgotten with a user event that has deleted = true.",
+                 "发送 deleted = true 的用户事件即可忘记某人的行为。")
+            ),
         ),
     ]  # fmt: skip
+    if "export_user" in rights:
+        out.append(
+            Statement(
+                "export", True, "Everything kept of somebody can be had: GET /v1/users/{id}/export.",
+                "可以取得所保存的关于某人的全部内容：GET /v1/users/{id}/export。",
+            )
+        )  # fmt: skip
+    if "correct" in rights:
+        out.append(
+            Statement(
+                "opt_out", True, "Somebody can mute and pin tags or words, and be ranked for without a profile: PATCH "
+                "/v1/users/{id}, profiling = false.",
+                "可以屏蔽或固定标签与词语，也可以不用画像排序：PATCH /v1/users/{id}，profiling = false。",
+            )
+        )  # fmt: skip
     if less:
         out.append(
             Statement(
