@@ -6,7 +6,6 @@ the router, so that nothing served is missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -27,6 +26,7 @@ from palate.serve.dashboard import ItemCards, ItemQuery
 from palate.serve.experiments import Assignment, ExperimentList
 from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
+from palate.serve.operation import Operation
 from palate.serve.rerank import RerankAnswer, RerankAnswerV1
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
@@ -60,22 +60,6 @@ _REASONS = {
 _COMMON = (401, 403)
 _POSTED = (400, 413, 415)
 _REF = "#/components/schemas/{name}"
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation. ``answers`` maps a status to a struct or a media type; ``errors`` have the error shape; ``name``
-    is its id where the path doesn't make one."""
-
-    summary: str
-    tag: str
-    answers: dict[int, Any]
-    errors: tuple[int, ...] = ()
-    request: Any = None
-    batch: bool = False
-    query: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    open: bool = False
-    name: str = ""
 
 
 def operations() -> dict[tuple[str, str], Operation]:
