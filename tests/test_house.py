@@ -51,6 +51,7 @@ LAYERS: list[set[str]] = [
     {"arms"},
     {"reencoding"},
     {"chat"},
+    {"explaining"},
     {"reader"},
     {"engine"},
     {"evaluate", "datasets"},

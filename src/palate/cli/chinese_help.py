@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palate.cli.chinese_experiment import EXPERIMENT_HELP
 from palate.cli.chinese_text import TEXT_HELP
+from palate.cli.chinese_why import WHY_HELP
 
 HELP: dict[str, str] = {
     **TEXT_HELP,
@@ -210,4 +211,5 @@ HELP: dict[str, str] = {
     "MB that encoding may take.": "编码可用的内存（MB）。",
     "Measure again what was measured before.": "重新测量已测过的。",
     **EXPERIMENT_HELP,
+    **WHY_HELP,
 }

@@ -15,6 +15,7 @@ from palate.cli.experiment_words import EXPERIMENT
 from palate.cli.language_words import LANGUAGE
 from palate.cli.replay_words import REPLAY
 from palate.cli.text_words import TEXTS
+from palate.cli.why_words import WHY
 from palate.reasons import SHORT
 
 Language = Literal["en", "zh"]
@@ -27,6 +28,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **LANGUAGE,
     **REPLAY,
     **TEXTS,
+    **WHY,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),

@@ -25,8 +25,10 @@ from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
 from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
+from palate.explaining.importance import ModelExplanation
+from palate.explaining.item import ItemExplanation
 from palate.opening import check_log
-from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
+from palate.types import ModelInfo, Ranking, RankRequest, RecommendRequest
 
 if TYPE_CHECKING:
     from palate.engine import Engine
@@ -49,7 +51,8 @@ class Target(Protocol):
 
     def answer(self, request: RecommendRequest) -> Ranking: ...
     def chat(self, request: ChatRequest) -> ChatAnswer: ...
-    def explain(self, ranking: str, item: str) -> Explanation: ...
+    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation: ...
+    def importance(self, version: str) -> ModelExplanation: ...
     def models(self) -> list[ModelInfo]: ...
     def activate(self, version: str) -> ModelInfo: ...
     def rollback(self) -> ModelInfo: ...
@@ -76,8 +79,11 @@ class Local:
         self.engine.talk.rephraser.generator.warm()  # the first question would wait for it beyond its time
         return self.engine.talk.turn(request)
 
-    def explain(self, ranking: str, item: str) -> Explanation:
-        return self.engine.explain(ranking, item)
+    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation:
+        return self.engine.explain(ranking, item, counterfactuals=changes, local=lime)
+
+    def importance(self, version: str) -> ModelExplanation:
+        return self.engine.importance(version)
 
     def models(self) -> list[ModelInfo]:
         return self.engine.models()
@@ -170,8 +176,14 @@ class Remote:
     def chat(self, request: ChatRequest) -> ChatAnswer:
         return self.call("POST", "/v1/chat", ChatAnswer, request)
 
-    def explain(self, ranking: str, item: str) -> Explanation:
-        return self.call("GET", f"/v1/explain/{_segment(ranking)}/{_segment(item)}", Explanation)
+    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation:
+        wanted = [f"{name}=true" for name, asked in (("counterfactuals", changes), ("lime", lime)) if asked]
+        path = f"/v1/explain/{_segment(ranking)}/{_segment(item)}" + ("?" + "&".join(wanted) if wanted else "")
+        return self.call("GET", path, ItemExplanation)
+
+    def importance(self, version: str) -> ModelExplanation:
+        version = version or self.call("GET", "/v1/status", _Serving).model
+        return self.call("GET", f"/v1/models/{_segment(version)}/importance", ModelExplanation)
 
     def models(self) -> list[ModelInfo]:
         return self.call("GET", "/v1/models", _ModelList).models
@@ -221,6 +233,10 @@ class _ModelList(msgspec.Struct):
 
 class _Title(msgspec.Struct):
     title: str
+
+
+class _Serving(msgspec.Struct):
+    model: str
 
 
 class _ServiceFile(msgspec.Struct):

@@ -18,6 +18,7 @@ import msgspec
 from palate.background import BackgroundSnapshot
 from palate.config import Settings
 from palate.errors import Conflict, PalateError, Unavailable
+from palate.explaining.item import ItemExplanation
 from palate.feedback.summary import AspectOpinion
 from palate.line import warm_up
 from palate.opening import Parts
@@ -40,7 +41,6 @@ from palate.serve.workers.sender import Sender
 from palate.serve.workers.tail import Tail, with_events
 from palate.types import (
     Counts,
-    Explanation,
     FieldValue,
     ModelInfo,
     Ranking,
@@ -120,9 +120,11 @@ class Follower(Member):
         """Event time now, by the leader's state: events without a time are dated alike, whoever accepts them."""
         return now_ms() - self.board.marks[BEHIND]
 
-    def explain(self, ranking: str, item: str, words: str = "") -> Explanation:
+    def explain(
+        self, ranking: str, item: str, words: str = "", counterfactuals: bool = False, local: bool = False
+    ) -> ItemExplanation:
         self.catch_up()
-        return super().explain(ranking, item, words)
+        return super().explain(ranking, item, words, counterfactuals, local)
 
     def user(self, user: str) -> UserProfile:
         self.catch_up()

@@ -51,6 +51,8 @@ export const api = {
   items: (ids) => call("POST", "/dashboard/items", { ids }),
   status: () => call("GET", "/v1/status"),
   models: () => call("GET", "/v1/models"),
+  importance: (version) => call("GET", `/v1/models/${id(version)}/importance`),
+  explain: (ranking, item) => call("GET", `/v1/explain/${id(ranking)}/${id(item)}?counterfactuals=true`),
   activate: (version) => call("POST", `/v1/models/${id(version)}/activate`),
   rollback: () => call("POST", "/v1/models/rollback"),
   experiments: () => call("GET", "/v1/experiments"),

@@ -211,7 +211,7 @@ function renderCards(animate = false) {
   const from = animate ? positions() : new Map();
   const items = state.ranking?.items ?? [];
   const [scale, sides] = [scaleOf(items), sidesOf(items)];
-  fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), act, fresh: state.fresh })));
+  fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), act, fresh: state.fresh, ranking: state.ranking?.ranking })));
   if (animate) slide(from);
   if (focus) restore(focus);
 }
