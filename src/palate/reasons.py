@@ -78,11 +78,12 @@ class Reasons:
         spoken = np.empty((len(rows), REASONS, 3), np.int32)
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
         worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
+        had: list[int] = np.count_nonzero(self.computer.state.item_columns["crowd"][rows], axis=1).tolist()
         out: list[list[Reason]] = []
         for at, mine in enumerate(spoken.tolist()):
             reasons: list[Reason] = []
             for place, first, second in mine:
-                if place >= 0 and _CODES[place] in _OF_PEOPLE and not self._many(_CODES[place], int(rows[at])):
+                if place >= 0 and _CODES[place] in _OF_PEOPLE and not self._many(_CODES[place], int(rows[at]), had[at]):
                     continue
                 if place >= 0 and _CODES[place] == "said":
                     if (praise := self._said(int(rows[at]))) is not None:
@@ -95,17 +96,19 @@ class Reasons:
             out.append(reasons or [_RANKED])
         return out
 
-    def _many(self, code: str, row: int) -> bool:
-        """Whether the people of whom a reason of ``code`` speaks are at least ``LEAST``."""
+    def _many(self, code: str, row: int, had: int) -> bool:
+        """Whether the people of whom a reason of ``code`` speaks are at least ``LEAST``. had: those remembered of the
+        item."""
+        if code == "people":  # first, since it is the most frequent
+            return had >= LEAST
         state = self.computer.state
         if code in ("popular", "trending"):
             return len(state.users) >= LEAST
         if code == "friends":
             value = (state.user_fields.get(self.subject.row) or {}).get(FOLLOWS, [])
             return len(self.computer.company.followed(value, self.subject.row)) >= LEAST
-        crowd = state.item_columns["crowd"][row]
-        found = state.said_of.of(row) if code == "said" else None
-        return int(np.count_nonzero(crowd)) >= LEAST and (found is None or found.texts >= LEAST)
+        found = state.said_of.of(row)
+        return had >= LEAST and found is not None and found.texts >= LEAST
 
     def _said(self, row: int) -> Reason | None:
         """What texts praise; None where they are too few to tell, or don't."""
