@@ -172,6 +172,8 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
             opened.callback(lock.release)
         chosen = serving(directory, settings, writable)
         check_log(directory)
+        if writable:
+            erasing.begin(directory)
         store = open_store(directory / "events.db", settings.durability, read_only=not writable)
         opened.callback(store.close)
         if writable:

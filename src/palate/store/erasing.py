@@ -121,6 +121,13 @@ def remove_snapshots(directory: Path) -> None:
         sync_directory(directory / "snapshots")
 
 
+def begin(directory: Path) -> None:
+    """Before the log is opened: where people were being erased, its index, which may still know whose events were
+    where, is to be made anew."""
+    if read_job(directory):
+        shutil.rmtree(directory / "events.index", ignore_errors=True)
+
+
 def finish(directory: Path, store: Store) -> None:
     """Before the state of a directory is made: what was still to be erased leaves its log. The rest goes on later.
 

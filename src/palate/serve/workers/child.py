@@ -89,6 +89,8 @@ def work(plan: Plan, number: int) -> int:
 def _lead(plan: Plan, number: int) -> None:
     board, slot, directory, settings = plan.board, plan.board.slots[number], plan.directory, plan.settings
     with contextlib.ExitStack() as opened:
+        if plan.loaded is None:
+            erasing.begin(directory)
         store = open_store(directory / "events.db", settings.durability)
         opened.callback(store.close)
         if plan.loaded is None:

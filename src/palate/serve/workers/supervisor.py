@@ -275,6 +275,7 @@ def load(directory: Path, settings: Settings, cache: VectorCache) -> Loaded:
     """
     check_log(directory)
     make_generator(settings.language.generator).close()  # what is wrong with it is said once, and here
+    erasing.begin(directory)
     with contextlib.closing(open_store(directory / "events.db", settings.durability)) as store:
         erasing.finish(directory, store)
         state = restore_state(directory, store, settings, store.seq)
