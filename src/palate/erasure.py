@@ -85,6 +85,7 @@ class Erasure:
         self._seq = seq
         self._journal = threading.Lock()
         self._job = Job()
+        self._asked: list[Wanted] = []  # written down, and still known to the next request
         self._wake = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -107,9 +108,15 @@ class Erasure:
             stamps = [stamp[0] for stamp in host.state.user_stamps.of(row).values()]
             wanted = Wanted(user, host.state.seq, max(host.clock(), last, *stamps, 0))
         with self._journal:
-            self._keep(Job([*self._job.people, wanted], self._job.before))
-        result = host.ingest(User(user=user, timestamp=wanted.timestamp, deleted=True))
-        self._begin()
+            self._asked.append(wanted)
+            self._keep(self._job)
+        try:
+            result = host.ingest(User(user=user, timestamp=wanted.timestamp, deleted=True))
+        finally:
+            with self._journal:  # in either case: where the log refuses just now, the person is erased none the less
+                self._asked.remove(wanted)
+                self._keep(Job([*self._job.people, wanted], self._job.before))
+            self._begin()
         return Forgotten(user, result.seq)
 
     def wait(self, timeout: float = 600.0) -> bool:
@@ -129,9 +136,10 @@ class Erasure:
     # ------------------------------------------------------------------------------ the thread
 
     def _keep(self, job: Job) -> None:
+        """The job is this one from now on. Errors: ``Unavailable``, and it is what it was."""
         if self._host.path is not None:
             try:
-                write_job(self._host.path, job)
+                write_job(self._host.path, Job([*job.people, *self._asked], job.before))
             except OSError as error:
                 raise Unavailable(f"Who is to be erased can't be written down ({error.strerror}): try again.") from None
         self._job = job
