@@ -109,7 +109,11 @@ class Erasure:
             wanted = Wanted(user, host.state.seq, max(host.clock(), last, *stamps, 0))
         with self._journal:
             self._asked.append(wanted)
-            self._keep(self._job)
+            try:
+                self._keep(self._job)
+            except Unavailable:
+                self._asked.remove(wanted)
+                raise
         try:
             result = host.ingest(User(user=user, timestamp=wanted.timestamp, deleted=True))
         finally:
