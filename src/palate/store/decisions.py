@@ -45,6 +45,8 @@ MAX_PENDING_BYTES = 64 * 1024 * 1024
 """Decisions, and their bytes, that may wait while the disk refuses; further ones are dropped and counted."""
 _DAY_MS = 86_400_000
 _NONCES = 512
+_AT_ONCE = 16
+"""Records that are written without a pause, about a fifth of a millisecond's work."""
 
 
 class DecisionLog:
@@ -263,10 +265,11 @@ class DecisionLog:
         failing = False
         while not self._stop.is_set():
             self._wake.wait(3600.0)  # the hour is for what expires while nothing is appended
-            self._stop.wait(self.settings.flush_seconds)
+            half = self.settings.flush_seconds / 2
+            self._stop.wait(half)
             self._wake.clear()
             try:
-                self._flush()
+                self._flush(half)
                 failing = False
             except OSError as error:
                 if not failing:
@@ -276,45 +279,54 @@ class DecisionLog:
                 failing = True
                 self._wake.set()
 
-    def _flush(self) -> None:
+    def _flush(self, over: float = 0.0) -> None:
         with self._io:
             while True:
                 with self._lock:
                     batch = list(islice(self._pending.items(), 1024))
                 if not batch:
                     break
-                done = self._write(batch)
+                done = self._write(batch, over)
                 with self._lock:
                     for key, _ in batch[:done]:
                         self._pending_bytes -= len(self._pending.pop(key, b""))
             self._expire(0)
 
-    def _write(self, batch: list[tuple[Key, bytes]]) -> int:
-        """Write the head of ``batch`` that fits into the current segment, and sync; returns how many."""
+    def _write(self, batch: list[tuple[Key, bytes]], over: float) -> int:
+        """Write the head of ``batch`` that fits into the current segment, and sync; returns how many.
+
+        over: seconds to take for it, a few records at a time: written at once they would hold requests up for
+        milliseconds.
+        """
         now = self._now()
         if self._size and (self._size >= self._segment_bytes or now - self._files[self._current][1] > self._turn_ms):
             self._rotate()
-        pieces: list[bytes] = []
-        size = self._size or segments.HEAD_BYTES
-        empty = size == segments.HEAD_BYTES
-        for key, body in batch:
-            piece = segments.frame(key, body)
-            if size + len(piece) > self._segment_bytes and not (empty and not pieces):
+        begun = self._size or segments.HEAD_BYTES
+        size, fits = begun, 0
+        for _, body in batch:
+            record = segments.RECORD_BYTES + len(body)
+            if size + record > self._segment_bytes and (fits or begun != segments.HEAD_BYTES):
                 break  # only an empty segment takes a record that is larger than a segment should be
-            pieces.append(piece)
-            size += len(piece)
-        if not pieces:
+            size += record
+            fits += 1
+        if not fits:
             self._rotate()
             return 0
-        payload = b"".join(pieces)
-        self._expire(len(payload) + segments.HEAD_BYTES)
+        self._expire(size - begun + segments.HEAD_BYTES)
         fd = self._begin() if self._fd is None else self._fd
         os.ftruncate(fd, self._size)  # whatever an earlier failure left behind
-        write_at(fd, payload, self._size)
+        at = self._size
+        for start in range(0, fits, _AT_ONCE):
+            if start and over:
+                self._stop.wait(over * _AT_ONCE / fits)
+            some = batch[start : min(fits, start + _AT_ONCE)]
+            payload = b"".join([part for key, body in some for part in (segments.record_head(key, body), body)])
+            write_at(fd, payload, at)
+            at += len(payload)
         os.fsync(fd)
-        self._size += len(payload)
+        self._size = at
         self._files[self._current] = (self._size, self._files[self._current][1])
-        return len(pieces)
+        return fits
 
     def _begin(self) -> int:
         """Create the current segment, durably; returns its descriptor."""

@@ -24,7 +24,9 @@ SUFFIX = ".decisions"
 _HEAD = struct.Struct("<8sQ")
 _RECORD = struct.Struct("<IIIIQ")
 _KEY = struct.Struct(">IIQ")
+_LENGTH, _PLACE = struct.Struct("<II"), struct.Struct("<IIQ")  # the two halves of the head of a record
 HEAD_BYTES = _HEAD.size
+RECORD_BYTES = _RECORD.size
 _DIGITS = frozenset("0123456789abcdef")
 
 
@@ -90,8 +92,13 @@ def created(path: Path) -> int | None:
 
 def frame(key: Key, body: bytes) -> bytes:
     """One record."""
-    tail = struct.pack("<IIQ", *key) + body
-    return struct.pack("<II", len(body), zlib.crc32(tail)) + tail
+    return record_head(key, body) + body
+
+
+def record_head(key: Key, body: bytes) -> bytes:
+    """What stands before ``body`` in its record."""
+    tail = _PLACE.pack(*key)
+    return _LENGTH.pack(len(body), zlib.crc32(body, zlib.crc32(tail))) + tail
 
 
 def records(data: bytes) -> Iterator[tuple[int, Key, bytes]]:
