@@ -216,7 +216,12 @@ class DecisionLog:
         try:
             self.seal()
             with self._io:
-                return sum(self._without(number, subjects) for number in self._sealed())
+                count = 0
+                for number in self._sealed():
+                    path = segments.path_of(self.directory, number)
+                    count += segments.rewrite(path, lambda body: not concerns_any(body, subjects), subjects)
+                    self._learn(number)
+                return count
         except OSError as error:
             raise unavailable(self.directory, error) from None
 
@@ -229,15 +234,6 @@ class DecisionLog:
     def _sealed(self) -> list[int]:
         """Segments that nobody writes into any more."""
         return segments.numbers(self.directory)
-
-    def _without(self, number: int, subjects: Collection[str]) -> int:
-        path = segments.path_of(self.directory, number)
-        gone = segments.rewrite(path, lambda body: not concerns_any(body, subjects), subjects)
-        if gone:
-            with self._looking:
-                self._segments.pop(number, None)
-            self._learn(number)
-        return gone
 
     def flush(self) -> None:
         """Write and sync what waits. Errors: ``Unavailable``; then everything unwritten still waits."""
@@ -321,7 +317,7 @@ class DecisionLog:
                 self._stop.wait(over * _AT_ONCE / fits)
             some = batch[start : min(fits, start + _AT_ONCE)]
             payload = b"".join([part for key, body in some for part in (segments.record_head(key, body), body)])
-            write_at(fd, payload, at)
+            segments.write_at(fd, payload, at)
             at += len(payload)
         os.fsync(fd)
         self._size = at
@@ -338,7 +334,7 @@ class DecisionLog:
         """The head of a segment that was created, durably; what comes next goes there. Errors: ``OSError``."""
         now = self._now()
         try:
-            write_at(fd, segments.head(now), 0)
+            segments.write_at(fd, segments.head(now), 0)
             os.fsync(fd)
             sync_directory(self.directory)
         except OSError:
@@ -396,13 +392,6 @@ class DecisionLog:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-
-def write_at(fd: int, data: bytes, at: int) -> None:
-    """All of ``data`` at the offset ``at``. Errors: ``OSError``."""
-    while data:
-        written = os.pwrite(fd, data, at)
-        data, at = data[written:], at + written
 
 
 def unavailable(directory: Path, error: OSError) -> Unavailable:

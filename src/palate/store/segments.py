@@ -185,3 +185,10 @@ def rewrite(path: Path, keep: Callable[[bytes], bool], naming: Collection[str]) 
     aside.replace(path)
     sync_directory(path.parent)
     return len(found) - len(kept)
+
+
+def write_at(fd: int, data: bytes, at: int) -> None:
+    """All of ``data`` at the offset ``at``. Errors: ``OSError``."""
+    while data:
+        written = os.pwrite(fd, data, at)
+        data, at = data[written:], at + written
