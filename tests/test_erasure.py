@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -248,7 +249,7 @@ def test_the_state_is_a_function_of_the_log(
                 engine.ingest([did(3000 + number, user, f"f{arg}")])
             elif what in ("mute", "pin", "unmute"):
                 if engine.user(user).profiling:
-                    engine.correct(user, Correction(**{what: [arg]}))
+                    engine.correct(user, msgspec.structs.replace(Correction(), **{what: [arg]}))
             elif what in ("off", "on"):
                 engine.correct(user, Correction(profiling=what == "on"))
             elif what == "forget":

@@ -12,7 +12,7 @@ from palate.engine import Engine
 from palate.errors import Conflict, InvalidInput
 from palate.rights import Correction
 from palate.testing.world import START
-from palate.types import Impression, Interaction, Item, User
+from palate.types import Candidate, Impression, Interaction, Item, RankRequest, RecommendRequest, User
 from tests.engines import HASHING, did, filled, ids, item, memory, stage
 
 GENRES = ("Horror", "Drama", "Comedy")
@@ -112,9 +112,11 @@ def test_what_can_not_be_corrected_is_said(engine: Engine, change: Correction, w
 
 
 def answer(engine: Engine, user: str | None) -> list[object]:
-    """All that tells one ranking from another but its id and its clock."""
-    found = engine.recommend(user, k=12, query=None, explain=True)
-    given = engine.rank(user, [f"f{n}" for n in range(12)], query="film number 3", explain=True)
+    """All that tells one ranking from another but its id; at one moment, since popularity fades by the millisecond."""
+    now = START + 10**8
+    found = engine.answer(RecommendRequest(user=user, k=12, explain=True), now)
+    films: list[str | Candidate] = [f"f{n}" for n in range(12)]
+    given = engine.answer(RankRequest(user=user, items=films, query="film number 3", explain=True), now)
     return [
         (one.model, one.items, one.cold, one.seen, one.policy, one.arm, one.degraded,
          [(stage.name, stage.status, stage.counts) for stage in one.stages])
