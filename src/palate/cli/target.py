@@ -11,10 +11,10 @@ import http.client
 import json
 import os
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -22,6 +22,7 @@ import typer
 
 from palate import wire
 from palate.chat.answer import ChatAnswer, ChatRequest
+from palate.erasure import Forgotten
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
 from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
@@ -61,6 +62,8 @@ class Target(Protocol):
     def start_experiment(self, experiment: Experiment) -> Experiment: ...
     def stop_experiment(self, name: str) -> Experiment: ...
     def experiment(self, name: str) -> ExperimentReport: ...
+    def export_user(self, user: str) -> Iterator[dict[str, Any]]: ...
+    def forget(self, user: str) -> Forgotten: ...
 
 
 class Local:
@@ -105,6 +108,20 @@ class Local:
 
     def experiment(self, name: str) -> ExperimentReport:
         return self.engine.arms.report(name, self.engine.clock())
+
+    def export_user(self, user: str) -> Iterator[dict[str, Any]]:
+        for row in self.engine.export_user(user):
+            yield {"table": row.table, **({"seq": row.seq} if row.seq else {}), "value": row.value}
+
+    def forget(self, user: str) -> Forgotten:
+        done = self.engine.forget(user)
+        while not self.engine.erasure.wait(1.0):
+            if self.engine.erasure.state.startswith("failed"):
+                raise Unavailable(
+                    f"{user[:80]!r} is unknown from now on, but could not be erased yet ({self.engine.erasure.state}): "
+                    "it is tried again whenever the directory is opened."
+                )
+        return Forgotten(user, done.as_of, "erased")
 
     def title(self, item: str) -> str:
         try:
@@ -209,6 +226,19 @@ class Remote:
 
     def experiment(self, name: str) -> ExperimentReport:
         return self.call("GET", f"/v1/experiments/{_segment(name)}", ExperimentReport)
+
+    def export_user(self, user: str) -> Iterator[dict[str, Any]]:
+        found = self.call("GET", f"/v1/users/{_segment(user)}/export", dict[str, Any])
+        for table in ("profile", "state"):
+            yield {"table": table, "value": found[table]}
+        for row in found["events"]:
+            yield {"table": "events", "seq": row["seq"], "value": row["event"]}
+        for table in ("decisions", "replayed"):
+            for value in found[table]:
+                yield {"table": table, "value": value}
+
+    def forget(self, user: str) -> Forgotten:
+        return self.call("DELETE", f"/v1/users/{_segment(user)}", Forgotten)
 
     def title(self, item: str) -> str:
         try:

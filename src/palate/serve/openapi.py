@@ -16,11 +16,13 @@ from palate import __version__
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.config import Limits, Settings
 from palate.documents import RerankRequest
+from palate.erasure import Forgotten
 from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
 from palate.explaining.importance import ModelExplanation
 from palate.explaining.item import ItemExplanation
 from palate.explaining.transparency import Transparency
+from palate.rights import Correction
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
 from palate.serve.dashboard import ItemCards, ItemQuery
 from palate.serve.experiments import Assignment, ExperimentList
@@ -28,6 +30,7 @@ from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
 from palate.serve.operation import Operation
 from palate.serve.rerank import RerankAnswer, RerankAnswerV1
+from palate.serve.rights import UserExport
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
     Event,
@@ -165,6 +168,25 @@ def operations() -> dict[tuple[str, str], Operation]:
             "users and items",
             {200: UserProfile},
             (400, 422),
+        ),
+        ("patch", "/v1/users/{user}"): Operation(
+            "Correct a profile: mute or pin tags and words, opt out of profiling or in again. The next ranking obeys.",
+            "users and items",
+            {200: UserProfile},
+            (*_POSTED, 409, 422, 429, 503),
+            Correction,
+        ),
+        ("delete", "/v1/users/{user}"): Operation(
+            "Make a user unknown from the next request on, and erase them everywhere in the background.",
+            "users and items",
+            {202: Forgotten},
+            (*_POSTED, 409, 422, 429, 503),
+        ),
+        ("get", "/v1/users/{user}/export"): Operation(
+            "Everything that is kept of a user, from every table, as one object.",
+            "users and items",
+            {200: UserExport},
+            (400, 422, 503),
         ),
         ("get", "/v1/items/{item}"): Operation(
             "An item of the catalogue and its fields.", "users and items", {200: ItemView}, (400, 404, 422)

@@ -44,6 +44,8 @@ const id = encodeURIComponent;
 
 export const api = {
   users: (prefix, limit = 50) => call("GET", `/v1/users?prefix=${id(prefix)}&limit=${limit}`),
+  correct: (user, change) => call("PATCH", `/v1/users/${id(user)}`, change),
+  forget: (user) => call("DELETE", `/v1/users/${id(user)}`),
   user: (user) => call("GET", `/v1/users/${id(user)}`),
   recommend: (request) => call("POST", "/v1/recommend", request),
   chat: (request) => call("POST", "/v1/chat", request),

@@ -121,6 +121,19 @@ function act(kind, item) {
   renderCards();
 }
 
+/** The person changed what is known of them: `work` says it, and the list shows what that moved. */
+async function corrected(work) {
+  const { subject } = state;
+  alerts.clear();
+  try {
+    await work();
+    if (subject === state.subject) await load({ compare: state.ranking });
+    live.refresh();
+  } catch (error) {
+    alerts.show(error);
+  }
+}
+
 function setTag(tag) {
   state.tag = state.tag === tag ? "" : tag;
   changed(false);
@@ -250,7 +263,7 @@ function render() {
   $("line").hidden = !state.ranking;
   if (state.ranking) fill($("stages"), stagesTable(state.ranking));
   talk.render();
-  if (state.subject && state.profile) renderProfile(state.subject, state.profile, setTag);
+  if (state.subject && state.profile) renderProfile(state.subject, state.profile, setTag, corrected);
 }
 
 export const ranking = {
