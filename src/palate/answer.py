@@ -24,6 +24,7 @@ from palate.train.history import event_of
 from palate.train.replay import COLD, feature_key
 from palate.types import (
     F32,
+    Bools,
     Cold,
     Contribution,
     Explanation,
@@ -226,9 +227,14 @@ def _session(request: RecommendRequest) -> str | None:
 
 
 def explain_decision(
-    line: Line, catalogue: Catalogue, store: Store, decision: Decision, item: str, model: Model
+    line: Line,
+    catalogue: Catalogue,
+    decision: Decision,
+    item: str,
+    model: Model,
+    known: tuple[Bools, dict[tuple[str, int], str]],
 ) -> Explanation:
-    """The explanation of one item of a logged decision; under the engine's lock.
+    """The explanation of one item of a logged decision; under the engine's lock. known: of ``known_then``.
 
     Contributions are exact for the logged features; their sources are the user's history up to the decision.
     Errors: ``NotFound`` when the item wasn't in the ranking, or its features weren't kept; ``Gone`` when they are those
@@ -254,8 +260,8 @@ def explain_decision(
             "item",
         )
     row = line.state.items.get(item)
-    user = -1 if decision.subject is None else line.state.users.get(decision.subject)
-    subject, event_ids = _as_of(line, store, decision, line.computer.subject(user, catalogue.side()))
+    event_ids = known[1]
+    subject = _as_of(_subject(line, catalogue, decision), known[0])
     explainer = Explainer(line.computer, catalogue, subject, model)
     # Unshown candidates are logged without scores: no features at all means that it was not in the catalogue then.
     if row < 0 or (score is None and (position is not None or not x.any())):
@@ -294,10 +300,28 @@ def explain_decision(
     return Explanation(decision.ranking, item, decision.model, decision.as_of, position, score, base, terms, reasons)
 
 
-def _as_of(
-    line: Line, store: Store, decision: Decision, subject: Subject
-) -> tuple[Subject, dict[tuple[str, int], str]]:
-    """The subject without what the log took after the decision, and event ids by item and time. O(history)."""
+def _subject(line: Line, catalogue: Catalogue, decision: Decision) -> Subject:
+    """Whose decision it was, as they are now."""
+    user = -1 if decision.subject is None else line.state.users.get(decision.subject)
+    return line.computer.subject(user, catalogue.side())
+
+
+def _as_of(subject: Subject, known: Bools) -> Subject:
+    """The subject without what the log took after the decision."""
+    if known.all():
+        return subject
+    parts = {name: getattr(subject, name)[known] for name in ("items", "ts", "kinds", "weights", "interest_of")}
+    return replace(subject, **parts)
+
+
+def known_then(
+    line: Line, catalogue: Catalogue, store: Store, decision: Decision
+) -> tuple[Bools, dict[tuple[str, int], str]]:
+    """Which entries (h,) of the history, newest first, the log had at the decision; and event ids by item and time.
+
+    Under the engine's lock. O(history).
+    """
+    subject = _subject(line, catalogue, decision)
     ids: dict[tuple[str, int], str] = {}
     kept = np.ones(len(subject.items), np.bool_)
     clamped: dict[int, list[Record]] | None = None
@@ -318,10 +342,7 @@ def _as_of(
                 ids.setdefault((names[row], ts), record.id)
                 kept[place] = record.seq <= decision.as_of
                 break
-    if kept.all():
-        return subject, ids
-    parts = {name: getattr(subject, name)[kept] for name in ("items", "ts", "kinds", "weights", "interest_of")}
-    return replace(subject, **parts), ids
+    return kept, ids
 
 
 def rehearse(line: Line, catalogue: Catalogue, model: Model, user: str | None, now: int) -> None:

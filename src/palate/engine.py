@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from palate import opening, wire
+from palate import opening, rights, wire
 from palate.answer import build_answer, draw, rehearse
 from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
@@ -26,12 +26,14 @@ from palate.chat.answer import ChatAnswer, chat_request
 from palate.chat.talk import Talk
 from palate.config import Settings, Tier
 from palate.documents import Documents
+from palate.erasure import Erasure, Forgotten
 from palate.errors import Conflict, Unavailable
 from palate.explain import Explainer
 from palate.intake import Settle, listen, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
 from palate.reader import Reader
+from palate.redact import redact
 from palate.reencoding import Reencoding
 from palate.reranking import Question, make_reranking
 from palate.state import State, snapshot
@@ -49,6 +51,7 @@ from palate.types import (
     RecommendRequest,
     Rejected,
     TrainReport,
+    UserProfile,
 )
 
 Progress = Callable[[str, int, int], None]
@@ -91,6 +94,10 @@ class Engine(Reader):
         encoding = parts.encoding or BackgroundEncoder
         self._encoder = encoding(self._lock, lambda: self.catalogue, lambda: self.line.computer.forget())
         self.reencoding = Reencoding(self, self._lock, self._swapping, self._serve_from)
+        locks = self._lock, self._swapping, self._writing
+        self.erasure = Erasure(self, *locks, self._serve_from, lambda: max(self.state.seq, self._missed))
+        if parts.erases:
+            self.erasure.resume()
 
     def __enter__(self) -> Engine:
         return self
@@ -120,8 +127,10 @@ class Engine(Reader):
         """``submit`` for events that ``wire.decode_events`` has checked; ``settle`` takes the outcome in any thread."""
         self._check_writable()
         assert self._committer is not None
-        slack = int(self.settings.state.future_seconds * 1000)
-        offer(self._committer, records_of(good, slack, self.clock()), bad, self.state.seq, settle)
+        slack, masked = int(self.settings.state.future_seconds * 1000), self.settings.privacy.redact
+        good, withheld = rights.admitted(good, self.state)
+        made = records_of(good, slack, self.clock(), masked)
+        offer(self._committer, made, bad, self.state.seq, settle, withheld)
 
     def _fold(self, records: list[Record], _: list[AppendResult]) -> None:
         """Committed records into state and catalogue, in log order; the committer acknowledges afterwards."""
@@ -192,6 +201,8 @@ class Engine(Reader):
 
     def _begin(self, request: RecommendRequest, now: int | None) -> tuple[Ranking, Decision, Question | None]:
         wire.check_request(request, self.settings.limits)
+        if self.state.opted_out:
+            request = rights.named(request, self.state)
         ranking = self.parts.decisions.reserve()
         self.line.prepare(request)
         with self._lock:
@@ -213,6 +224,8 @@ class Engine(Reader):
 
     def _logged(self, answer: Ranking, decision: Decision) -> Ranking:
         if self.settings.decisions.enabled:
+            if self.settings.privacy.redact and decision.request is not None and decision.request.query:
+                decision.request.query = redact(decision.request.query)
             self.parts.decisions.append(answer.ranking, decision)
         return answer
 
@@ -296,6 +309,24 @@ class Engine(Reader):
         for records in self.parts.store.read():
             yield from map(event_of, records)
 
+    def correct(self, user: str, change: rights.Correction) -> UserProfile:
+        """Mute, pin, opt out or in (``rights``); the profile after it, which the next ranking obeys.
+        Errors: ``InvalidInput``, ``Conflict``."""
+        self._check_writable()
+        rights.correct(self, user, change, self.talk.turn_of)
+        return self.user(user)
+
+    def export_user(self, user: str) -> Iterator[rights.Kept]:
+        """Everything that is kept of a user, from every table. Reads all of the decision log."""
+        return rights.export(self, user, self._lock)
+
+    def forget(self, user: str) -> Forgotten:
+        """Make a user unknown to the next request, and erase them from log, decisions and state in the background.
+        Errors: ``InvalidInput``, ``Unavailable``."""
+        self._check_writable()
+        wire.check_id(user, "user", self.settings.limits)
+        return self.erasure.forget(user)
+
     def snapshot(self) -> Path:
         """Write the state beside the log: the next start needs only the tail. Errors: ``Conflict`` in memory."""
         self._check_writable()
@@ -341,6 +372,7 @@ class Engine(Reader):
         with self._swapping:
             self._closed = True
         self.reencoding.close()  # ends every training
+        self.erasure.close()
         if self.reranking is not None:
             self.reranking.close()
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave

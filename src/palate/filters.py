@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from palate.errors import InvalidInput
 from palate.kernels import kernel
+from palate.state.seen import place_of
 from palate.types import I32, I64, Bools, FieldValue
 
+U8 = npt.NDArray[np.uint8]
 Fields = Mapping[str, FieldValue]
 Predicate = Callable[[Fields], bool]
 _DEPTH = 16
@@ -25,26 +30,37 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda a, b: a > b,
     "gte": lambda a, b: a >= b,
 }
+DELETED, UNAVAILABLE, BLOCKED, SEEN = 1, 2, 4, 8
+WHY = ("deleted", "unavailable", "blocked", "seen")
+"""The name of each of these bits, in the order in which they count."""
 _OPERATORS = ("eq", "ne", *_ORDER, "in", "nin", "exists")
 
 
 @kernel
-def all_plain(
-    rows: I32, alive: Bools, available: Bools, seen: I32, seen_count: I32, seen_last: I64, seen_neg: I64, drop: bool
-) -> bool:
-    """Whether no candidate is deleted, unavailable, blocked or, with ``drop``, seen: the common case, in one pass.
+def standing(
+    rows: I32, alive: Bools, available: Bools, seen: I32, at: I32, seen_count: I32, seen_last: I64, seen_neg: I64,
+    drop: bool, out: U8,
+) -> int:  # fmt: skip
+    """What is known against each candidate, in bits: ``DELETED``, ``UNAVAILABLE``, ``BLOCKED`` and, with ``drop``,
+    ``SEEN``. Returns the bits of all together: 0 in the common case. O(m).
 
-    rows: (m,), −1 for unknown items, which nothing is known against. alive, available: (n,). seen…: of the subject.
+    rows: (m,), −1 for unknown items, which nothing is known against. alive, available: (n,). seen, at, …: of the
+    subject.
     """
+    every = 0
     for m in range(len(rows)):
-        if rows[m] >= 0 and not (alive[rows[m]] and available[rows[m]]):
-            return False
-    for place in range(len(seen)):
-        if seen_neg[place] > seen_last[place] or (drop and seen_count[place] > 0):
-            for m in range(len(rows)):
-                if rows[m] == seen[place]:
-                    return False
-    return True
+        bits, row = 0, rows[m]
+        if row >= 0:
+            bits = (0 if alive[row] else DELETED) | (0 if available[row] else UNAVAILABLE)
+            place = place_of(seen, at, row) if len(seen) > 0 else -1
+            if place >= 0:
+                if seen_neg[place] > seen_last[place]:
+                    bits |= BLOCKED
+                if drop and seen_count[place] > 0:
+                    bits |= SEEN
+        out[m] = bits
+        every |= bits
+    return every
 
 
 def compile_filter(expression: Mapping[str, Any], where: str = "filter", depth: int = 0) -> Predicate:

@@ -15,9 +15,11 @@ from palate.errors import InvalidInput, Overloaded
 from palate.feedback.opinion import understand
 from palate.frames import frame_events, is_frame
 from palate.ids import new_id
+from palate.redact import redact
 from palate.state.state import Stamped, subject_of
 from palate.store import AppendResult, Committer, Record
 from palate.types import Assigned, Event, Impression, IngestResult, Interaction, Item, Rejected, User
+from palate.wishes import PROFILING
 
 BATCH = 5_000
 AHEAD = 2
@@ -54,11 +56,12 @@ def each(events: object) -> Iterable[object]:
     )
 
 
-def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Recorded:
+def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int, masked: bool = False) -> Recorded:
     """Log records of checked events, the ids and times given where they lacked one, and how many lie too far ahead.
 
-    An event without a time gets ``now``, event time in ms: on a history of years ago, its own present.
-    The log keeps the time that the sender named; the fold clamps it (``State.apply``).
+    masked: texts of interactions are kept without personal data (``redact``). An event without a time gets ``now``,
+    event time in ms: on a history of years ago, its own present. The log keeps the time that the sender named; the fold
+    clamps it (``State.apply``).
     """
     received = wire.now_ms()
     latest = received + slack_ms
@@ -80,19 +83,28 @@ def records_of(good: Sequence[tuple[int, Event]], slack_ms: int, now: int) -> Re
             subject = subject_of(None, event.session)
         ts = int(ts)
         clamped += ts > latest
-        records.append(EventRecord(0, name, ts, _KINDS[type(event)], subject, received, encode(event), event))
+        kind = _KINDS[type(event)]
+        if kind == "interaction":
+            if masked and isinstance(event, Interaction) and event.text is not None:
+                event.text = redact(event.text)
+        elif isinstance(event, User) and PROFILING in event.fields:
+            event.deleted = True  # as the fold has it: so everybody who reads the log knows that it forgets
+        records.append(EventRecord(0, name, ts, kind, subject, received, encode(event), event))
     return records, assigned, clamped
 
 
-def offer(committer: Committer, made: Recorded, bad: list[Rejected], seq: int, settle: Settle) -> None:
+def offer(
+    committer: Committer, made: Recorded, bad: list[Rejected], seq: int, settle: Settle, withheld: int = 0
+) -> None:
     """Queue what ``records_of`` made; ``settle`` takes the result once it is durable and folded, or the error.
 
-    bad: events that were rejected before, for the result. seq: the log position, for the case that there are no others.
+    bad, withheld: events that were rejected or left out before, for the result. seq: the log position, for the case
+    that there are no others.
     Errors: those of ``GroupCommitter.offer``.
     """
     records, assigned, clamped = made
     if not records:
-        settle(IngestResult(0, 0, bad, seq))
+        settle(IngestResult(0, 0, bad, seq, withheld=withheld))
         return
 
     def stored(outcome: AppendResult | BaseException) -> None:
@@ -100,7 +112,7 @@ def offer(committer: Committer, made: Recorded, bad: list[Rejected], seq: int, s
             settle(outcome)
             return
         accepted = len(records) - outcome.seqs.count(0)
-        settle(IngestResult(accepted, len(records) - accepted, bad, outcome.seq, assigned, clamped))
+        settle(IngestResult(accepted, len(records) - accepted, bad, outcome.seq, assigned, clamped, withheld))
 
     committer.offer(records, stored)
 
@@ -134,6 +146,7 @@ def merge(total: IngestResult, part: IngestResult, start: int, with_assigned: bo
     total.accepted += part.accepted
     total.duplicates += part.duplicates
     total.clamped += part.clamped
+    total.withheld += part.withheld
     total.seq = max(total.seq, part.seq)
     total.rejected += [Rejected(bad.index + start, bad.error) for bad in part.rejected]
     if with_assigned and len(total.assigned) < MOST_ASSIGNED:
@@ -183,7 +196,7 @@ def pour(
         waiting.append((send(), done))
         done += len(batch)
     settle(0)
-    if done and not total.accepted and not total.duplicates:
+    if done and len(total.rejected) == done:
         first = total.rejected[0]
         raise InvalidInput(f"None of {done} events is good; the first (index {first.index}): {first.error}")
     if progress is not None:

@@ -133,14 +133,17 @@ class Line:
         self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
 
-    def run(self, request: RecommendRequest, now: int, model: Model) -> Scored:
-        """Everything up to the scores. ``now``: event time, ms. Errors: ``InvalidInput`` for a bad filter."""
+    def run(self, request: RecommendRequest, now: int, model: Model, other: Subject | None = None) -> Scored:
+        """Everything up to the scores. ``now``: event time, ms. Errors: ``InvalidInput`` for a bad filter.
+
+        other: the person with another history than the state's, for asking what would be (``explaining``).
+        """
         stages: list[Stage] = []
         clock = _Clock(stages)
         side = self.catalogue.side()
         name = subject_of(request.user, request.session)
         row = -1 if name is None else self.state.users.get(name)
-        subject = self.computer.subject(row, side)
+        subject = self.computer.subject(row, side) if other is None else other
         self.crowd.follow(subject)
         signals = Signals(model.lifts, model.lifts.of(self.state.user_fields.get(row)), self.crowd, model.towers)
         self.computer.company.learn(model.groups, model.gains)

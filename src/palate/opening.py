@@ -6,14 +6,16 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import msgspec
+
 from palate.catalogue import Catalogue
-from palate.config import LanguageSettings, Settings
+from palate.config import DecisionSettings, LanguageSettings, Settings
 from palate.disk import make_directory
 from palate.errors import CorruptArtefact, NotFound, PalateError, Unavailable
 from palate.language import Generator as LanguageModel
@@ -22,7 +24,7 @@ from palate.language.cache import VectorCache
 from palate.language.mute import MuteGenerator
 from palate.state import State, snapshot
 from palate.state.folding import Batch, fold_log
-from palate.store import Committer, OnCommit, Store, open_decisions, open_store
+from palate.store import Committer, OnCommit, Record, Store, erasing, open_decisions, open_store
 from palate.store import Decisions as DecisionLog
 from palate.store.commit import GroupCommitter
 from palate.store.decision import Decision
@@ -65,6 +67,14 @@ class Decisions:
         """Errors: ``NotFound``, ``Gone``."""
         return self._kept.get(ranking)
 
+    def of(self, subjects: Collection[str]) -> Iterator[Decision]:
+        """Those about any of ``subjects``."""
+        return self._kept.of(subjects)
+
+    def erase(self, subjects: Collection[str]) -> int:
+        """Take out those about any of ``subjects``; how many. Errors: ``Unavailable``."""
+        return self._kept.erase(subjects)
+
     def close(self) -> None:
         self._kept.close()
 
@@ -88,6 +98,7 @@ class Parts:
     where it was folded from the log alone, None where another process cares for snapshots. language: the settings of
     the encoder that serves, None for those of the engine; coming: whether these ask for another
     one, and when it may take its place: in this process, or (``later``) at the next start. generator: of conversations.
+    erases: whether people who are to be erased are so by this process (``erasure``).
     """
 
     path: Path | None
@@ -105,6 +116,7 @@ class Parts:
     language: LanguageSettings | None = None
     coming: Literal["", "now", "later"] = ""
     generator: LanguageModel = field(default_factory=MuteGenerator)
+    erases: bool = False
 
     def close(self) -> None:
         """Generator, decision log, vectors, log, lock: the lock goes last; all of them, whichever fails."""
@@ -146,7 +158,7 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
         decisions = Decisions(open_decisions(None, settings.decisions))
         return Parts(
             None, open_store(":memory:"), cache, state, new_catalogue(state, cache, settings), decisions, True,
-            generator=generator,
+            generator=generator, erases=True,
         )  # fmt: skip
     directory = Path(path)
     writable = until is None
@@ -160,22 +172,26 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
             opened.callback(lock.release)
         chosen = serving(directory, settings, writable)
         check_log(directory)
+        if writable:
+            erasing.begin(directory)
         store = open_store(directory / "events.db", settings.durability, read_only=not writable)
         opened.callback(store.close)
+        if writable:
+            erasing.finish(directory, store)
         notes: list[str] = []
         state, saved = _restore(directory, store, settings, until, notes)
         cache = VectorCache(directory / "vectors", chosen.encoder, read_only=not writable)
         opened.callback(cache.close)
-        log = open_decisions(directory / "decisions" if writable else None, settings.decisions)
+        log = open_decisions(directory / "decisions" if writable else None, kept(settings))
         opened.callback(log.close)
         catalogue = new_catalogue(state, cache, settings)
         opened.pop_all()
     for note in notes:
         _log.warning("%s", note)
-    kept = Decisions(log, writable)
     return Parts(
-        directory, store, cache, state, catalogue, kept, writable, lock, notes, saved=saved, language=chosen.settings,
-        coming="now" if chosen.coming and writable else "", generator=generator,
+        directory, store, cache, state, catalogue, Decisions(log, writable), writable, lock, notes, saved=saved,
+        language=chosen.settings, coming="now" if chosen.coming and writable else "", generator=generator,
+        erases=writable,
     )  # fmt: skip
 
 
@@ -204,6 +220,14 @@ def _activate(models: Path, version: str) -> None:
             artefact.activate(models, version)
     except PalateError as error:
         _log.warning("The model %s can't be made active. %s", version, error.message)
+
+
+def kept(settings: Settings) -> DecisionSettings:
+    """How long decisions are kept: no longer than events of people."""
+    days = settings.retention.days
+    if not days:
+        return settings.decisions
+    return msgspec.structs.replace(settings.decisions, max_days=min(days, settings.decisions.max_days))
 
 
 def check_log(directory: Path) -> None:
@@ -265,7 +289,7 @@ def _restore(
 
 
 def _id_at(store: Store, seq: int) -> str:
-    """The id of the event at a position of the log, '' where there is none."""
+    """The id of the event at a position of the log, '' where there is none, or it was erased."""
     return next((records[0].id for records in store.read(seq - 1, seq)), "") if seq else ""
 
 
@@ -297,13 +321,38 @@ def _tail(
 
     def batches(after: int) -> Iterator[Batch]:
         for records in store.read(after, until):
-            yield list(stamped(records)), records[-1].seq
+            yield from stretches(records)
 
     def told(seq: int) -> None:
         if progress is not None:
             progress("rebuild", seq - first, until - first)
 
-    return fold_log(state, again, batches, told)
+    folded = fold_log(state, again, batches, told)
+    if folded.seq < until:  # the last ones were erased
+        folded.apply([], until)
+    folded.last = _id_at(store, until)
+    return folded
+
+
+def stretches(records: list[Record]) -> Iterator[Batch]:
+    """Records in order as batches of neighbours: positions of erased events lie between these."""
+    start = 0
+    if records[-1].seq - records[0].seq >= len(records):
+        for place in range(1, len(records)):
+            if records[place].seq != records[place - 1].seq + 1:
+                yield list(stamped(records[start:place])), records[place - 1].seq
+                start = place
+    yield list(stamped(records[start:])), records[-1].seq
+
+
+def go_on(state: State, catalogue: Catalogue, store: Store, until: int) -> None:
+    """Fold what the log holds up to ``until`` into a state and its catalogue. Errors: any that an event may cause."""
+    for records in store.read(state.seq, until):
+        for events, seq in stretches(records):
+            catalogue.update(state.apply(events, seq))
+    if state.seq < until:
+        state.apply([], until)
+    state.last = _id_at(store, until)
 
 
 def new_catalogue(state: State, cache: VectorCache, settings: Settings, graph: bool = True) -> Catalogue:

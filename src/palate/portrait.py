@@ -32,7 +32,10 @@ from palate.types import (
     TagWeight,
     UserProfile,
 )
+from palate.wished import muted, pinned
 
+HIDDEN = {*PRIVATE, wishes.PROFILING} - {LIKES}
+"""Fields that a profile doesn't show as fields."""
 TAGS = 12
 TOPICS = 5
 
@@ -98,21 +101,27 @@ def draw_profile(
         members = subject.items[subject.interest_of == number]
         if len(members):
             interests.append([catalogue.title(item) for item in dict.fromkeys(members.tolist())][:5])
+    held = wishes.read(said.get(wishes.FIELD))[0]
+    unwanted = muted(held, catalogue.settings.tag_fields)
     return UserProfile(
         user=user,
         known=subject.count > 0 or row in state.user_fields,
-        fields=own_fields({name: value for name, value in said.items() if name not in PRIVATE or name == LIKES}),
+        fields=own_fields({name: value for name, value in said.items() if name not in HIDDEN}),
         interactions=subject.count,
         history=history,
-        long_term=_tags(subject.tags_long, catalogue),
-        short_term=_tags(subject.tags_short, catalogue),
+        long_term=[one for one in _tags(subject.tags_long, catalogue) if one.tag not in unwanted],
+        short_term=[one for one in _tags(subject.tags_short, catalogue) if one.tag not in unwanted],
         interests=interests,
         as_of=state.seq,
-        tags=_interests(state, catalogue, subject, now) + _topics(state, catalogue, subject, now, model.topics),
+        tags=[one for one in _interests(state, catalogue, subject, now) if one.tag not in unwanted]
+        + _topics(state, catalogue, subject, now, model.topics),
         habits=_habits(state, computer, subject, now),
-        wishes=wishes.read(said.get(wishes.FIELD))[0],
+        wishes=held,
         predicted=_predicted(state, catalogue, computer, subject, now, model.people),
         opinions=_summed(state.said_by.of(row)),
+        muted=unwanted,
+        pinned=pinned(held),
+        profiling=row not in state.opted_out,
     )
 
 

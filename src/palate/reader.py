@@ -5,16 +5,25 @@ from __future__ import annotations
 import threading
 
 from palate import opening, wire
-from palate.answer import explain_decision
+from palate.arms import Arms
 from palate.catalogue import Catalogue
 from palate.config import Settings
+from palate.errors import Gone, NotFound
+from palate.explaining.importance import ROWS, ModelExplanation, explain_model
+from palate.explaining.item import ItemExplanation, explain_item
+from palate.explaining.rows import decisions_of
+from palate.explaining.transparency import Lived, Transparency, describe, lived_of
 from palate.feedback.summary import AspectOpinion
 from palate.line import Line, Model
 from palate.models import ModelShelf
 from palate.portrait import draw_counts, draw_profile, item_fields, item_opinions, known_users
 from palate.state import State
-from palate.types import Counts, Explanation, FieldValue, ModelInfo, UserProfile
-from palate.wording import word
+from palate.types import Counts, FieldValue, ModelInfo, RecommendRequest, UserProfile
+from palate.wording import words_of
+
+_ROWS = 300
+"""Candidates that transparency goes by: enough for shares of groups."""
+_KEPT = 10_000
 
 
 class Reader:
@@ -26,10 +35,12 @@ class Reader:
     catalogue: Catalogue
     line: Line
     shelf: ModelShelf
+    arms: Arms
     rankings: int
     non_finite: int
     _lock: threading.RLock
     _model: Model
+    _importance: tuple[object, ModelExplanation] | None = None
 
     def clock(self) -> int:
         """Event time now, Unix milliseconds (see ``State.now``)."""
@@ -39,14 +50,52 @@ class Reader:
         """Every ranking artefact, newest first."""
         return self.shelf.list()
 
-    def explain(self, ranking: str, item: str, words: str = "") -> Explanation:
+    def explain(
+        self, ranking: str, item: str, words: str = "", counterfactuals: bool = False, local: bool = False
+    ) -> ItemExplanation:
         """Why ``item`` stood where it stood in a logged ranking: contributions that add up to its score, with sources.
-        words: ``en`` or ``zh``, to have its reasons worded (``wording``). Errors: ``NotFound``, ``Gone``."""
+        words: ``en`` or ``zh``, to have its reasons worded (``wording``); counterfactuals, local: as
+        ``explaining.item`` says. Errors: ``NotFound``, ``Gone``."""
         decision = self.parts.decisions.get(ranking)
         model = self.shelf.version(decision.model, self._model)
+        if counterfactuals and decision.request is not None:
+            self.line.prepare(RecommendRequest(user=decision.subject, query=decision.request.query))
         with self._lock:
-            found = explain_decision(self.line, self.catalogue, self.parts.store, decision, item, model)
-        return word(found, self.parts.generator, self.title, words)
+            found = explain_item(
+                self.line, self.catalogue, self.parts.store, decision, item, model, counterfactuals, local
+            )
+        found.words = words_of(found, self.parts.generator, self.title, words)
+        return found
+
+    def importance(self, version: str = "", rows: int = ROWS) -> ModelExplanation:
+        """What a model goes by (the one that serves for ``''``), over logged decisions. Cost: a second or two. Errors:
+        ``NotFound``."""
+        model = self._model
+        if version not in ("", model.version):
+            try:
+                model = self.shelf.version(version, model)
+            except Gone:
+                raise NotFound(f"There is no model {version[:80]!r} on the shelf: palate models list.") from None
+        sources = decisions_of(self.parts.decisions.log, self.parts.path)
+        off = self.line.off.names
+        return explain_model(model, sources, off, self.parts.store, self.settings, rows)
+
+    def transparency(self) -> Transparency:
+        """What this service goes by, as it is configured and running now."""
+        return describe(self.settings, self._model, self.models(), self.arms, self._goes_by(), self._lived())
+
+    def _goes_by(self) -> ModelExplanation:
+        """``importance`` of the model that serves, of fewer rows, kept until another serves or for ``_KEPT`` events."""
+        now = self._model, self.line.off.names, self.state.seq // _KEPT
+        if self._importance is None or self._importance[0] != now:
+            self._importance = now, self.importance(rows=_ROWS)
+        return self._importance[1]
+
+    def _lived(self) -> Lived:
+        """What the running state and catalogue say of the data in use."""
+        able = frozenset(name for name in ("correct", "export_user", "forget") if hasattr(self, name))
+        with self._lock:
+            return lived_of(self.state, self.catalogue, self.line, self._model, able)
 
     def user(self, user: str) -> UserProfile:
         """What is believed of a user; ``known`` is False for one never heard of."""

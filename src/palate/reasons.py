@@ -2,6 +2,7 @@
 
 Made of features that speak for the item: those with the largest positive contribution, or, where contributions were
 not asked for, the largest evidence. Words of a reason hold by the value of its feature, never by its weight alone.
+None names another person, and none speaks of fewer than ``LEAST`` people.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.features import Computer, ItemSide, Neighbours, Subject, column, said
+from palate.features.alike import LEAST
+from palate.features.company import FOLLOWS
 from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
 from palate.feedback.words import aspects
 from palate.types import F32, F64, I32, I64, Contribution, Reason
@@ -47,6 +50,8 @@ SHORT: dict[str, tuple[str, str]] = {
     "unscored": ("could not be scored", "无法打分"),
 }
 """Reasons in a few words, English and Chinese, by code."""
+_OF_PEOPLE = frozenset({"popular", "trending", "friends", "people", "said"})
+"""Reasons that speak of people: of everybody, of those followed, of those who had the item or wrote of it."""
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}
 _MEANING = column("query_meaning")
 _MEANT = Reason("query", "Close in meaning to your words.")
@@ -73,10 +78,13 @@ class Reasons:
         spoken = np.empty((len(rows), REASONS, 3), np.int32)
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
         worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
+        had: list[int] = np.count_nonzero(self.computer.state.item_columns["crowd"][rows], axis=1).tolist()
         out: list[list[Reason]] = []
         for at, mine in enumerate(spoken.tolist()):
             reasons: list[Reason] = []
             for place, first, second in mine:
+                if place >= 0 and _CODES[place] in _OF_PEOPLE and not self._many(_CODES[place], int(rows[at]), had[at]):
+                    continue
                 if place >= 0 and _CODES[place] == "said":
                     if (praise := self._said(int(rows[at]))) is not None:
                         reasons.append(praise)
@@ -87,6 +95,20 @@ class Reasons:
                     reasons.append(reason)
             out.append(reasons or [_RANKED])
         return out
+
+    def _many(self, code: str, row: int, had: int) -> bool:
+        """Whether the people of whom a reason of ``code`` speaks are at least ``LEAST``. had: those remembered of the
+        item."""
+        if code == "people":  # first, since it is the most frequent
+            return had >= LEAST
+        state = self.computer.state
+        if code in ("popular", "trending"):
+            return len(state.users) >= LEAST
+        if code == "friends":
+            value = (state.user_fields.get(self.subject.row) or {}).get(FOLLOWS, [])
+            return len(self.computer.company.followed(value, self.subject.row)) >= LEAST
+        found = state.said_of.of(row)
+        return had >= LEAST and found is not None and found.texts >= LEAST
 
     def _said(self, row: int) -> Reason | None:
         """What texts praise; None where they are too few to tell, or don't."""

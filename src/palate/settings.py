@@ -351,6 +351,18 @@ DEFAULT_WEIGHTS: Mapping[str, float] = {
 """Weight of an interaction type in tastes; unknown types weigh 1; a rating is centred on the user's mean."""
 
 
+class RetentionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """days: of events of people, by when they happened, in log and state; 0: for ever."""
+
+    days: float = 0.0
+
+
+class PrivacySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """redact: texts of events, and queries of logged decisions, are written with personal data masked (``redact``)."""
+
+    redact: bool = False
+
+
 class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one directory."""
 
@@ -365,6 +377,8 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     decisions: DecisionSettings = DecisionSettings()
     train: TrainSettings = TrainSettings()
     serve: ServeSettings = ServeSettings()
+    retention: RetentionSettings = RetentionSettings()
+    privacy: PrivacySettings = PrivacySettings()
     durability: Literal["durable", "fast"] = "durable"
     seen: Literal["auto", "drop", "keep"] = "auto"
 
@@ -372,6 +386,7 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         for name, weight in self.weights.items():
             _check_range(f"weights.{name}", weight, -1000.0, 1000.0)
+        _check_range("retention.days", self.retention.days, 0.0, 1e6)
 
     def weight(self, kind: str) -> float:
         """Weight of interaction type ``kind``, its grade counted where it has one (``feedback.kinds``)."""

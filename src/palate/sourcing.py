@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, cast, overload
 
@@ -25,7 +26,7 @@ from palate.features.neighbours import (
     NEXT_COS,
 )
 from palate.features.off import Off, off
-from palate.filters import Fields, all_plain, available, compile_filter
+from palate.filters import UNAVAILABLE, WHY, Fields, available, compile_filter, standing
 from palate.retrieve.fusion import fuse
 from palate.retrieve.item_to_item import ItemToItem, Reached
 from palate.retrieve.recent_popular import RecentPopular
@@ -43,6 +44,8 @@ _COLUMNS = np.array(
 _NEAR = ("taste_now", "taste_last", "taste_1", "taste_2")
 """The lists of what is near in meaning, as ``Sourcing._probes`` has them."""
 _MASKS = 64
+_REASONS = ("", *(WHY[(bits & -bits).bit_length() - 1] for bits in range(1, 1 << len(WHY))))
+"""By what ``standing`` says of a candidate."""
 _WISHED = 0.25
 """Weight down to which wishes name candidates, not only order them."""
 _DIFFERENT = 0.01
@@ -318,25 +321,33 @@ class Sourcing:
         predicate = compile_filter(request.filter) if request.filter else None
         held = self.wished.of(subject.row)
         wished = held.predicate if held is not None else None
-        if not (request.exclude or candidates.fields or predicate or wished) and self._all_plain(
-            candidates.rows, subject, seen
-        ):
-            return candidates, {}
-        excluded = set(request.exclude)
-        dropped = set(subject.seen[subject.seen_count > 0].tolist()) if seen == "drop" else set[int]()
-        blocked = set(subject.seen[subject.seen_neg > subject.seen_last].tolist())
-        keep: list[int] = []
-        removed: dict[str, int] = {}
-        for place, (row, name) in enumerate(zip(candidates.rows.tolist(), candidates.ids, strict=True)):
-            reason = self._reason(row, name, candidates.fields.get(place), excluded, dropped, blocked)
-            if reason is None and predicate is not None and not predicate(self._fields(row, candidates, place)):
-                reason = "filter"
-            if reason is None and wished is not None and not wished(self._fields(row, candidates, place)):
-                reason = "wishes"
-            if reason is None:
-                keep.append(place)
-            else:
-                removed[reason] = removed.get(reason, 0) + 1
+        bits = np.empty(len(candidates), np.uint8)
+        alive, present = self.catalogue.presence()
+        every = standing(
+            candidates.rows, alive, present, subject.seen, subject.seen_at, subject.seen_count, subject.seen_last,
+            subject.seen_neg, seen == "drop", bits,
+        )  # fmt: skip
+        if not (request.exclude or candidates.fields or predicate or wished):
+            if not every:
+                return candidates, {}
+            keep: list[int] = np.flatnonzero(bits == 0).tolist()
+            against: list[int] = bits[bits > 0].tolist()
+            removed = dict(Counter([_REASONS[one] for one in against]))
+        else:
+            keep, removed = [], dict[str, int]()
+            excluded = set(request.exclude)
+            for place, name in enumerate(candidates.ids):
+                reason = "excluded" if name in excluded else _reason(int(bits[place]), candidates.fields.get(place))
+                if not reason and (predicate or wished):
+                    fields = self._fields(int(candidates.rows[place]), candidates, place)
+                    if predicate is not None and not predicate(fields):
+                        reason = "filter"
+                    elif wished is not None and not wished(fields):
+                        reason = "wishes"
+                if reason:
+                    removed[reason] = removed.get(reason, 0) + 1
+                else:
+                    keep.append(place)
         if len(keep) == len(candidates):
             return candidates, removed
         return (
@@ -350,38 +361,12 @@ class Sourcing:
             removed,
         )
 
-    def _all_plain(self, rows: I32, subject: Subject, seen: str) -> bool:
-        """Whether no candidate is deleted, unavailable, blocked or seen: the common case, decided without a loop."""
-        alive, available = self.catalogue.presence()
-        return all_plain(
-            rows, alive, available, subject.seen, subject.seen_count, subject.seen_last, subject.seen_neg,
-            seen == "drop",
-        )  # fmt: skip
-
     def _fields(self, row: int, candidates: Candidates, place: int) -> Fields:
         return self.state.item_fields.get(row, {}) | candidates.fields.get(place, {})
 
-    def _reason(
-        self,
-        row: int,
-        name: str,
-        fields: dict[str, FieldValue] | None,
-        excluded: set[str],
-        dropped: set[int],
-        blocked: set[int],
-    ) -> str | None:
-        if name in excluded:
-            return "excluded"
-        if fields is not None and not available(fields):
-            return "unavailable"
-        if row < 0:
-            return None
-        if not self.state.alive[row]:
-            return "deleted"
-        if (fields is None or not {"available", "in_stock"} & fields.keys()) and not available(
-            self.state.item_fields.get(row, {})
-        ):
-            return "unavailable"
-        if row in blocked:
-            return "blocked"
-        return "seen" if row in dropped else None
+
+def _reason(bits: int, fields: dict[str, FieldValue] | None) -> str:
+    """Why a candidate may not be shown, '' where it may. fields: its own, whose availability goes before the item's."""
+    if fields is not None and not {"available", "in_stock"}.isdisjoint(fields):
+        return "unavailable" if not available(fields) else _REASONS[bits & ~UNAVAILABLE]
+    return _REASONS[bits]

@@ -93,7 +93,7 @@ class Assigned(msgspec.Struct):
 
 
 class IngestResult(msgspec.Struct):
-    """The answer to ``ingest`` and ``POST /v1/events``. ``seq`` is the log position after it."""
+    """What became of events. seq: the log position after them. withheld: not kept, as their person opted out."""
 
     accepted: int
     duplicates: int
@@ -101,6 +101,7 @@ class IngestResult(msgspec.Struct):
     seq: int
     assigned: list[Assigned] = []
     clamped: int = 0
+    withheld: int = 0
 
 
 # ------------------------------------------------------------------------- requests
@@ -277,8 +278,8 @@ class Habits(msgspec.Struct):
 
 
 class UserProfile(msgspec.Struct):
-    """What Palate believes of a user. ``fields`` is what was said, without whom they follow, of which ``habits`` has
-    the number; ``tags`` and ``predicted`` are concluded; ``wishes``: in force; ``opinions``: what their texts said."""
+    """What Palate believes of a user. fields: said, without whom they follow; tags, predicted: concluded; wishes: in
+    force, muted and pinned among them; opinions: what their texts said; profiling: not opted out."""
 
     user: str
     known: bool
@@ -294,6 +295,9 @@ class UserProfile(msgspec.Struct):
     predicted: list[PredictedField] = []
     wishes: list[Wish] = []
     opinions: list[AspectOpinion] = []
+    muted: list[str] = []
+    pinned: list[str] = []
+    profiling: bool = True
 
 
 class Margin(msgspec.Struct):
@@ -386,10 +390,9 @@ class Candidates:
 
 @dataclass(slots=True)
 class Slate:
-    """What a policy chose. order: (k,) positions into the candidates; propensity: (k,) float64 in (0, 1],
-    the probability of each item at its place given those above it; explored: (k,) bool. penalty: (k,) what MMR took
-    from the utility of each in its draw, λ times the largest similarity to those above, 0 where it took nothing; None
-    without diversity."""
+    """What a policy chose. order: (k,) positions into the candidates; propensity: (k,) float64 in (0, 1], of each item
+    at its place given those above it; explored: (k,) bool. penalty: (k,) what MMR took from the utility of each in its
+    draw, λ times the largest similarity to those above, 0 where it took nothing; None without diversity."""
 
     order: I64
     propensity: F64

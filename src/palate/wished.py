@@ -1,11 +1,14 @@
-"""Hard wishes on their way through the line: one filter a person, compiled once and kept until they say otherwise."""
+"""Hard wishes on their way through the line: one filter a person, compiled once and kept until they say otherwise; and
+what wishes come to as tags that are muted or pinned."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from palate import wishes
+from palate.content.text import item_tags
 from palate.errors import InvalidInput
 from palate.filters import Predicate, compile_filter
 from palate.state import State
@@ -63,3 +66,40 @@ class Wished:
             self._kept.pop(next(iter(self._kept)))
         self._kept[user] = value, held
         return held
+
+
+def muted(held: Sequence[wishes.Wish], own: Sequence[str]) -> list[str]:
+    """What wishes rule out by a tag or count against, as tags and words; own: ``language.tag_fields``."""
+    found: dict[str, None] = {}
+    for one in held:
+        if one.less:
+            found[one.less] = None
+        for name, value in barred(one):
+            found |= dict.fromkeys(tag_of(name, value, own))
+    return list(found)
+
+
+def pinned(held: Sequence[wishes.Wish]) -> list[str]:
+    """What is wanted more, as tags and words."""
+    return list(dict.fromkeys(one.more for one in held if one.more))
+
+
+def same(name: str, text: str) -> bool:
+    """Whether ``text`` names a tag, as a whole or by its value, or is the same word."""
+    return bool(name) and text.casefold() in (name.casefold(), name.split(":", 1)[-1].casefold())
+
+
+def tag_of(name: str, value: object, own: Sequence[str]) -> list[str]:
+    """The one tag of a field's value, nothing where it has none or several."""
+    if not isinstance(value, str | int | float | bool):
+        return []
+    tags = item_tags({name: [value] if isinstance(value, str) else value}, own)
+    return tags if len(tags) == 1 else []
+
+
+def barred(wish: wishes.Wish) -> list[tuple[str, Any]]:
+    """Fields and values of a wish that does nothing but leave values out."""
+    tests = wish.filter or {}
+    if not all(isinstance(test, dict) and list(test) in (["nin"], ["ne"]) for test in tests.values()):  # pyright: ignore[reportUnknownArgumentType]
+        return []
+    return [(name, value) for name, test in tests.items() for value in test.get("nin", [test.get("ne")])]

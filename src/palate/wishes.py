@@ -14,6 +14,9 @@ import msgspec
 FIELD = "wishes"
 MEMORY = "chat"
 """The field with what a conversation has to remember beside the wishes: an open question, what an undo restores."""
+PROFILING = "profiling"
+"""A field that is False where somebody doesn't want to be profiled. An event that sets it, to whatever, deletes what is
+known of the person; while it is False nothing that they do is taken (``state.State.opted_out``)."""
 MOST = 40
 
 

@@ -89,18 +89,24 @@ def word(found: Explanation, generator: Generator, title: Callable[[str], str], 
 
     Waits for the generator: never under the engine's lock, nor in a loop. Errors: ``InvalidInput``.
     """
-    if not asked:
+    words = words_of(found, generator, title, asked)
+    if words is None:
         return found
+    return WordedExplanation(**{name: getattr(found, name) for name in found.__struct_fields__}, words=words)
+
+
+def words_of(found: Explanation, generator: Generator, title: Callable[[str], str], asked: str) -> Worded | None:
+    """What ``word`` adds; None where nothing is asked for."""
+    if not asked:
+        return None
     if asked not in _LANGUAGES:
         raise InvalidInput(f"words is {asked[:20]!r}; use en or zh.", "words")
     language = _LANGUAGES[asked]
     facts = [fact_of(reason, title, language) for reason in found.reasons[:MOST]]
     plain = _joined([fact.text for fact in facts], language)
-    worded = Worded(plain, language)
-    parts = {name: getattr(found, name) for name in found.__struct_fields__}
     if any(fact.code not in _SILENT for fact in facts):
-        worded = _asked(facts, plain, generator, title(found.item), language)
-    return WordedExplanation(**parts, words=worded)
+        return _asked(facts, plain, generator, title(found.item), language)
+    return Worded(plain, language)
 
 
 def _asked(facts: list[Fact], plain: str, generator: Generator, item: str, language: Language) -> Worded:

@@ -52,7 +52,7 @@ def fans(genre: str) -> list[str]:
 def test_a_newcomer_gets_what_the_people_followed_choose() -> None:
     with filled(WORLD) as engine:
         for genre in GENRES:
-            engine.ingest(says(f"new-{genre}", follows=fans(genre)[:6]))
+            engine.ingest(says(f"new-{genre}", follows=fans(genre)[:10]))
             engine.ingest(says(f"none-{genre}", age=3))
             assert share(engine, f"new-{genre}", genre) >= 0.6 > share(engine, f"none-{genre}", genre)
         reasons = engine.recommend("new-space", 1).items[0].reasons

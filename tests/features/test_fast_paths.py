@@ -11,7 +11,8 @@ from palate.engine import Engine
 from palate.features import Reach
 from palate.features.neighbours import NEAR_MAX
 from palate.features.speakers import TOP, strongest, two_of
-from palate.filters import all_plain
+from palate.filters import BLOCKED, DELETED, SEEN, UNAVAILABLE, standing
+from palate.state.rows import free_slot
 from palate.testing.world import make_world
 from tests.engines import did, filled
 from tests.features.test_features import ease_of
@@ -117,18 +118,25 @@ def test_the_strongest_features_come_first() -> None:
         assert [place for place in found if place >= 0] == wanted
 
 
-def test_a_slate_is_plain_when_no_rule_takes_anything_from_it() -> None:
+def test_what_is_known_against_candidates() -> None:
     rng = np.random.default_rng(5)
     plain = 0
     for trial in range(400):
         alive, available = rng.random(50) > 0.01, rng.random(50) > 0.01
         seen = rng.choice(50, 6, replace=False).astype(np.int32)
         count, last, neg = rng.integers(0, 2, 6).astype(np.int32), np.full(6, 5), rng.integers(0, 7, 6)
+        at = np.full(16, -1, np.int32)
+        for place, item in enumerate(seen.tolist()):
+            at[free_slot(at, 0, 16, item)] = place
         rows = rng.choice(np.arange(-1, 50), 10, replace=False).astype(np.int32)
         drop = trial % 3 == 0
-        known = rows[rows >= 0]
-        gone = (neg > last) | ((count > 0) & drop)
-        wanted = bool((alive & available)[known].all()) and not np.isin(rows, seen[gone]).any()
-        assert all_plain(rows, alive, available, seen, count, last, neg, drop) == wanted
-        plain += wanted
+        out = np.empty(10, np.uint8)
+        every = standing(rows, alive, available, seen, at, count, last, neg, drop, out)
+        known = rows >= 0
+        wanted = known * (DELETED * ~alive[rows] + UNAVAILABLE * ~available[rows])
+        wanted = wanted + BLOCKED * np.isin(rows, seen[neg > last])
+        wanted = wanted + SEEN * np.isin(rows, seen[(count > 0) & drop])
+        assert out.tolist() == wanted.tolist()
+        assert every == np.bitwise_or.reduce(wanted)
+        plain += every == 0
     assert 50 < plain < 350

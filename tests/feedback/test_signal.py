@@ -166,7 +166,7 @@ def test_a_snapshot_of_another_reading_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_spoken_well_of_ranks_higher_and_says_so() -> None:
     some = [*things("a", "b", "c")]
-    for n in range(6):
+    for n in range(12):
         some += [told(f"u{n}", "a", "The sound is great, wonderful quality"), told(f"u{n}", "b", "The sound is poor")]
         some += [told(f"u{n}", "c", None)]
     with filled(some) as engine:

@@ -42,6 +42,11 @@ class One:
             if number != self.number:
                 log.flush_own()
 
+    def seal_all(self) -> None:
+        for number, log in enumerate(self.all.logs):
+            if number != self.number:
+                log.seal_own()
+
 
 @contextmanager
 def logs(directory: Path, count: int = 2, clock: Clock | None = None, **changes: float) -> Iterator[Several]:

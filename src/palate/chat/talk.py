@@ -26,7 +26,7 @@ from palate.chat.schema import role_of
 from palate.chat.words import normal, tokens
 from palate.checks import check_id, check_text
 from palate.config import Settings
-from palate.errors import InvalidInput
+from palate.errors import Conflict, InvalidInput
 from palate.filters import compile_filter
 from palate.language import Generator
 from palate.state.keys import subject_of
@@ -82,8 +82,12 @@ class Talk:
                 return value
         raise AssertionError("a turn ends with done")
 
+    def turn_of(self, subject: str) -> Lock:
+        """Held by whoever changes the wishes of a person."""
+        return self._turns[zlib.crc32(subject.encode()) % _LOCKS]
+
     def check(self, request: ChatRequest) -> str:
-        """The subject of a request. Errors: ``InvalidInput`` naming what is wrong."""
+        """The subject of a request. Errors: ``InvalidInput`` naming what is wrong; ``Conflict`` who opted out."""
         limits = self.host.settings.limits
         if request.user is not None:
             check_id(request.user, "user", limits)
@@ -97,6 +101,10 @@ class Talk:
             raise InvalidInput(f"text must hold 1 to {CHARS} characters.", "text")
         if not 1 <= request.k <= limits.k:
             raise InvalidInput(f"k is {request.k}; it must lie between 1 and {limits.k}.", "k")
+        if self.host.state.users.get(subject) in self.host.state.opted_out:
+            raise Conflict(
+                "This person doesn't want to be profiled, and a conversation keeps what they wish: rank without a name."
+            )
         return subject
 
     def steps(self, request: ChatRequest) -> Iterator[tuple[str, Any]]:
@@ -106,7 +114,7 @@ class Talk:
         knowledge = self.knowledge
         self.knowledge.warm_soon()
         degraded: list[str] = []
-        with self._turns[zlib.crc32(subject.encode()) % _LOCKS]:
+        with self.turn_of(subject):
             held, memory = self._before(subject)
             parsed = self._parsed(request.text, held, memory, knowledge.of(subject), degraded)
             merged, position = self._stored(request, parsed, held, memory)

@@ -69,6 +69,7 @@ app.command("bench")(bench.bench)
 app.command("rebuild")(data.rebuild)
 app.command("doctor")(doctor.doctor)
 app.command("export")(data.export)
+app.command("forget")(data.forget)
 
 
 def _version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palate.cli.chinese_experiment import EXPERIMENT_HELP
 from palate.cli.chinese_text import TEXT_HELP
+from palate.cli.chinese_why import WHY_HELP
 
 HELP: dict[str, str] = {
     **TEXT_HELP,
@@ -47,6 +48,18 @@ HELP: dict[str, str] = {
         "按日志顺序以 NDJSON 写出整个事件日志，每行一个事件；可用 `palate import` 读回。"
     ),
     "Where to write; stdout when left out.": "写到哪里；省略则写到标准输出。",
+    "Everything that is kept of one user instead of the log.": "不导出日志，而导出关于一位用户所保存的一切。",
+    "With --user: all that is kept of one person, from every table: profile, state, events, decisions.": (
+        "加上 --user：导出关于一个人的全部数据，来自每一张表：画像、状态、事件、决策。"
+    ),
+    # forget
+    "Erase a person: from the log, the decisions, the snapshots and the state, as if they had never been there.": (
+        "彻底删除一个人的数据：日志、决策、快照和状态中都不再有，就像此人从未出现过。"
+    ),
+    "They are unknown at once; a service erases them in the background. The next model is trained without them.": (
+        "立即视为未知用户；服务会在后台完成删除。下一个模型的训练不再用到其数据。"
+    ),
+    "The user's id.": "用户的编号。",
     "Fold the state again from the log, compare its digest with the state in use, and keep the rebuilt one.": (
         "由日志重新生成状态，与正在使用的状态比较摘要，并保留重建的状态。"
     ),
@@ -210,4 +223,5 @@ HELP: dict[str, str] = {
     "MB that encoding may take.": "编码可用的内存（MB）。",
     "Measure again what was measured before.": "重新测量已测过的。",
     **EXPERIMENT_HELP,
+    **WHY_HELP,
 }

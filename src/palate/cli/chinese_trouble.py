@@ -21,6 +21,9 @@ TROUBLE: dict[str, str] = {
         "serve.keys[{number}] 不是密钥的 SHA-256（64 位十六进制）：请运行 `palate serve --new-key`，保存密钥，"
         "并把它的摘要写入 serve.keys。"
     ),
+    # erasing
+    "{user} is unknown from now on, but could not be erased yet ({reason}): it is tried again whenever the directory "
+    "is opened.": "从现在起 {user} 视为未知用户，但数据尚未删除（{reason}）：每次打开该目录时都会再试。",
     # the service
     "Palate can't listen on {place} ({error}): {reason}.": "无法监听 {place}（{error}）：{reason}。",
     "--host takes an address of this machine": "--host 须是本机的地址",

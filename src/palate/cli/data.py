@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ import msgspec
 import typer
 
 from palate.cli.console import Bars, JsonOption, LangOption, Out, peak_memory_mb
-from palate.cli.target import DEFAULT_DIR, DirOption, engine_of
+from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, target
 from palate.cli.translation import local
 from palate.errors import InvalidInput
 
@@ -90,51 +91,87 @@ def export(
     file: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where to write; stdout when left out.")
     ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="ID", help="Everything that is kept of one user instead of the log.")
+    ] = None,
     directory: DirOption = DEFAULT_DIR,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
     """Write the whole event log as NDJSON, one event a line, in log order; `palate import` reads it back.
 
+    With --user: all that is kept of one person, from every table: profile, state, events, decisions.
+
     [bold]Examples[/bold]
 
     palate export --out events.ndjson
 
     palate export | head
+
+    palate export --user u1 --out u1.ndjson
     """
     out = Out(json_)
     if file is not None and (file.is_dir() or not file.name):
         raise InvalidInput(f"--out {file} is a folder: name the file to write, such as events.ndjson.", "out")
+    if user is not None:
+        with target(directory) as asked:
+            _written(asked.export_user(user), file, None, out)
+        return
     with engine_of(directory) as engine:
-        total = engine.counts().events
-        encoder = msgspec.json.Encoder()
-        if file is None:
-            for event in engine.export():
-                sys.stdout.buffer.write(encoder.encode(event) + b"\n")
-            sys.stdout.buffer.flush()
-            return
-        # A pipe or a device is written to; a file is replaced once all is there, also where a link leads to it.
-        plain = not file.exists() or file.is_file()
-        final = file.resolve() if file.is_symlink() else file
-        partial = final.with_name(final.name + ".partial") if plain else final
-        count = 0
-        try:
-            with out.progress() as bars, partial.open("wb") as stream:
-                for event in engine.export():
-                    stream.write(encoder.encode(event) + b"\n")
-                    count += 1
-                    if count % 10_000 == 0:
-                        bars("export", count, total)
-                stream.flush()
-                if plain:
-                    os.fsync(stream.fileno())
+        _written(engine.export(), file, engine.counts().events, out)
+
+
+def _written(rows: Iterable[object], file: Path | None, total: int | None, out: Out) -> None:
+    """Rows as NDJSON into ``file``, or to stdout. total: how many there are, where that is known."""
+    encoder = msgspec.json.Encoder()
+    if file is None:
+        for row in rows:
+            sys.stdout.buffer.write(encoder.encode(row) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    # A pipe or a device is written to; a file is replaced once all is there, also where a link leads to it.
+    plain = not file.exists() or file.is_file()
+    final = file.resolve() if file.is_symlink() else file
+    partial = final.with_name(final.name + ".partial") if plain else final
+    count = 0
+    try:
+        with out.progress() as bars, partial.open("wb") as stream:
+            for row in rows:
+                stream.write(encoder.encode(row) + b"\n")
+                count += 1
+                if total is not None and count % 10_000 == 0:
+                    bars("export", count, total)
+            stream.flush()
             if plain:
-                partial.replace(final)
-        finally:
-            if plain:
-                partial.unlink(missing_ok=True)
-    out.result({"events": count, "file": str(file)})
-    out.say("exported", events=count, file=file)
+                os.fsync(stream.fileno())
+        if plain:
+            partial.replace(final)
+    finally:
+        if plain:
+            partial.unlink(missing_ok=True)
+    out.result({"events" if total is not None else "rows": count, "file": str(file)})
+    out.say("exported" if total is not None else "exported_user", events=count, file=file)
+
+
+def forget(
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
+    directory: DirOption = DEFAULT_DIR,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Erase a person: from the log, the decisions, the snapshots and the state, as if they had never been there.
+
+    They are unknown at once; a service erases them in the background. The next model is trained without them.
+
+    [bold]Examples[/bold]
+
+    palate forget u1 --dir shop.palate
+    """
+    out = Out(json_)
+    with target(directory) as asked:
+        done = asked.forget(user)
+    out.result(msgspec.to_builtins(done))
+    out.say("forgotten" if done.state == "erased" else "forgetting", user=user)
 
 
 def rebuild(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: LangOption = None) -> None:

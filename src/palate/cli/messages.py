@@ -15,6 +15,7 @@ from palate.cli.experiment_words import EXPERIMENT
 from palate.cli.language_words import LANGUAGE
 from palate.cli.replay_words import REPLAY
 from palate.cli.text_words import TEXTS
+from palate.cli.why_words import WHY
 from palate.reasons import SHORT
 
 Language = Literal["en", "zh"]
@@ -27,6 +28,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **LANGUAGE,
     **REPLAY,
     **TEXTS,
+    **WHY,
     "usage": ("Usage: ", "用法："),
     "failed": ("palate: {error}", "palate 出错：{error}"),
     "interrupted": ("Stopped.", "已停止。"),
@@ -97,6 +99,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "用 {seconds:.1f} 秒重放了 {events:,} 个事件：原状态与日志不一致，已由重建的状态取代。",
     ),
     "exported": ("{events:,} events written to {file}.", "已把 {events:,} 个事件写入 {file}。"),
+    "exported_user": ("{events:,} lines written to {file}.", "已把 {events:,} 行写入 {file}。"),
+    "forgotten": (
+        "{user} is erased: from the log, the decisions, the snapshots and the state.",
+        "{user} 已被彻底删除：日志、决策、快照和状态中都不再有其数据。",
+    ),
+    "forgetting": (
+        "{user} is unknown from now on; the service goes on to erase them from the log.",
+        "从现在起 {user} 视为未知用户；服务继续在后台把其数据从日志中删除。",
+    ),
     "evaluated": ("Reports: {json} and {html}", "报告：{json} 与 {html}"),
     "title.ranking": ("Ranking {ranking} for {who}", "{who} 的排序 {ranking}"),
     "title.explain": ("Why {item} got {score} in {ranking}", "{item} 在 {ranking} 中得分 {score} 的原因"),

@@ -12,6 +12,7 @@ from palate.cli.console import JsonOption, LangOption, Out, moment, number, row,
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, engine_of, existing, quoted, service_of, target
 from palate.cli.translation import local, word
+from palate.cli.why import show_importance
 from palate.config import Tier, load
 from palate.errors import InvalidInput
 from palate.types import Margin, ModelInfo
@@ -166,6 +167,33 @@ def rollback(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang
         found = place.rollback()
     out.result(found)
     out.say("activated", version=found.version)
+
+
+@app.command("importance")
+def importance_(
+    version: Annotated[
+        str,
+        typer.Argument(help="A version, as `palate models list` shows it; the one that serves when left out."),
+    ] = "",
+    directory: DirOption = DEFAULT_DIR,
+    json_: JsonOption = False,
+    lang: LangOption = None,
+) -> None:
+    """Say what a model goes by, over logged rankings: importance and dependence of features, a few rules that stand
+    for it, and how often what it puts first is taken up.
+
+    [bold]Examples[/bold]
+
+    palate models importance
+
+    palate models importance v0002 --json
+    """
+    out = Out(json_)
+    with target(directory) as place:
+        found = place.importance(version)
+    out.result(found)
+    if not json_:
+        show_importance(out, found)
 
 
 @app.command("carry")

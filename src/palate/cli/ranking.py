@@ -13,6 +13,7 @@ from palate.cli.console import JsonOption, LangOption, Out, bar, joined, number,
 from palate.cli.messages import MESSAGES, language, say
 from palate.cli.target import DEFAULT_DIR, DirOption, target
 from palate.cli.translation import word
+from palate.cli.why import show_more
 from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
 from palate.types import (
@@ -109,6 +110,12 @@ def recommend(
 def explain(
     ranking: Annotated[str, typer.Argument(help="The id of a ranking, which every answer carries.")],
     item: Annotated[str, typer.Argument(help="An item of that ranking.")],
+    changes: Annotated[
+        bool, typer.Option("--counterfactuals", help="Where it would stand had the person done otherwise.")
+    ] = False,
+    lime: Annotated[
+        bool, typer.Option("--lime", help="A linear model near it, beside the exact contributions.")
+    ] = False,
     directory: DirOption = DEFAULT_DIR,
     json_: JsonOption = False,
     lang: LangOption = None,
@@ -118,12 +125,16 @@ def explain(
     [bold]Examples[/bold]
 
     palate explain RANKING ITEM --dir shop.palate
+
+    palate explain RANKING ITEM --counterfactuals
     """
     out = Out(json_)
     with target(directory) as place:
-        found = place.explain(ranking, item)
+        found = place.explain(ranking, item, changes, lime)
         out.result(found)
         out.show(explanation_table(found, place.title))
+        if not json_:
+            show_more(out, found, place.title)
 
 
 def _answer(request: RecommendRequest, directory: Any, json_: bool) -> None:

@@ -11,10 +11,10 @@ import http.client
 import json
 import os
 import shlex
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -22,11 +22,14 @@ import typer
 
 from palate import wire
 from palate.chat.answer import ChatAnswer, ChatRequest
+from palate.erasure import Forgotten
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
 from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
+from palate.explaining.importance import ModelExplanation
+from palate.explaining.item import ItemExplanation
 from palate.opening import check_log
-from palate.types import Explanation, ModelInfo, Ranking, RankRequest, RecommendRequest
+from palate.types import ModelInfo, Ranking, RankRequest, RecommendRequest
 
 if TYPE_CHECKING:
     from palate.engine import Engine
@@ -49,7 +52,8 @@ class Target(Protocol):
 
     def answer(self, request: RecommendRequest) -> Ranking: ...
     def chat(self, request: ChatRequest) -> ChatAnswer: ...
-    def explain(self, ranking: str, item: str) -> Explanation: ...
+    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation: ...
+    def importance(self, version: str) -> ModelExplanation: ...
     def models(self) -> list[ModelInfo]: ...
     def activate(self, version: str) -> ModelInfo: ...
     def rollback(self) -> ModelInfo: ...
@@ -58,6 +62,8 @@ class Target(Protocol):
     def start_experiment(self, experiment: Experiment) -> Experiment: ...
     def stop_experiment(self, name: str) -> Experiment: ...
     def experiment(self, name: str) -> ExperimentReport: ...
+    def export_user(self, user: str) -> Iterator[dict[str, Any]]: ...
+    def forget(self, user: str) -> Forgotten: ...
 
 
 class Local:
@@ -76,8 +82,11 @@ class Local:
         self.engine.talk.rephraser.generator.warm()  # the first question would wait for it beyond its time
         return self.engine.talk.turn(request)
 
-    def explain(self, ranking: str, item: str) -> Explanation:
-        return self.engine.explain(ranking, item)
+    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation:
+        return self.engine.explain(ranking, item, counterfactuals=changes, local=lime)
+
+    def importance(self, version: str) -> ModelExplanation:
+        return self.engine.importance(version)
 
     def models(self) -> list[ModelInfo]:
         return self.engine.models()
@@ -99,6 +108,20 @@ class Local:
 
     def experiment(self, name: str) -> ExperimentReport:
         return self.engine.arms.report(name, self.engine.clock())
+
+    def export_user(self, user: str) -> Iterator[dict[str, Any]]:
+        for row in self.engine.export_user(user):
+            yield {"table": row.table, **({"seq": row.seq} if row.seq else {}), "value": row.value}
+
+    def forget(self, user: str) -> Forgotten:
+        done = self.engine.forget(user)
+        while not self.engine.erasure.wait(1.0):
+            if self.engine.erasure.state.startswith("failed"):
+                raise Unavailable(
+                    f"{user[:80]!r} is unknown from now on, but could not be erased yet ({self.engine.erasure.state}): "
+                    "it is tried again whenever the directory is opened."
+                )
+        return Forgotten(user, done.as_of, "erased")
 
     def title(self, item: str) -> str:
         try:
@@ -170,8 +193,14 @@ class Remote:
     def chat(self, request: ChatRequest) -> ChatAnswer:
         return self.call("POST", "/v1/chat", ChatAnswer, request)
 
-    def explain(self, ranking: str, item: str) -> Explanation:
-        return self.call("GET", f"/v1/explain/{_segment(ranking)}/{_segment(item)}", Explanation)
+    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation:
+        wanted = [f"{name}=true" for name, asked in (("counterfactuals", changes), ("lime", lime)) if asked]
+        path = f"/v1/explain/{_segment(ranking)}/{_segment(item)}" + ("?" + "&".join(wanted) if wanted else "")
+        return self.call("GET", path, ItemExplanation)
+
+    def importance(self, version: str) -> ModelExplanation:
+        version = version or self.call("GET", "/v1/status", _Serving).model
+        return self.call("GET", f"/v1/models/{_segment(version)}/importance", ModelExplanation)
 
     def models(self) -> list[ModelInfo]:
         return self.call("GET", "/v1/models", _ModelList).models
@@ -198,6 +227,19 @@ class Remote:
     def experiment(self, name: str) -> ExperimentReport:
         return self.call("GET", f"/v1/experiments/{_segment(name)}", ExperimentReport)
 
+    def export_user(self, user: str) -> Iterator[dict[str, Any]]:
+        found = self.call("GET", f"/v1/users/{_segment(user)}/export", dict[str, Any])
+        for table in ("profile", "state"):
+            yield {"table": table, "value": found[table]}
+        for row in found["events"]:
+            yield {"table": "events", "seq": row["seq"], "value": row["event"]}
+        for table in ("decisions", "replayed"):
+            for value in found[table]:
+                yield {"table": table, "value": value}
+
+    def forget(self, user: str) -> Forgotten:
+        return self.call("DELETE", f"/v1/users/{_segment(user)}", Forgotten)
+
     def title(self, item: str) -> str:
         try:
             return self.call("GET", f"/v1/items/{_segment(item)}", _Title).title
@@ -221,6 +263,10 @@ class _ModelList(msgspec.Struct):
 
 class _Title(msgspec.Struct):
     title: str
+
+
+class _Serving(msgspec.Struct):
+    model: str
 
 
 class _ServiceFile(msgspec.Struct):

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from palate.content.annotate import PlainReader, Reader, Word
 from palate.content.text import tokens
@@ -25,7 +24,6 @@ from palate.types import F32, I32
 
 Sparse = Any
 """A ``scipy.sparse.csr_matrix``, which has no types."""
-_csr: Any = csr_matrix
 LEAST, MOST_SHARE = 3, 0.2
 """A term is in as many items, and in no larger share of them."""
 TERMS = 5_000
@@ -150,7 +148,10 @@ def _weights(read: Sequence[Sequence[Word]], place: dict[str, int], idf: F32) ->
         data += (values / norm).tolist() if norm > 0 else []
         indices += mine
         ends.append(len(indices))
-    return _csr((np.array(data), np.array(indices, np.int32), np.array(ends)), shape=(len(read), len(idf)))
+    import scipy.sparse  # a service that needs no taxonomy starts without
+
+    make: Any = scipy.sparse.csr_matrix
+    return make((np.array(data), np.array(indices, np.int32), np.array(ends)), shape=(len(read), len(idf)))
 
 
 def _fitted(x: Sparse, h: F32) -> F32:

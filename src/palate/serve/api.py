@@ -121,8 +121,9 @@ def _reading(engine: Engine) -> Sequence[HTTPRouteHandler]:
     async def explain(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Why an item stood where it stood: contributions that add up to its score; `words`: reasons worded."""
         ranking, name = segment(request, "ranking", limits), segment(request, "item", limits)
-        words = query_of(request, ("words",)).get("words", "")
-        return reply(await asyncio.to_thread(engine.explain, ranking, name, words))
+        query = query_of(request, ("words", "counterfactuals", "lime"))
+        changes, local = (_flag(query, one) for one in ("counterfactuals", "lime"))
+        return reply(await asyncio.to_thread(engine.explain, ranking, name, query.get("words", ""), changes, local))
 
     @get("/v1/evaluation")
     async def evaluation(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -142,6 +143,11 @@ def _models(engine: Engine) -> Sequence[HTTPRouteHandler]:
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
         """All ranking artefacts and which one answers."""
         return reply(ModelList(await asyncio.to_thread(engine.models)))
+
+    @get("/v1/models/{version:str}/importance")
+    async def importance(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """What a model goes by, over logged decisions."""
+        return reply(await asyncio.to_thread(engine.importance, segment(request, "version", limits)))
 
     @post("/v1/models/{version:str}/activate", status_code=200)
     async def activate(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -171,7 +177,7 @@ def _models(engine: Engine) -> Sequence[HTTPRouteHandler]:
         await asyncio.to_thread(engine.train_in_background)
         return reply(Training(engine.training), 202)
 
-    return [models, activate, rollback, train]
+    return [models, importance, activate, rollback, train]
 
 
 def _service(engine: Engine, metrics: Metrics, ready: Callable[[], bool]) -> Sequence[HTTPRouteHandler]:
@@ -245,6 +251,13 @@ def _whole_number(text: str, where: str, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise InvalidInput(f"{where} is {text[:40]!r}; it must be a whole number from 1 to {most}.", where)
     return int(text)
+
+
+def _flag(query: dict[str, str], name: str) -> bool:
+    value = query.get(name, "false")
+    if value not in ("true", "false"):
+        raise InvalidInput(f"{name} is {value[:40]!r}; use true or false.", name)
+    return value == "true"
 
 
 def no_body(body: bytes) -> None:

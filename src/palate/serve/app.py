@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 
 from palate.config import Settings
 from palate.errors import MalformedBody, PalateError, Unauthorized
-from palate.serve import api, chat, dashboard, docs, experiments, login, openapi, rerank
+from palate.serve import api, chat, dashboard, docs, experiments, login, openapi, rerank, rights, transparency
 from palate.serve.answer import (
     Answer,
     MethodNotAllowed,
@@ -58,6 +58,8 @@ class PalateApp:
                 *chat.routes(engine, self.metrics),
                 *experiments.routes(engine),
                 *rerank.routes(engine),
+                *transparency.routes(engine),
+                *rights.routes(engine),
                 *login.routes(self.guard),
                 *docs.routes(lambda: self.document),
                 *dashboard.routes(engine, settings),

@@ -117,7 +117,7 @@ class Hot:
             result = IngestResult(0, 0, bad, self.engine.state.seq)
         self.metrics.ingested(result)
         self.metrics.latency["events"].observe(perf_counter() - start)
-        if result.accepted or result.duplicates:
+        if result.accepted or result.duplicates or result.withheld:
             return 200, _encode(result)
         return _refuse(result, oversize)
 

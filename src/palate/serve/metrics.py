@@ -100,6 +100,7 @@ class Metrics:
         self.events["accepted"] += result.accepted
         self.events["duplicate"] += result.duplicates
         self.events["rejected"] += len(result.rejected)
+        self.events["withheld"] += result.withheld
 
     def ranked(self, ranking: Ranking) -> None:
         """Count an answer that was degraded."""
@@ -126,7 +127,7 @@ class Metrics:
             "palate_events_total",
             "counter",
             "Events sent over HTTP, by outcome.",
-            ((f'outcome="{name}"', self.events[name]) for name in ("accepted", "duplicate", "rejected")),
+            ((f'outcome="{name}"', self.events[name]) for name in ("accepted", "duplicate", "rejected", "withheld")),
         )
         single = (
             ("palate_log_position", "gauge", "Sequence number of the last event of the log.", counts.seq),

@@ -6,7 +6,6 @@ the router, so that nothing served is missing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -17,14 +16,21 @@ from palate import __version__
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.config import Limits, Settings
 from palate.documents import RerankRequest
+from palate.erasure import Forgotten
 from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
+from palate.explaining.importance import ModelExplanation
+from palate.explaining.item import ItemExplanation
+from palate.explaining.transparency import Transparency
+from palate.rights import Correction
 from palate.serve.api import Health, ItemView, ModelList, Status, Training, UserList
 from palate.serve.dashboard import ItemCards, ItemQuery
 from palate.serve.experiments import Assignment, ExperimentList
 from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
+from palate.serve.operation import Operation
 from palate.serve.rerank import RerankAnswer, RerankAnswerV1
+from palate.serve.rights import UserExport
 from palate.serve.security import COOKIE, ErrorBody
 from palate.types import (
     Event,
@@ -35,7 +41,6 @@ from palate.types import (
     RecommendRequest,
     UserProfile,
 )
-from palate.wording import WordedExplanation
 
 _REASONS = {
     200: "The answer.",
@@ -58,20 +63,6 @@ _REASONS = {
 _COMMON = (401, 403)
 _POSTED = (400, 413, 415)
 _REF = "#/components/schemas/{name}"
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation. ``answers`` maps a status to a struct or a media type; ``errors`` have the error shape."""
-
-    summary: str
-    tag: str
-    answers: dict[int, Any]
-    errors: tuple[int, ...] = ()
-    request: Any = None
-    batch: bool = False
-    query: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    open: bool = False
 
 
 def operations() -> dict[tuple[str, str], Operation]:
@@ -123,12 +114,18 @@ def operations() -> dict[tuple[str, str], Operation]:
             RerankRequest,
         ),
         ("get", "/v1/explain/{ranking}/{item}"): Operation(
-            "Why an item stood where it stood: contributions that add up to its score. With `words`, the reasons as a "
-            "text of that language, by a language model where one is configured and says nothing else.",
+            "Why an item stood where it stood: contributions that add up to its score, and by group. With `words`, the "
+            "reasons as a text of that language, by a language model where one is configured and says nothing else; "
+            "with `counterfactuals`, where it would stand had the person not done what it owes most to, or done one "
+            "thing more, ranked for real; with `lime`, a linear model near it.",
             "ranking",
-            {200: WordedExplanation},
+            {200: ItemExplanation},
             (400, 404, 410, 422),
-            query={"words": {"type": "string", "enum": ["en", "zh"]}},
+            query={
+                "words": {"type": "string", "enum": ["en", "zh"]},
+                "counterfactuals": {"type": "boolean", "default": False},
+                "lime": {"type": "boolean", "default": False},
+            },
         ),
         ("get", "/v1/experiments"): Operation(
             "All experiments, those that have ended included.", "experiments", {200: ExperimentList}
@@ -172,10 +169,50 @@ def operations() -> dict[tuple[str, str], Operation]:
             {200: UserProfile},
             (400, 422),
         ),
+        ("patch", "/v1/users/{user}"): Operation(
+            "Correct a profile: mute or pin tags and words, opt out of profiling or in again. The next ranking obeys.",
+            "users and items",
+            {200: UserProfile},
+            (*_POSTED, 409, 422, 429, 503),
+            Correction,
+        ),
+        ("delete", "/v1/users/{user}"): Operation(
+            "Make a user unknown from the next request on, and erase them everywhere in the background.",
+            "users and items",
+            {202: Forgotten},
+            (*_POSTED, 409, 422, 429, 503),
+        ),
+        ("get", "/v1/users/{user}/export"): Operation(
+            "Everything that is kept of a user, from every table, as one object.",
+            "users and items",
+            {200: UserExport},
+            (400, 422, 503),
+        ),
         ("get", "/v1/items/{item}"): Operation(
             "An item of the catalogue and its fields.", "users and items", {200: ItemView}, (400, 404, 422)
         ),
         ("get", "/v1/models"): Operation("All ranking artefacts; one is active.", "models", {200: ModelList}),
+        ("get", "/v1/models/{version}/importance"): Operation(
+            "What a model goes by, over logged decisions: importance and dependence of features, a tree that stands "
+            "for it, and how often what it puts first is taken up. A second or two.",
+            "models",
+            {200: ModelExplanation},
+            (400, 404, 422),
+        ),
+        ("get", "/v1/transparency"): Operation(
+            "What this service goes by, as it is configured and running: main parameters, data used and not, who else "
+            "has a say, how long things are kept, and how each is changed.",
+            "service",
+            {200: Transparency},
+        ),
+        ("get", "/transparency"): Operation(
+            "The same as a page, in English or Chinese.",
+            "service",
+            {200: "text/html"},
+            (422,),
+            query={"lang": {"type": "string", "enum": ["en", "zh"]}},
+            name="get_transparency_page",
+        ),
         ("post", "/v1/models/{version}/activate"): Operation(
             "Let a ranking artefact answer from now on.", "models", {200: ModelInfo}, (*_POSTED, 404, 409, 422)
         ),
@@ -284,7 +321,7 @@ def _describe(method: str, path: str, operation: Operation, schemas: dict[Any, A
     names = [part.strip("{}") for part in path.split("/") if part.startswith("{")]
     words = [part.strip("{}") for part in path.strip("/").removeprefix("v1/").split("/")]
     described: dict[str, Any] = {
-        "operationId": "_".join([method, *(word.replace(".", "_") or "home" for word in words)]),
+        "operationId": operation.name or "_".join([method, *(word.replace(".", "_") or "home" for word in words)]),
         "summary": operation.summary,
         "tags": [operation.tag],
         "parameters": [

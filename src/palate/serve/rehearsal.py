@@ -66,7 +66,7 @@ def _ask(shop: Engine, known: list[str]) -> None:
         shop.recommend(session=f"session of {user}")
         if known:
             ranking = shop.rank(user, many, k=5)
-            shop.explain(ranking.ranking, ranking.items[0].id)
+            shop.explain(ranking.ranking, ranking.items[-1].id, counterfactuals=True)
             for event in _after(user, ranking):
                 shop.ingest([event])
         shop.user(user)

@@ -28,6 +28,7 @@ from palate.state.arena import Arena
 from palate.state.stamps import ARRAYS, Stamp, Stamps
 from palate.state.state import Names, State
 from palate.types import FieldValue
+from palate.wishes import PROFILING
 
 
 class _Format(msgspec.Struct):
@@ -226,6 +227,7 @@ def _thaw(settings: Settings, manifest: _Manifest, data: dict[str, bytes]) -> St
     state.last = manifest.last
     state.users, state.items, state.types = Names(names.users), Names(names.items), Names(names.types)
     state.item_fields, state.user_fields = names.item_fields, names.user_fields
+    state.opted_out = {row for row, said in names.user_fields.items() if said.get(PROFILING) is False}
     state.item_stamps, state.user_stamps = (
         Stamps(lists, {name: arrays[f"stamps.{kind}.{name}"] for name in ARRAYS}, apart)
         for kind, lists, apart in (

@@ -4,8 +4,9 @@ Law: the state is a function of the log. The same log order gives the same bits,
 between; events up to 24 hours out of order give equal counts and histories, and decayed counts to 1e-6. Histories
 sort by timestamp, then by ``short_tie`` of the event id. Newest timestamp wins for every field of an item or user.
 Deleting a user empties their history as it is then, and what is older than the deletion never comes back, however
-late it arrives; what they gave to the counts of items stays (it names nobody). A silence of more than a month counts
-as a day wherever something decays (``silence``); decayed counts follow log order for events late across its end.
+late it arrives; what they gave to the counts of items stays (it names nobody). To opt out, or in, deletes too; in
+between, in log order, nothing of theirs is folded. A silence of more than a month counts as a day wherever something
+decays (``silence``); decayed counts follow log order for events late across its end.
 
 Bounds per user: ``state.history`` newest interactions; the items of those, and so many others that were seen that there
 are at most ``state.seen_per_user`` in all. Per item:
@@ -35,6 +36,7 @@ from palate.state.seen import had, seen_of
 from palate.state.silence import Silences
 from palate.state.stamps import Stamps
 from palate.types import F32, F64, I32, I64, Bools, Event, FieldValue, Impression, Interaction, Item, User
+from palate.wishes import PROFILING
 
 Stamped = tuple[int, int, Event]
 """An event as the fold takes it: (timestamp, received, event), both in milliseconds."""
@@ -94,6 +96,7 @@ class State:
         self.clock_received = 0
         self.silences = Silences()
         self._deleted: set[int] | None = None  # users deleted at some time; None: not looked for yet
+        self.opted_out: set[int] = set()  # users who don't want to be profiled
         self._waiting: list[tuple[I64, F32]] = []  # interactions as ``fold`` takes them: (6, n) and their values
         self._signs: tuple[I32, I32] = np.zeros(0, np.int32), np.zeros(0, np.int32)
         self._touched = Recent()
@@ -243,7 +246,8 @@ class State:
         when = times
         if self._deleted_users and not self._deleted_users.isdisjoint(users.tolist()):
             stamps = zip(users.tolist(), times, ties.tolist(), strict=True)
-            kept = np.array([not self._erased(user, (ts, tie)) for user, ts, tie in stamps], np.bool_)
+            off = self.opted_out
+            kept = np.array([not (user in off or self._erased(user, (ts, tie))) for user, ts, tie in stamps], np.bool_)
             users, items, ties, kinds, given = users[kept], items[kept], ties[kept], kinds[kept], given[kept]
             when, texts = list(compress(times, kept.tolist())), list(compress(texts, kept.tolist()))
         batch = np.empty((6, len(when)), np.int64)
@@ -288,8 +292,7 @@ class State:
 
     def _new_item(self, name: str) -> int:
         """The row of an item, made now where it is new; not alive until an item event or an interaction says so."""
-        row = self.items.get(name)
-        if row >= 0:
+        if (row := self.items.get(name)) >= 0:
             return row
         row = self.items.row(name)
         columns = self.item_columns
@@ -300,16 +303,21 @@ class State:
     def _apply_user(self, event: User, stamp: tuple[int, int]) -> None:
         row = self.users.row(event.user or subject_of(None, event.session) or "")
         self._ensure(self.n_users, self.n_items)
-        if self._erased(row, stamp):
+        clears = event.deleted or PROFILING in event.fields
+        if self._erased(row, stamp) or (row in self.opted_out and not clears):
             return
         self.described.add([row])
         fields = self.user_fields.setdefault(row, {})
         for name in self.user_stamps.set(row, event.fields, stamp):
             fields[name] = event.fields[name]
-        if event.deleted and self.user_stamps.set(row, [_DELETED], stamp):
+        if clears and self.user_stamps.set(row, [_DELETED], stamp):
             self._deleted_users.add(row)
             stamps = self.user_stamps.of(row)
             newer = {name: value for name, value in self.user_fields.pop(row).items() if stamps[name] > stamp}
+            self.opted_out.discard(row)
+            if event.fields.get(PROFILING) is False:
+                newer[PROFILING] = False
+                self.opted_out.add(row)
             if newer:
                 self.user_fields[row] = newer
             self._ensure(self.n_users, self.n_items)
@@ -334,8 +342,7 @@ class State:
 
     def _erased(self, user: int, stamp: tuple[int, int]) -> bool:
         """Whether the user was deleted after ``stamp``."""
-        deleted = self.user_stamps.get(user, _DELETED)
-        return deleted is not None and stamp < deleted
+        return (deleted := self.user_stamps.get(user, _DELETED)) is not None and stamp < deleted
 
     def _ensure(self, users: int, items: int) -> None:
         if users > min(len(self.user_columns["count"]), len(self.seen.start), len(self.history.start)):

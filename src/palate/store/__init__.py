@@ -6,7 +6,7 @@ Both keep the same contract, which ``palate.testing.store.StoreContract`` checks
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -26,6 +26,7 @@ class Record(msgspec.Struct, gc=False):
     seq: position in the log, from 1, dense; 0 until accepted. id: the event's id, unique in the log.
     timestamp, received: Unix ms, when it happened and when it arrived. kind: the event's tag (``interaction``, …).
     subject: whose event it is (user, else session), None for an item. payload: MessagePack of the ``Event``.
+    What was erased (``Store.erase``) is no record any more.
     """
 
     seq: int
@@ -35,6 +36,20 @@ class Record(msgspec.Struct, gc=False):
     subject: str | None
     received: int
     payload: bytes
+
+
+ERASED = "erased"
+"""The kind of a row whose event was erased; ``read`` and ``find`` never give one."""
+
+
+def erased_id(hashed: int) -> str:
+    """What stands for the id of an erased event: its 64-bit hash (``keys.hashes``), behind a NUL, which no id holds."""
+    return f"\0{hashed:016x}"
+
+
+def erased_hash(name: str) -> int:
+    """The inverse of ``erased_id``."""
+    return int(name[1:], 16)
 
 
 class AppendResult(msgspec.Struct, gc=False):
@@ -59,7 +74,8 @@ class Store(Protocol):
     def read(self, after: int = 0, until: int | None = None, chunk: int = 10_000) -> Iterator[list[Record]]:
         """Records with after < seq ≤ until (by default, the position when reading begins), in order, each once.
 
-        Lists of at most ``chunk`` records. Reading never blocks an append, nor the other way round.
+        Lists of 1 to ``chunk`` records; positions of what was erased are left out, whether before, between or after
+        them. Reading never blocks an append, nor the other way round.
         """
         ...
 
@@ -67,13 +83,22 @@ class Store(Protocol):
         """Records of the subject ``user``, in order; only those of ``item`` and at ``timestamp`` (ms) when given."""
         ...
 
+    def erase(self, positions: Sequence[int]) -> int:
+        """Erase the events at ``positions``; returns how many were there. Durable on return, all or nothing.
+
+        Their positions stay taken, and so do their ids, of which a hash is kept: an event with such an id is a
+        duplicate. Nothing else of them is left in the files, in what was freed either.
+        Errors: ``Unavailable`` when the disk refuses; then nothing was erased.
+        """
+        ...
+
     @property
     def seq(self) -> int:
-        """The position of the last record, 0 for an empty log."""
+        """The position of the last record, 0 for an empty log; erased ones count."""
         ...
 
     def count(self) -> int:
-        """How many records the log holds."""
+        """How many positions the log has given."""
         ...
 
     def sync(self) -> None:
@@ -116,6 +141,10 @@ class Decisions(Protocol):
     def get(self, ranking: str) -> Decision: ...
 
     def read(self) -> Iterator[Decision]: ...
+
+    def of(self, subjects: Collection[str]) -> Iterator[Decision]: ...
+
+    def erase(self, subjects: Collection[str]) -> int: ...
 
     def flush(self) -> None: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -177,6 +178,30 @@ def decode(body: bytes, where: str) -> Decision:
             f"A decision in {where} is whole but unreadable ({error}): it was written by another version of Palate; "
             "install that one, or move the file away."
         ) from None
+
+
+class _Person(msgspec.Struct):
+    user: str | None = None
+    session: str | None = None
+
+
+class _Whose(msgspec.Struct):
+    subject: str | None = None
+    request: _Person | None = None
+
+
+_whose = msgspec.msgpack.Decoder(_Whose).decode
+
+
+def concerns_any(body: bytes, subjects: Collection[str]) -> bool:
+    """Whether an encoded decision is about one of ``subjects``, of which each is a user or a NUL and a session."""
+    try:
+        found = _whose(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    asked = found.request or _Person()
+    session = None if asked.session is None else "\0" + asked.session
+    return any(name is not None and name in subjects for name in (found.subject, asked.user, session))
 
 
 def not_found(ranking: str) -> NotFound:

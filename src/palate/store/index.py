@@ -17,8 +17,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from palate.state.keys import hashes
-from palate.store.runs import Run, make, merge
+from palate.store import erased_hash, erased_id
+from palate.store.runs import Run, id_hashes, make, merge, without
 
 _log = logging.getLogger("palate.store")
 
@@ -29,13 +32,31 @@ FRESH = 16_384
 class _Fresh:
     """Events from position ``first`` on that no run holds yet."""
 
-    __slots__ = ("first", "ids", "known", "subjects")
+    __slots__ = ("erased", "first", "ids", "known", "subjects")
 
     def __init__(self, first: int) -> None:
         self.first = first
         self.ids: list[str] = []
         self.known: set[str] = set()
+        self.erased: set[int] = set()  # hashes of ids
         self.subjects: list[str | None] = []
+
+    def add(self, ids: Sequence[str], subjects: Sequence[str | None]) -> None:
+        """Events behind those that are there; of erased ones the ids are ``erased_id``s."""
+        self.ids += ids
+        self.known.update(ids)
+        self.subjects += subjects
+        if None in subjects:  # nearly never: items, and erased events
+            self.erased.update(erased_hash(name) for name in ids if name[:1] == "\0")
+
+    def erase(self, positions: Sequence[int]) -> None:
+        """The events at ``positions``, which it holds, have been erased."""
+        places = [position - self.first for position in positions]
+        gone = [self.ids[place] for place in places]
+        self.known.difference_update(gone)
+        for place, hashed in zip(places, id_hashes(gone).tolist(), strict=True):
+            self.ids[place], self.subjects[place] = erased_id(hashed), None
+            self.erased.add(hashed)
 
 
 class LogIndex:
@@ -52,6 +73,7 @@ class LogIndex:
         self._runs: list[Run] = []
         self._fresh: deque[_Fresh] = deque([_Fresh(1)])
         self._full = threading.Event()
+        self._filing = threading.Lock()  # held while runs are made, merged, or written anew; taken before _lock
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -81,21 +103,29 @@ class LogIndex:
 
     def _fits(self, run: Run) -> bool:
         """Whether the log holds the run's last event where the run says; then it holds those before it, too."""
-        return int(hashes([self._ids_at([run.last]).get(run.last, "")])[0]) == run.mark
+        return int(id_hashes([self._ids_at([run.last]).get(run.last, "")])[0]) == run.mark
 
     def known(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that the log holds. About 0.3 µs each, and 0.2 µs for every run."""
         with self._lock:
             found: set[str] = set()
+            erased: set[int] = set()
             for fresh in self._fresh:
                 found |= fresh.known.intersection(ids)
+                erased |= fresh.erased
             runs = list(self._runs)
-        if runs:
+        if runs or erased:
             hashed = hashes(ids)
+            if erased:
+                found |= {name for name, one in zip(ids, hashed.tolist(), strict=True) if one in erased}
             maybe = [(index, run.first + place) for run in runs for index, place in run.ids.find(hashed)]
             if maybe:
                 there = self._ids_at([position for _, position in maybe])
-                found |= {ids[index] for index, position in maybe if there.get(position) == ids[index]}
+                found |= {
+                    ids[index]
+                    for index, position in maybe
+                    if (name := there.get(position)) == ids[index] or name == erased_id(int(hashed[index]))
+                }
         return found
 
     def positions(self, subject: str, after: int = 0) -> list[int]:
@@ -118,9 +148,7 @@ class LogIndex:
         """Events that the log took after ``last``."""
         with self._lock:
             fresh = self._fresh[-1]
-            fresh.ids += ids
-            fresh.known.update(ids)
-            fresh.subjects += subjects
+            fresh.add(ids, subjects)
             full = len(fresh.ids) >= FRESH
             if full:
                 self._fresh.append(_Fresh(self.last + 1))
@@ -129,6 +157,27 @@ class LogIndex:
                 self._thread = threading.Thread(target=self._run, name="palate-index", daemon=True)
                 self._thread.start()
             self._full.set()
+
+    def erase(self, positions: Sequence[int]) -> None:
+        """The events at ``positions`` (ascending) have been erased: their ids stay known by hash, in memory now.
+
+        What the runs say of whose they were stays until ``purge``.
+        """
+        with self._lock:
+            for fresh in self._fresh:
+                last = fresh.first + len(fresh.ids) - 1
+                fresh.erase([one for one in positions if fresh.first <= one <= last])
+
+    def purge(self, positions: Sequence[int]) -> None:
+        """Write those runs anew that say whose events at ``positions`` were. Errors: ``OSError``."""
+        gone = np.array(sorted(positions), np.int64)
+        with self._filing:
+            for place, run in enumerate(self._runs):
+                mine = gone[(gone >= run.first) & (gone <= run.last)] - run.first
+                if len(mine) and np.isin(run.subjects.places, mine).any():
+                    made = without(self._directory, run, mine)
+                    with self._lock:
+                        self._runs[place] = made
 
     def close(self) -> None:
         """Finish the run in hand; those that aren't begun are made when the log is opened again."""
@@ -149,23 +198,26 @@ class LogIndex:
     def _file(self) -> None:
         """Runs of what is full, merged with those before it."""
         while len(self._fresh) > 1 and not self._closed:
-            fresh = self._fresh[0]
-            self._directory.mkdir(exist_ok=True)
-            run = make(self._directory, fresh.first, fresh.ids, fresh.subjects)
-            list(run.ids.find(hashes(fresh.ids[:1])))  # compiles here what an append would have to wait for
+            with self._filing:
+                self._file_one()
+
+    def _file_one(self) -> None:
+        """The oldest that is full."""
+        fresh = self._fresh[0]
+        self._directory.mkdir(exist_ok=True)
+        run = make(self._directory, fresh.first, fresh.ids, fresh.subjects)
+        list(run.ids.find(hashes(fresh.ids[:1])))  # compiles here what an append would have to wait for
+        with self._lock:
+            self._runs.append(run)
+            self._fresh.popleft()
+        while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]) and not self._closed:
+            old = self._runs[-2:]
+            merged = merge(self._directory, *old)
             with self._lock:
-                self._runs.append(run)
-                self._fresh.popleft()
-            while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]) and not self._closed:
-                old = self._runs[-2:]
-                merged = merge(self._directory, *old)
-                with self._lock:
-                    self._runs[-2:] = [merged]
-                for one in old:
-                    with contextlib.suppress(
-                        OSError
-                    ):  # a system that holds on to mapped files; the next start removes it
-                        one.path.unlink()
+                self._runs[-2:] = [merged]
+            for one in old:
+                with contextlib.suppress(OSError):  # a system that holds on to mapped files; the next start removes it
+                    one.path.unlink()
 
 
 def usable(directory: Path) -> list[Run]:

@@ -4,15 +4,16 @@ process."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
 from palate import ids
 from palate.config import DecisionSettings
 from palate.errors import CorruptArtefact, Unavailable
-from palate.store import AppendResult, Record, segments
-from palate.store.decision import Decision, decode, gone, not_found, try_encode
+from palate.state.keys import hashes
+from palate.store import ERASED, AppendResult, Record, erased_id, segments
+from palate.store.decision import Decision, concerns_any, decode, gone, not_found, try_encode
 from palate.store.segments import Key
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -46,6 +47,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: list[Record] = []
         self._ids: set[str] = set()
+        self._erased: set[int] = set()  # hashes of the ids of erased events
         self._subjects: dict[str, list[int]] = {}
         self._closed = False
 
@@ -55,7 +57,7 @@ class MemoryStore:
             self._check_open()
             seqs: list[int] = []
             for record in records:
-                if record.id in self._ids:
+                if record.id in self._ids or (self._erased and int(hashes([record.id])[0]) in self._erased):
                     seqs.append(0)
                     continue
                 self._ids.add(record.id)
@@ -72,7 +74,25 @@ class MemoryStore:
         self._check_open()
         stop = len(self._records) if until is None else min(until, len(self._records))
         for start in range(max(after, 0), stop, chunk):
-            yield [msgspec.structs.replace(record) for record in self._records[start : min(start + chunk, stop)]]
+            part = self._records[start : min(start + chunk, stop)]
+            if found := [msgspec.structs.replace(record) for record in part if record.kind != ERASED]:
+                yield found
+
+    def erase(self, positions: Sequence[int]) -> int:
+        """See ``Store.erase``."""
+        with self._lock:
+            self._check_open()
+            gone = [record for position in positions if (record := self._records[position - 1]).kind != ERASED]
+            for record, hashed in zip(gone, hashes([record.id for record in gone]).tolist(), strict=True):
+                self._records[record.seq - 1] = Record(record.seq, erased_id(hashed), 0, ERASED, None, 0, b"")
+                self._ids.discard(record.id)
+                self._erased.add(hashed)
+            for subject in {record.subject for record in gone if record.subject is not None}:
+                kept = [index for index in self._subjects[subject] if self._records[index].kind != ERASED]
+                self._subjects[subject] = kept
+                if not kept:
+                    del self._subjects[subject]
+            return len(gone)
 
     def find(self, user: str, item: str | None, timestamp: int | None) -> list[Record]:
         """See ``Store.find``. Linear in the subject's events."""
@@ -169,10 +189,23 @@ class MemoryDecisionLog:
 
     def read(self) -> Iterator[Decision]:
         """See ``DecisionLog.read``."""
+        return self.of(())
+
+    def of(self, subjects: Collection[str]) -> Iterator[Decision]:
+        """See ``DecisionLog.of``."""
         with self._lock:
             bodies = list(self._bodies.values())
         for body in bodies:
-            yield decode(body, "memory")
+            if not subjects or concerns_any(body, subjects):
+                yield decode(body, "memory")
+
+    def erase(self, subjects: Collection[str]) -> int:
+        """See ``DecisionLog.erase``."""
+        with self._lock:
+            gone = [key for key, body in self._bodies.items() if concerns_any(body, subjects)]
+            for key in gone:
+                self._bytes -= len(self._bodies.pop(key))
+        return len(gone)
 
     def flush(self) -> None:
         """Nothing to do."""

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from palate.kernels import kernel, soon
 from palate.state.keys import hashes
+from palate.store import erased_hash
 from palate.types import I64, U64
 
 U32 = npt.NDArray[np.uint32]
@@ -82,12 +83,31 @@ class Run:
 
 def make(directory: Path, first: int, ids: Sequence[str], subjects: Sequence[str | None]) -> Run:
     """Write the run of the events from position ``first`` on. Errors: ``OSError``."""
-    hashed = hashes(ids)
+    hashed = id_hashes(ids)
     owned = np.array([place for place, subject in enumerate(subjects) if subject is not None], np.uint32)
     people = hashes([subject for subject in subjects if subject is not None]) if len(owned) else np.zeros(0, np.uint64)
     tables = [_sorted(hashed, np.arange(len(ids), dtype=np.uint32)), _sorted(people, owned)]
     parts = [(len(table.hashes), iter([(table.hashes, table.places)])) for table in tables]
     return _write(directory, first, first + len(ids) - 1, int(hashed[-1]), parts)
+
+
+def id_hashes(ids: Sequence[str]) -> U64:
+    """``hashes`` of ids, those that were erased as if they were there: of these the log keeps the hash."""
+    found = hashes(ids)
+    for place, name in enumerate(ids):
+        if name[:1] == "\0":
+            found[place] = erased_hash(name)
+    return found
+
+
+def without(directory: Path, run: Run, places: npt.NDArray[np.int64]) -> Run:
+    """Write the run anew without the subjects of the events at ``places``. Linear in the run. Errors: ``OSError``."""
+    kept = np.isin(run.subjects.places, places, invert=True)
+    parts = [
+        (len(run.ids.hashes), iter([(run.ids.hashes, run.ids.places)])),
+        (int(kept.sum()), iter([(run.subjects.hashes[kept], run.subjects.places[kept])])),
+    ]
+    return _write(directory, run.first, run.last, run.mark, parts)
 
 
 def _sorted(hashed: U64, places: U32) -> Table:

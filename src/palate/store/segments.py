@@ -7,14 +7,16 @@ at the first record that is short or fails its checksum: what a crash tore off i
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from palate.disk import sync_directory
 from palate.errors import CorruptArtefact
 
 MAGIC = b"PALDEC\x00\x01"
@@ -123,10 +125,13 @@ class Segment:
         self._end = HEAD_BYTES
         self._nonces = array("Q")
         self._offsets = array("I")
+        self._file = 0
 
     def find(self, key: Key) -> bytes | None:
         """The body of the record with ``key``. Errors: ``OSError``, ``FileNotFoundError`` once it was deleted."""
         with self._path.open("rb") as file:
+            if self._file != (now := os.fstat(file.fileno()).st_ino):  # written anew (``rewrite``)
+                self._file, self._end, self._nonces, self._offsets = now, HEAD_BYTES, array("Q"), array("I")
             file.seek(self._end)
             start = self._end
             for offset, found, body in records(file.read()):
@@ -142,7 +147,48 @@ class Segment:
             return next((body for _, found, body in records(file.read(_RECORD.size + length)) if found == key), None)
 
 
-def bodies(path: Path) -> Iterator[bytes]:
-    """The bodies of a segment, in order. Reads the file at once: at most one segment of memory."""
-    for _, _, body in records(path.read_bytes()[HEAD_BYTES:]):
+def bodies(path: Path, naming: Collection[str] = ()) -> Iterator[bytes]:
+    """The bodies of a segment, in order. Reads the file at once: at most one segment of memory.
+
+    naming: none at all where the file holds none of these texts, which is found at once.
+    """
+    data = path.read_bytes()[HEAD_BYTES:]
+    if naming and not _names(data, naming):
+        return
+    for _, _, body in records(data):
         yield body
+
+
+def _names(data: bytes, texts: Collection[str]) -> bool:
+    return any(text.lstrip("\0").encode("utf-8", "surrogatepass") in data for text in texts)
+
+
+def rewrite(path: Path, keep: Callable[[bytes], bool], naming: Collection[str]) -> int:
+    """Leave only the records whose body is to be kept in a segment that nobody writes into; returns how many went.
+
+    The file is replaced as a whole and keeps its age; what a crash tore off at its end goes. naming: as for ``bodies``.
+    Errors: ``OSError``.
+    """
+    data = path.read_bytes()
+    if not _names(data, naming):
+        return 0
+    found = list(records(data[HEAD_BYTES:]))
+    kept = [(key, body) for _, key, body in found if keep(body)]
+    end = HEAD_BYTES + sum(_RECORD.size + len(body) for _, _, body in found)
+    if len(kept) == len(found) and not _names(data[end:], naming):
+        return 0
+    aside = path.with_suffix(".part")
+    with aside.open("wb") as file:
+        file.write(data[:HEAD_BYTES] + b"".join(frame(key, body) for key, body in kept))
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_directory(path.parent)
+    return len(found) - len(kept)
+
+
+def write_at(fd: int, data: bytes, at: int) -> None:
+    """All of ``data`` at the offset ``at``. Errors: ``OSError``."""
+    while data:
+        written = os.pwrite(fd, data, at)
+        data, at = data[written:], at + written

@@ -38,6 +38,10 @@ class Writers(Protocol):
         """Every other process writes what waits. Errors: ``Unavailable``."""
         ...
 
+    def seal_all(self) -> None:
+        """Every other process writes what waits, and goes on in another segment. Errors: ``Unavailable``."""
+        ...
+
 
 class SharedDecisionLog(DecisionLog):
     """See ``DecisionLog``. count: how many processes write. keeper: whether this one deletes what has expired.
@@ -93,6 +97,28 @@ class SharedDecisionLog(DecisionLog):
     def flush_own(self) -> None:
         """Write and sync what waits in this process. Errors: ``Unavailable``."""
         super().flush()
+
+    def seal(self) -> None:
+        """See ``DecisionLog.seal``; the other processes do so too."""
+        self._writers.seal_all()
+        self.seal_own()
+
+    def seal_own(self) -> None:
+        """Of this process alone."""
+        self.flush_own()
+        with self._io:
+            self._rotate()
+            self._writers.mine(0)
+
+    def _sealed(self) -> list[int]:
+        """See ``DecisionLog._sealed``. One that was begun just now has no records before its writer says that it is
+        theirs; so those with records are looked for first."""
+        paths = [(number, segments.path_of(self.directory, number)) for number in segments.numbers(self.directory)]
+        filled: list[int] = []
+        for number, path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                filled += [number] if path.stat().st_size > segments.HEAD_BYTES else []
+        return sorted(set(filled) - self._writers.segments())
 
     def _begin(self) -> int:
         """Claim a segment: its file is created, so that no other process can."""

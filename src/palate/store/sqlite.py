@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +21,8 @@ import apsw
 
 from palate.disk import sync_directory
 from palate.errors import CorruptArtefact, NotFound, Unavailable
-from palate.store import AppendResult, Durability, Record
+from palate.state.keys import hashes
+from palate.store import ERASED, AppendResult, Durability, Record, erased_id
 from palate.store.commit import GroupCommitter
 from palate.store.index import FRESH, LogIndex
 from palate.store.logfile import COLUMNS, FORMAT, LogFile, fetch
@@ -40,7 +42,13 @@ _MANY = 64
 _INSERT_MANY = f"INSERT INTO event ({COLUMNS}) VALUES {', '.join([_SLOTS] * _MANY)}"
 _TIMES_AT = "SELECT seq, timestamp FROM event WHERE seq IN carray(?) AND subject = ? ORDER BY seq"
 _TIMES_AFTER = "SELECT seq, timestamp FROM event WHERE seq > ? AND seq <= ? AND subject = ? ORDER BY seq"
+_ERASE = (
+    f"UPDATE event SET id = ?, timestamp = 0, kind = '{ERASED}', subject = NULL, received = 0, payload = x'' "
+    "WHERE seq = ?"
+)
 _CHUNK = 10_000
+_TRIES = 100
+"""Tenths of a second for which the write-ahead log is tried to be emptied."""
 
 
 class SqliteStore:
@@ -171,6 +179,41 @@ class SqliteStore:
                 self._disconnect(writer)
             raise
 
+    def erase(self, positions: Sequence[int]) -> int:
+        """See ``Store.erase``. About 10 µs a record; nobody can append meanwhile."""
+        if not positions:
+            return 0
+        with self._write_lock:
+            self._check_open()
+            if self.read_only:
+                raise Unavailable(f"{self.path} was opened for reading only: erase through the process that writes.")
+            try:
+                writer = self._writer if self._writer is not None else self._reconnect()
+                if not self._indexed:
+                    self._index_all()
+                there = {seq: name for seq, name in self._ids_at(positions).items() if name[:1] != "\0"}
+                rows = [
+                    (erased_id(mark), seq) for seq, mark in zip(there, hashes([*there.values()]).tolist(), strict=True)
+                ]
+                writer.pragma("secure_delete", 1)  # what is freed is overwritten
+                with writer:
+                    writer.executemany(_ERASE, rows)
+            except apsw.Error as error:
+                raise self._file.sentence(error, "write to") from error
+            self._index.erase(positions)
+            with self._find_lock:
+                self._subject = _Subject("")
+        try:
+            self._index.purge(positions)  # also of those that were erased before: that may have ended here
+        except OSError as error:
+            raise Unavailable(f"The index of {self.path} can't be written ({error.strerror}): make room.") from error
+        for _ in range(_TRIES):  # the write-ahead log still holds the pages as they were
+            with contextlib.suppress(Unavailable):
+                self._rescue()
+                return len(rows)
+            time.sleep(0.1)
+        raise Unavailable(f"{self.path} is being read without end, so that its write-ahead log can't be emptied.")
+
     def _rescue(self) -> None:
         """Everything in the write-ahead log into the database, and that synced. Errors: ``Unavailable``."""
         with self._write_lock:
@@ -239,9 +282,9 @@ class SqliteStore:
                 # A damaged page can hide records without SQLite noticing; skipping them would make another state.
                 if len(rows) != due or rows[-1][0] != after + due:
                     raise self._missing(after + 1, after + due, len(rows))
-                records = [Record(*row) for row in rows]
-                after = records[-1].seq
-                yield records
+                after = rows[-1][0]
+                if records := [Record(*row) for row in rows if row[3] != ERASED]:
+                    yield records
         except (apsw.Error, UnicodeDecodeError) as error:
             raise self._file.sentence(error, "read") from error
         finally:

@@ -148,6 +148,29 @@ class StoreContract(ABC):
         assert [one.id for one in store.find("u", "b", None)] == ["e"]
         assert store.find("u", "c", None) == []
 
+    @pytest.mark.parametrize("gone", [[1], [30], [4, 5, 6, 7], list(range(1, 31)), [29, 30, 2]])
+    @pytest.mark.parametrize("chunk", [1, 4, 100])
+    def test_what_is_erased_keeps_its_place_and_its_id(self, store: Store, gone: list[int], chunk: int) -> None:
+        store.append([record(number) for number in range(30)])
+        assert store.erase(gone) == len(gone)
+        assert store.erase(gone) == 0
+        left = [record(number, seq=number + 1) for number in range(30) if number + 1 not in gone]
+        parts = list(store.read(chunk=chunk))
+        assert [one for part in parts for one in part] == left
+        assert all(1 <= len(part) <= chunk for part in parts)
+        assert (store.seq, store.count()) == (30, 30)
+        found = [one for user in ("u0", "u1", "u2") for one in store.find(user, None, None)]
+        assert sorted(one.seq for one in found) == [one.seq for one in left]
+        again = [record(number) for number in range(31)]
+        assert store.append(again).seqs == [0] * 30 + [31]
+        assert store.append([record(5), record(31)]).seqs == [0, 32]
+
+    def test_erasing_nothing(self, store: Store) -> None:
+        assert store.erase([]) == 0
+        store.append([record(0)])
+        assert store.erase([]) == 0
+        assert everything(store) == [record(0, seq=1)]
+
     def test_threads_share_one_order(self, store: Store) -> None:
         def work(worker: int) -> None:
             for number in range(40):  # every id is sent by two workers
@@ -212,6 +235,20 @@ class DurableStoreContract(StoreContract):
         assert store.seq == 5
         assert store.append([record(2), record(9)]).seqs == [0, 6]
         assert [one.id for one in everything(store)] == ["e0", "e1", "e2", "e3", "e4", "e9"]
+        store.close()
+
+    def test_reopened_what_was_erased_is_still_known(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path / "events.db")
+        store.append([record(number) for number in range(5)])
+        store.erase([2, 5])
+        store.close()
+        kept = b"".join(one.read_bytes() for one in tmp_path.rglob("*") if one.is_file())
+        assert b"e3" in kept
+        assert (b"e1" in kept, b"e4" in kept) == (False, False)
+        store = self.make(tmp_path / "events.db")
+        assert [one.seq for one in everything(store)] == [1, 3, 4]
+        assert store.append([record(1), record(4), record(9)]).seqs == [0, 0, 6]
+        assert store.find("u1", None, None) == []
         store.close()
 
     def test_kill_9_loses_and_doubles_nothing(self, tmp_path: Path) -> None:

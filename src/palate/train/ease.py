@@ -11,8 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.linalg
-import scipy.sparse
 
 from palate.features import Neighbours
 from palate.kernels import kernel
@@ -45,6 +43,9 @@ def fit_ease(
     _, newest = np.unique(pair[::-1], return_index=True)
     inside = inside[len(inside) - 1 - newest]
     entries = np.sqrt(weights_of(len(items), half_life))[inside]
+    import scipy.linalg  # training alone needs them: a service starts without
+    import scipy.sparse
+
     matrix: Any = scipy.sparse.csr_matrix(
         (entries, (users[inside], code[items[inside]])), shape=(int(users.max()) + 1, len(kept))
     )

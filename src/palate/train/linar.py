@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from palate.features.neighbours import LINAR_ENTRIES
 from palate.kernels import kernel
@@ -60,6 +59,8 @@ def fit_linar(
     gram *= inner
     gram[np.diag_indices_from(gram)] += strength
     following *= inner[:, None]
+    import scipy.linalg  # training alone needs it: a service starts without
+
     lapack: Any = scipy.linalg.lapack
     # Transposed views: what is C order here is Fortran order there, and nothing is copied.
     factor = lapack.spotrf(gram.T, lower=0, overwrite_a=True)[0]

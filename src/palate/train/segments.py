@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from palate.errors import CorruptArtefact
 from palate.features.lifts import NO_LIFTS, SegmentField, SegmentLifts
@@ -49,6 +48,8 @@ def fit_segments(
     code = np.full(n_items, -1, np.int64)
     code[kept] = np.arange(len(kept))
     inside = code[items] >= 0
+    import scipy.sparse  # training alone needs it: a service starts without
+
     had: Any = scipy.sparse.csr_matrix(
         (np.ones(int(inside.sum())), (users[inside], code[items[inside]])), shape=(len(fields), len(kept))
     )
@@ -114,6 +115,8 @@ def _table(place: I64, had: Any) -> F64:
     """(s, c) users of each segment who chose each item."""
     known = np.flatnonzero(place >= 0)
     ones = np.ones(len(known))
+    import scipy.sparse
+
     segment: Any = scipy.sparse.csr_matrix((ones, (place[known], known)), shape=(int(place.max()) + 1, len(place)))
     return np.asarray((segment @ had).todense(), np.float64)
 

@@ -18,6 +18,8 @@ COMMITTED = 1
 """Position up to which the log is durable, folded by the leader or not."""
 BEHIND = 8
 """Milliseconds that event time is behind the wall clock: nothing on live traffic, years on an imported history."""
+REFOLDED = 9
+"""How often the leader has made its state anew from a log that has lost events (``erasure``)."""
 _RESERVED = 2
 _WRITTEN = 3
 _DRAINING = 4

@@ -11,6 +11,7 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,17 +23,17 @@ from palate.language import make_generator
 from palate.language.cache import VectorCache
 from palate.language.followed import FollowedVectors
 from palate.language.served import Choice
-from palate.opening import Parts, new_catalogue, restore_state
+from palate.opening import Parts, kept, new_catalogue, restore_state
 from palate.serve.app import PalateApp
 from palate.serve.run import Server, bind, run_server
-from palate.serve.workers.board import READY, Board
+from palate.serve.workers.board import READY, REFOLDED, Board
 from palate.serve.workers.follower import Follower, Following
 from palate.serve.workers.leader import Court, Leader
 from palate.serve.workers.member import MemberDecisions, Writers
 from palate.serve.workers.metrics import SharedMetrics, SharedSessions
 from palate.serve.workers.tail import LogReader, Tail
 from palate.state import State
-from palate.store import open_store
+from palate.store import erasing, open_store
 from palate.store.shared_decisions import SharedDecisionLog
 
 _log = logging.getLogger("palate.serve")
@@ -88,9 +89,12 @@ def work(plan: Plan, number: int) -> int:
 def _lead(plan: Plan, number: int) -> None:
     board, slot, directory, settings = plan.board, plan.board.slots[number], plan.directory, plan.settings
     with contextlib.ExitStack() as opened:
+        if plan.loaded is None:
+            erasing.begin(directory)
         store = open_store(directory / "events.db", settings.durability)
         opened.callback(store.close)
         if plan.loaded is None:
+            erasing.finish(directory, store)
             cache = VectorCache(directory / "vectors", plan.chosen.encoder)
             state = restore_state(directory, store, settings, store.seq)
             catalogue = new_catalogue(state, cache, settings)
@@ -102,7 +106,8 @@ def _lead(plan: Plan, number: int) -> None:
         generator = make_generator(settings.language.generator)
         opened.pop_all()
     parts = Parts(
-        directory, store, cache, state, catalogue, decisions, True, language=plan.chosen.settings, generator=generator
+        directory, store, cache, state, catalogue, decisions, True, language=plan.chosen.settings, generator=generator,
+        erases=True,
     )  # fmt: skip
     parts.coming = "later" if plan.chosen.coming else ""
     with contextlib.closing(Leader(parts, decisions, settings, board, slot)) as engine:
@@ -111,6 +116,7 @@ def _lead(plan: Plan, number: int) -> None:
             court = Court(engine, plan.doors[0])
             court.open()
             writers.writing = court.write_decisions
+            writers.sealing = partial(court.write_decisions, None, "seal")
             return court
 
         async def end(court: Court) -> None:
@@ -121,6 +127,7 @@ def _lead(plan: Plan, number: int) -> None:
 
 def _follow(plan: Plan, number: int) -> None:
     board, slot, directory, settings = plan.board, plan.board.slots[number], plan.directory, plan.settings
+    refolded = board.marks[REFOLDED] if plan.loaded is None else 0  # before the state is read that this is about
     with contextlib.ExitStack() as opened:
         store = LogReader(directory / "events.db", settings.durability, read_only=True)
         opened.callback(store.close)
@@ -138,7 +145,8 @@ def _follow(plan: Plan, number: int) -> None:
         generator = make_generator(settings.language.generator)
         opened.pop_all()
     parts = Parts(directory, store, cache, state, catalogue, decisions, True, generator=generator)
-    with contextlib.closing(Follower(parts, decisions, settings, board, slot, Tail(board, store))) as engine:
+    tail = Tail(board, store)
+    with contextlib.closing(Follower(parts, decisions, settings, board, slot, tail, refolded)) as engine:
         writers.writing = lambda: engine.ask("write")
 
         async def begin() -> Following:
@@ -154,7 +162,7 @@ def _follow(plan: Plan, number: int) -> None:
 
 def _decisions(plan: Plan, writers: Writers, keeper: bool) -> MemberDecisions:
     directory, board = plan.directory / "decisions", plan.board
-    log = SharedDecisionLog(directory, plan.settings.decisions, writers, len(board.slots), keeper)
+    log = SharedDecisionLog(directory, kept(plan.settings), writers, len(board.slots), keeper)
     return MemberDecisions(log, board)
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import msgspec
 
 from palate.background import BackgroundSnapshot
 from palate.config import Settings
+from palate.erasure import Forgotten
 from palate.errors import Conflict, PalateError, Unavailable
+from palate.explaining.item import ItemExplanation
 from palate.feedback.summary import AspectOpinion
 from palate.line import warm_up
-from palate.opening import Parts
-from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, Board, Slot
+from palate.opening import Parts, go_on, new_catalogue, restore_state
+from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, REFOLDED, Board, Slot
 from palate.serve.workers.channel import (
     Ask,
     Hello,
@@ -40,7 +43,6 @@ from palate.serve.workers.sender import Sender
 from palate.serve.workers.tail import Tail, with_events
 from palate.types import (
     Counts,
-    Explanation,
     FieldValue,
     ModelInfo,
     Ranking,
@@ -63,9 +65,18 @@ class Follower(Member):
     """An engine whose events are stored elsewhere. ``catch_up`` stands before everything that it answers."""
 
     def __init__(
-        self, parts: Parts, decisions: MemberDecisions, settings: Settings, board: Board, slot: Slot, tail: Tail
+        self,
+        parts: Parts,
+        decisions: MemberDecisions,
+        settings: Settings,
+        board: Board,
+        slot: Slot,
+        tail: Tail,
+        refolded: int = 0,
     ) -> None:
         self._tail = tail
+        self._refolded = refolded
+        self._refolding: threading.Thread | None = None
         self._feeding = threading.Lock()  # taken before ``_lock``
         self._applied = parts.state.seq
         self._link: Link | None = None
@@ -94,15 +105,40 @@ class Follower(Member):
 
     def tick(self) -> bool:
         """Fold the next part of what is committed; whether more waits. Acknowledged or not: it will not go away."""
+        if self.board.marks[REFOLDED] != self._refolded and self._refolding is None:
+            self._refolding = threading.Thread(target=self._refold, name="palate-refold", daemon=True)
+            self._refolding.start()
         until = self.board.marks[COMMITTED]
         if until <= self._applied:
             return False
         with self._feeding:
             return self._fold_next(until) and until > self._applied
 
+    def _refold(self) -> None:
+        """The leader's state lost what was erased: so does this one, from the snapshot that the leader wrote."""
+        try:
+            number = self.board.marks[REFOLDED]
+            state = restore_state(self.path, self.parts.store, self.settings, self._applied)
+            catalogue = new_catalogue(state, self.catalogue.cache, self.settings)
+            catalogue.words()
+            with self._feeding, self._swapping, self._lock:
+                go_on(state, catalogue, self.parts.store, self._applied)
+                self._serve_from(state, catalogue)
+            self._refolded = number
+        except Exception as error:  # whatever it is: it is tried again with the next tick but one
+            _log.error("The state without what was erased can't be made; it is tried again. %s", error)
+            time.sleep(_PAUSE_SECONDS)
+        finally:
+            self._refolding = None
+
     def _fold_next(self, until: int) -> bool:
         records = self._tail.next(self._applied, until)
         if not records:
+            if until > self._applied and self.parts.store.seq >= until:  # what is missing was erased
+                with self._swapping, self._lock:
+                    self.state.apply([], until)
+                self._applied = until
+                return True
             if until > self._applied:
                 raise Unavailable(
                     f"The log ends at position {self._applied:,}, and {until:,} was acknowledged: restart."
@@ -120,9 +156,11 @@ class Follower(Member):
         """Event time now, by the leader's state: events without a time are dated alike, whoever accepts them."""
         return now_ms() - self.board.marks[BEHIND]
 
-    def explain(self, ranking: str, item: str, words: str = "") -> Explanation:
+    def explain(
+        self, ranking: str, item: str, words: str = "", counterfactuals: bool = False, local: bool = False
+    ) -> ItemExplanation:
         self.catch_up()
-        return super().explain(ranking, item, words)
+        return super().explain(ranking, item, words, counterfactuals, local)
 
     def user(self, user: str) -> UserProfile:
         self.catch_up()
@@ -170,6 +208,9 @@ class Follower(Member):
 
     def rollback(self) -> ModelInfo:
         return _model_info(self.ask("rollback"))
+
+    def forget(self, user: str) -> Forgotten:
+        return msgspec.msgpack.decode(self.ask("forget", user), type=Forgotten)
 
     def train_in_background(self) -> None:
         self.ask("train")
@@ -289,6 +330,8 @@ class Following:
                 self._follower.serve_active(ask.argument)
             elif ask.what == "write":
                 self._follower.decisions.flush_own()
+            elif ask.what == "seal":
+                self._follower.decisions.seal_own()
             else:
                 raise PalateError(f"The leader told {ask.what[:40]!r}, which this worker doesn't know.")
         except Exception as error:  # whatever it is, the leader waits to be told

@@ -20,7 +20,7 @@ from palate.errors import PalateError, Unavailable
 from palate.experiment import Experiment
 from palate.line import Model
 from palate.opening import Parts
-from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, Board, Slot
+from palate.serve.workers.board import BEHIND, COMMITTED, PUBLISHED, REFOLDED, Board, Slot
 from palate.serve.workers.channel import (
     Ask,
     Hello,
@@ -59,6 +59,7 @@ class Leader(Member):
         board.training = self.training
         board.marks[COMMITTED] = self.state.seq
         self._publish(self.state.seq)
+        self.erasure.refolded = self._refolded
 
     def lead(self, court: Court) -> None:
         """From now on the followers of ``court`` hear of every change."""
@@ -83,6 +84,10 @@ class Leader(Member):
         wall = now_ms()
         self.board.marks[BEHIND] = wall - self.state.now(wall)
         self.board.marks[PUBLISHED] = seq
+
+    def _refolded(self) -> None:
+        """A snapshot of a state without what was erased is there: followers take it, too."""
+        self.board.marks[REFOLDED] += 1
 
     def _swap(self, choose: Callable[[], Model]) -> ModelInfo:
         """See ``Engine._swap``; done once every worker serves it."""
@@ -143,9 +148,10 @@ class Court:
         for call in late | {call for call in done if call.exception() is not None}:
             self._end(calls[call])
 
-    def write_decisions(self, but: Link | None = None) -> None:
-        """Have every follower (``but`` one) write the decisions that wait; not in the loop. Errors: ``Unavailable``."""
-        calls = self._order("write", "", but)
+    def write_decisions(self, but: Link | None = None, order: str = "write") -> None:
+        """Have every follower (``but`` one) write the decisions that wait; not in the loop. order: ``seal`` has them go
+        on in other segments. Errors: ``Unavailable``."""
+        calls = self._order(order, "", but)
         done, late = wait(calls, _PATIENCE)
         for call in done:
             error = call.exception()
@@ -241,6 +247,8 @@ class Court:
             return _encode(leader.arms.start(wanted, leader.clock()))
         if ask.what == "experiment.stop":
             return _encode(leader.arms.stop(ask.argument, leader.clock()))
+        if ask.what == "forget":
+            return _encode(leader.forget(ask.argument))
         if ask.what == "train":
             leader.train_in_background()
             return b""

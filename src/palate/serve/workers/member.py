@@ -15,12 +15,14 @@ _RANKINGS, _NON_FINITE, _DROPPED = "rankings", "non_finite", "decisions.dropped"
 
 
 class Writers:
-    """The processes that write decisions, as ``store.shared_decisions`` asks of them. write_all: set once it can be."""
+    """The processes that write decisions, as ``store.shared_decisions`` asks of them. writing, sealing: set once they
+    can be."""
 
     def __init__(self, board: Board, slot: Slot) -> None:
         self._board = board
         self._slot = slot
         self.writing: Callable[[], object] | None = None
+        self.sealing: Callable[[], object] | None = None
 
     def mine(self, segment: int) -> None:
         self._slot.segment = segment
@@ -31,6 +33,10 @@ class Writers:
     def write_all(self) -> None:
         if self.writing is not None:
             self.writing()
+
+    def seal_all(self) -> None:
+        if self.sealing is not None:
+            self.sealing()
 
 
 class MemberDecisions(Decisions):
@@ -54,6 +60,10 @@ class MemberDecisions(Decisions):
     def flush_own(self) -> None:
         """Write what waits in this worker. Errors: ``Unavailable``."""
         self._shared.flush_own()
+
+    def seal_own(self) -> None:
+        """The same, and go on in another segment. Errors: ``Unavailable``."""
+        self._shared.seal_own()
 
 
 class Member(Engine):

@@ -37,7 +37,7 @@ from palate.serve.workers.board import READY, Board
 from palate.serve.workers.channel import door
 from palate.serve.workers.child import LEADER, Loaded, Plan, work
 from palate.serve.workers.metrics import ROUTES
-from palate.store import Record, Settle, open_decisions, open_store
+from palate.store import Record, Settle, erasing, open_decisions, open_store
 from palate.store.lock import DirectoryLock
 
 _log = logging.getLogger("palate.serve")
@@ -275,7 +275,9 @@ def load(directory: Path, settings: Settings, cache: VectorCache) -> Loaded:
     """
     check_log(directory)
     make_generator(settings.language.generator).close()  # what is wrong with it is said once, and here
+    erasing.begin(directory)
     with contextlib.closing(open_store(directory / "events.db", settings.durability)) as store:
+        erasing.finish(directory, store)
         state = restore_state(directory, store, settings, store.seq)
         catalogue = new_catalogue(state, cache, settings, graph=False)  # each worker begins its own
         decisions = Decisions(open_decisions(None, settings.decisions), False)

@@ -9,7 +9,7 @@ import msgspec
 from palate.errors import CorruptArtefact
 from palate.intake import EventRecord
 from palate.serve.workers.board import Board
-from palate.store import Record
+from palate.store import ERASED, Record
 from palate.store.sqlite import SqliteStore
 from palate.train.history import event_of
 
@@ -49,14 +49,17 @@ class LogReader(SqliteStore):
     """The log, opened for reading beside the process that writes it."""
 
     def since(self, after: int, most: int = CHUNK) -> list[Record]:
-        """Up to ``most`` records behind position ``after``, in order. Some 50 µs, and 1.5 µs a record.
+        """Up to ``most`` records behind position ``after``, in order, without erased ones; none at the end of the log.
 
-        Errors: ``CorruptArtefact`` where one is missing, ``Unavailable``.
+        Some 50 µs, and 1.5 µs a record. Errors: ``CorruptArtefact`` where one is missing, ``Unavailable``.
         """
-        found = [Record(*row) for row in self._query(_SINCE, (after, most))]
-        if found and found[-1].seq != after + len(found):
-            raise CorruptArtefact(f"{self.path} is damaged after position {after:,}: restore it from a backup.")
-        return found
+        while rows := self._query(_SINCE, (after, most)):
+            if rows[-1][0] != after + len(rows):
+                raise CorruptArtefact(f"{self.path} is damaged after position {after:,}: restore it from a backup.")
+            if found := [Record(*row) for row in rows if row[3] != ERASED]:
+                return found
+            after = rows[-1][0]
+        return []
 
 
 class Tail:

@@ -44,6 +44,8 @@ const id = encodeURIComponent;
 
 export const api = {
   users: (prefix, limit = 50) => call("GET", `/v1/users?prefix=${id(prefix)}&limit=${limit}`),
+  correct: (user, change) => call("PATCH", `/v1/users/${id(user)}`, change),
+  forget: (user) => call("DELETE", `/v1/users/${id(user)}`),
   user: (user) => call("GET", `/v1/users/${id(user)}`),
   recommend: (request) => call("POST", "/v1/recommend", request),
   chat: (request) => call("POST", "/v1/chat", request),
@@ -51,6 +53,8 @@ export const api = {
   items: (ids) => call("POST", "/dashboard/items", { ids }),
   status: () => call("GET", "/v1/status"),
   models: () => call("GET", "/v1/models"),
+  importance: (version) => call("GET", `/v1/models/${id(version)}/importance`),
+  explain: (ranking, item) => call("GET", `/v1/explain/${id(ranking)}/${id(item)}?counterfactuals=true`),
   activate: (version) => call("POST", `/v1/models/${id(version)}/activate`),
   rollback: () => call("POST", "/v1/models/rollback"),
   experiments: () => call("GET", "/v1/experiments"),

@@ -4,6 +4,7 @@ import { breakdown, miniature } from "./bars.js";
 import { h, icon } from "./dom.js";
 import { has, listed, score, t } from "./i18n.js";
 import { tags, tagText, title } from "./items.js";
+import { more } from "./why.js";
 
 /** A reason in the reader's language; a code that is not known here shows the service's English text. */
 export function reasonText(reason) {
@@ -30,7 +31,7 @@ function badge(move) {
 
 /**
  * `item` is a RankedItem. `context`: `move` (or null), `scale` and `sides` of the bars, `open` (the breakdown shows),
- * `fresh` (the item just acted on), and `act(kind, item)` for "like", "hide", "why" and "tag".
+ * `fresh` (the item just acted on), `ranking` (its id), and `act(kind, item)` for "like", "hide", "why" and "tag".
  */
 export function card(item, context) {
   const name = title(item.id);
@@ -69,6 +70,6 @@ export function card(item, context) {
       miniature(item, context.sides),
     ),
     h("div", { class: "actions" }, action("like"), action("hide"), action("why", { "aria-expanded": String(context.open), "aria-controls": panel })),
-    h("div", { class: "why-panel", id: panel, hidden: !context.open }, context.open && breakdown(item, context.scale)),
+    h("div", { class: "why-panel", id: panel, hidden: !context.open }, context.open && [breakdown(item, context.scale), context.ranking && more(context.ranking, item.id)]),
   );
 }

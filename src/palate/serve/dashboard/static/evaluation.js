@@ -3,21 +3,11 @@
 import { api } from "./api.js";
 import { $, fill, h, icon } from "./dom.js";
 import { has, t } from "./i18n.js";
+import { css, layout, loadPlotly } from "./plot.js";
 
 const choice = { metric: "ndcg", group: "all", seen: "drop" };
 let result; // undefined: not asked yet; null: there is none
 let alerts = null;
-let plotly = null;
-
-/** Loads the plotting library once, on first need. Resolves to null where it isn't installed. */
-function loadPlotly() {
-  if (document.body.dataset.plotly !== "yes") return Promise.resolve(null);
-  plotly ??= new Promise((resolve) => {
-    const script = h("script", { src: "/static/plotly.min.js", on: { load: () => resolve(window.Plotly ?? null), error: () => resolve(null) } });
-    document.head.append(script);
-  });
-  return plotly;
-}
 
 async function load() {
   try {
@@ -71,8 +61,6 @@ function table(rows, metrics) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("evaluation.title") }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("evaluation.system")), head)), h("tbody", {}, body)));
 }
 
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-
 async function draw(node, rows) {
   const library = await loadPlotly();
   if (library === null || !node.isConnected) {
@@ -91,17 +79,14 @@ async function draw(node, rows) {
     error_x: { type: "data", symmetric: false, array: side((e) => e.high - e.value), arrayminus: side((e) => e.value - e.low), color: css("ink"), thickness: 1.4, width: 5 },
     hovertemplate: "%{y}: %{x:.4f}<extra></extra>",
   };
-  const layout = {
+  const look = layout({
     height: 90 + 42 * shown.length,
     margin: { l: 8, r: 24, t: 8, b: 44 },
     bargap: 0.38,
-    paper_bgcolor: "rgba(0,0,0,0)",
-    plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: css("ink") },
     xaxis: { title: { text: metricName(choice.metric) }, gridcolor: css("line"), zerolinecolor: css("line-strong"), rangemode: "tozero", fixedrange: true },
     yaxis: { automargin: true, ticksuffix: "  ", fixedrange: true },
-  };
-  await library.newPlot(node, [trace], layout, { displayModeBar: false, responsive: true });
+  });
+  await library.newPlot(node, [trace], look, { displayModeBar: false, responsive: true });
 }
 
 function protocol() {

@@ -2,6 +2,7 @@
 
 import { api } from "./api.js";
 import { $, fill, h } from "./dom.js";
+import { importancePanel } from "./importance.js";
 import { live } from "./live.js";
 import { milliseconds, moment, number, percent, t, word } from "./i18n.js";
 
@@ -120,5 +121,5 @@ export const models = {
     load();
   },
 
-  render: () => fill($("models"), versionsPanel(), healthPanel()),
+  render: () => fill($("models"), versionsPanel(), live.status && importancePanel(live.status.model, alerts, models.render), healthPanel()),
 };

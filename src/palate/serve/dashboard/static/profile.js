@@ -4,6 +4,7 @@ import { $, fill, h } from "./dom.js";
 import { moment, percent, plural, t, typeName, when } from "./i18n.js";
 import { tagText, title } from "./items.js";
 import { avatar } from "./people.js";
+import { rights } from "./rights.js";
 
 const SHORT = 12;
 let everything = false;
@@ -53,7 +54,8 @@ function lasting(entries, onTag) {
   return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.tags")), h("div", { class: "chips" }, chips));
 }
 
-function wishes(entries) {
+function wishes(said) {
+  const entries = said.filter((entry) => entry.said);
   return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.wishes")), h("div", { class: "chips" }, entries.map((entry) => h("span", { class: "chip" }, entry.said))));
 }
 
@@ -86,13 +88,13 @@ function history(entries, again) {
   return [h("ol", { class: "history", id: "history" }, rows), more];
 }
 
-/** Draws `profile` (null while unknown) of `subject`; `onTag(tag)` is called when a tag is clicked. */
-export function renderProfile(subject, profile, onTag) {
+/** Draws `profile` (null while unknown) of `subject`. onTag(tag): a tag was clicked; changed: as `rights` takes it. */
+export function renderProfile(subject, profile, onTag, changed) {
   const name = subject.user ?? t("people.anonymous");
   const events = profile?.known ? plural("people.events", profile.interactions) : t("profile.unknown");
   const facts = Object.entries(profile?.fields ?? {});
   const newest = [...(profile?.history ?? [])].sort((a, b) => b.timestamp - a.timestamp);
-  const again = () => renderProfile(subject, profile, onTag);
+  const again = () => renderProfile(subject, profile, onTag, changed);
   fill(
     $("profile"),
     h("div", { class: "who" }, avatar(subject, "large"), h("div", {}, h("h2", {}, name), h("p", { class: "soft" }, events))),
@@ -101,6 +103,7 @@ export function renderProfile(subject, profile, onTag) {
       ? h("p", { class: "soft small" }, t("profile.session"))
       : [taste(t("profile.now"), profile?.short_term ?? [], onTag), taste(t("profile.long"), profile?.long_term ?? [], onTag)],
     wishes(profile?.wishes ?? []),
+    subject.user !== undefined && profile && rights(subject, profile, changed),
     lasting(profile?.tags ?? [], onTag),
     guesses(profile?.predicted ?? []),
     (profile?.interests?.length ?? 0) > 0 && h(

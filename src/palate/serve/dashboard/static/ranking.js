@@ -121,6 +121,19 @@ function act(kind, item) {
   renderCards();
 }
 
+/** The person changed what is known of them: `work` says it, and the list shows what that moved. */
+async function corrected(work) {
+  const { subject } = state;
+  alerts.clear();
+  try {
+    await work();
+    if (subject === state.subject) await load({ compare: state.ranking });
+    live.refresh();
+  } catch (error) {
+    alerts.show(error);
+  }
+}
+
 function setTag(tag) {
   state.tag = state.tag === tag ? "" : tag;
   changed(false);
@@ -211,7 +224,7 @@ function renderCards(animate = false) {
   const from = animate ? positions() : new Map();
   const items = state.ranking?.items ?? [];
   const [scale, sides] = [scaleOf(items), sidesOf(items)];
-  fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), act, fresh: state.fresh })));
+  fill(list, items.map((item) => card(item, { move: state.moves?.get(item.id), scale, sides, open: open.has(item.id), act, fresh: state.fresh, ranking: state.ranking?.ranking })));
   if (animate) slide(from);
   if (focus) restore(focus);
 }
@@ -250,7 +263,7 @@ function render() {
   $("line").hidden = !state.ranking;
   if (state.ranking) fill($("stages"), stagesTable(state.ranking));
   talk.render();
-  if (state.subject && state.profile) renderProfile(state.subject, state.profile, setTag);
+  if (state.subject && state.profile) renderProfile(state.subject, state.profile, setTag, corrected);
 }
 
 export const ranking = {

@@ -1,0 +1,50 @@
+"""What would move an item, and what a model goes by, in a real Chromium; and the page of the service about itself."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from palate.explaining.groups import NAMES
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_card_says_what_would_move_it(visit: Any) -> None:
+    page = visit("/?user=p1").page
+    card = page.locator("#cards > li").nth(1)
+    card.locator('[data-action="why"]').click()
+    page.locator('#cards > li [data-action="changes"]').first.click()
+    changes = page.locator(".changes li")
+    changes.first.wait_for()
+    told = changes.first.inner_text()
+    assert re.search(r"(falls|rises) from \d+ to \d+|stays at \d+", told), told
+    assert page.locator(".groups tr").count() >= 3
+    page.get_by_role("button", name="中文").click()
+    page.locator(".changes li").first.wait_for()
+    assert re.search(r"第 \d+ 位", page.locator(".changes li").first.inner_text())
+
+
+def test_the_models_page_says_what_the_model_goes_by(visit: Any) -> None:
+    page = visit("/#models").page
+    page.get_by_role("button", name=re.compile("^Look into")).click()
+    page.locator(".importance .plot .main-svg").first.wait_for()
+    assert page.locator(".importance table").count() >= 2
+    page.locator(".importance .plot").nth(1).locator(".main-svg").first.wait_for()
+    select = page.locator(".importance select")
+    select.select_option(index=1)
+    page.locator(".importance .plot").nth(1).locator(".main-svg").first.wait_for()
+    page.get_by_role("button", name="中文").click()
+    page.get_by_text("模型依据什么").wait_for()
+
+
+def test_the_page_about_the_service(visit: Any) -> None:
+    page = visit("/").page
+    page.get_by_role("link", name="What this service goes by").click()
+    page.get_by_role("heading", level=1, name="What this service goes by").wait_for()
+    rows = page.locator("table tbody tr")
+    assert rows.count() == len(NAMES) - 3
+    page.get_by_role("link", name="中文").click()
+    page.get_by_role("heading", level=1, name="本服务如何排序").wait_for()
