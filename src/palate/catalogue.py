@@ -10,6 +10,7 @@ import logging
 import threading
 import zlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -272,5 +273,10 @@ class Catalogue:
 
 
 def words_of(texts: Iterable[str]) -> I32:
-    """(n, WIDTH) codes of the words of texts, as ``Wording`` holds them. Cost: about 5 µs a text."""
-    return packed([[zlib.crc32(word.encode()) for word in content.tokens(text)] for text in texts])
+    """(n, WIDTH) codes of the words of texts, as ``Wording`` holds them. Cost: about 4 µs a text of eight words."""
+    return packed([[_code(word) for word in content.tokens(text)] for text in texts])
+
+
+@lru_cache(maxsize=65536)
+def _code(word: str) -> int:
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))

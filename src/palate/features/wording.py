@@ -17,7 +17,8 @@ from palate.types import F32, F64, I32
 WIDTH = 12
 """Distinct words of a text that count: those that come first."""
 SLOTS = 1 << 17
-"""Hashes that words can have."""
+"""Hashes that words can have, a power of two."""
+_NONE = [-1] * WIDTH
 _WORDS = 8 * WIDTH
 _MAYBE = 4096
 """A power of two."""
@@ -62,11 +63,11 @@ NO_WORDS = Wording()
 
 def packed(hashes: Sequence[Sequence[int]]) -> I32:
     """(n, WIDTH) codes of texts, each the hashes of its words in their order."""
-    out = np.full((len(hashes), WIDTH), -1, np.int32)
-    for place, row in enumerate(hashes):
-        distinct = list(dict.fromkeys(value % SLOTS for value in row))[:WIDTH]
-        out[place, : len(distinct)] = distinct
-    return out
+    rows: list[list[int]] = []
+    for row in hashes:
+        distinct = list(dict.fromkeys([value & (SLOTS - 1) for value in row]))[:WIDTH]
+        rows.append(distinct + _NONE[len(distinct) :])
+    return np.array(rows, np.int32).reshape(len(rows), WIDTH)
 
 
 @kernel
