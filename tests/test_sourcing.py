@@ -105,9 +105,14 @@ def plainly_retrieved(engine: Engine, request: RecommendRequest, seen: str, now:
         days = state.silences.since(subject.seen_last, now) / 86_400_000.0
         lists["again"] = best(subject.seen, np.log1p(subject.seen_count) + 2.0 ** (-days / 30), sizes.again, allowed)
     if len(subject.tastes):
-        for place, probe in enumerate(subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]):
+        last = side.vectors[subject.last[0]]
+        interests = [*subject.tastes[2:]] or [subject.tastes[0]]
+        if len(interests) == 3:
+            del interests[int(np.argmax([probe @ last for probe in interests]))]
+        names = ("taste_now", "taste_last", "taste_1", "taste_2")
+        for name, probe in zip(names, [subject.tastes[1], last, *interests], strict=False):
             cosines = np.where(side.text_of >= 0, side.vectors[side.text_of] @ probe + 2.0, 0.0)[: len(rows)]
-            lists["taste_now" if place == 0 else f"taste_{place}"] = best(rows, cosines, sizes.vector // 2, fresh)
+            lists[name] = best(rows, cosines, sizes.vector // 2, fresh)
     return lists
 
 

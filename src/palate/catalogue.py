@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import zlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from palate.config import LanguageSettings
 from palate.content import text as content
 from palate.features import ItemSide
+from palate.features.wording import Wording, packed
 from palate.filters import available
 from palate.language.cache import VectorCache
 from palate.language.offline import key_of, sentences
@@ -43,6 +46,7 @@ class Catalogue:
         self.settings = settings
         self.lexical = LexicalIndex()
         self.vectors = VectorIndex(cache.encoder.dim)
+        self.wording = Wording()
         self.tags = Names()
         self.version = 0
         self._sentences = sentences(settings.summaries)
@@ -96,7 +100,8 @@ class Catalogue:
             self.vectors.set_items(np.array([n - 1]), np.array([-1]))
         vectors = self.vectors
         return ItemSide(
-            vectors.vectors, vectors.text_of, self._tags[:n], len(self.tags), self.version, vectors.changes
+            vectors.vectors, vectors.text_of, self._tags[:n], len(self.tags), self.version, vectors.changes,
+            self.wording,
         )  # fmt: skip
 
     def tags_of(self, row: int) -> list[str]:
@@ -220,10 +225,14 @@ class Catalogue:
         text_row = self._text_rows.rows(distinct or [""])
         fresh = [n for n in np.unique(used).tolist() if distinct[n] and text_row[n] < 0]
         if fresh:
-            text_row[fresh] = self.vectors.add_texts(vectors[fresh])
-            self._text_rows.put([distinct[n] for n in fresh], text_row[fresh])
+            added = self.vectors.add_texts(vectors[fresh])
+            names = [distinct[n] for n in fresh]
+            self.wording.put(added, words_of(names))
+            text_row[fresh] = added
+            self._text_rows.put(names, added)
         freed = self.vectors.set_items(rows, text_row[used])
         self.vectors.free_texts(freed)
+        self.wording.free(freed)
         self._text_rows.drop(freed)
         self.version += 1
         with self._lock:
@@ -261,3 +270,13 @@ class Catalogue:
                 raise
             self.place(texts, *encoded)
         return len(texts)
+
+
+def words_of(texts: Iterable[str]) -> I32:
+    """(n, WIDTH) codes of the words of texts, as ``Wording`` holds them. Cost: about 4 µs a text of eight words."""
+    return packed([[_code(word) for word in content.tokens(text)] for text in texts])
+
+
+@lru_cache(maxsize=65536)
+def _code(word: str) -> int:
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))

@@ -41,6 +41,8 @@ _COLUMNS = np.array(
     [(NEXT_COS, NEXT_5), (NEAR_20, NEAR_ALL), (NEAR_LAST, -1), (EASE_RECENT, EASE_LAST), (LINAR, LINAR_LAST)], np.int64
 )
 """The lists of what the history leads to, and the strengths whose sum orders each."""
+_NEAR = ("taste_now", "taste_last", "taste_1", "taste_2")
+"""The lists of what is near in meaning, as ``Sourcing._probes`` has them."""
 _MASKS = 64
 _REASONS = ("", *(WHY[(bits & -bits).bit_length() - 1] for bits in range(1, 1 << len(WHY))))
 """By what ``standing`` says of a candidate."""
@@ -205,14 +207,22 @@ class Sourcing:
             for placed in towers:
                 lists[placed.column] = placed.nearest(subject, now, sizes.towers, allowed)
             if len(subject.tastes):
-                # The long-term taste, or the interests that make it up, and what the last events say.
-                probes = subject.tastes[1:] if len(subject.tastes) > 2 else subject.tastes[::-1]
-                found = self.catalogue.vectors.search(probes, sizes.vector // 2, allowed)
-                for place, (near, _) in enumerate(found):
-                    lists["taste_now" if place == 0 else f"taste_{place}"] = near
+                found = self.catalogue.vectors.search(self._probes(subject), sizes.vector // 2, allowed)
+                for (near, _), label in zip(found, _NEAR, strict=False):
+                    lists[label] = near
         finally:
             fresh.give_back()
         return lists
+
+    def _probes(self, subject: Subject) -> F32:
+        """(≤ 4, d) what the last events say, the last one alone (a series goes on where a mean of five would not), and
+        the interests that make up the long-term taste, but the one that the last is nearest to where there are three:
+        four are searched for at the price of one."""
+        newest = self.catalogue.vectors.vectors[subject.last[:1]]
+        interests = subject.tastes[2:] if len(subject.tastes) > 2 else subject.tastes[:1]
+        if len(interests) > 2:
+            interests = interests[np.sort(np.argsort(interests @ newest[0], kind="stable")[:2])]
+        return np.concatenate([subject.tastes[1:2], newest, interests])
 
     def _hinted(self, lists: dict[str, I32], hints: Hints, subject: Subject, allowed: Bools) -> None:
         """Adds what people followed had, what was asked for, and what is like the taste of people alike."""

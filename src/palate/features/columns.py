@@ -22,6 +22,8 @@ _OWN = 2.0
 """Gaps that an item's typical one counts for beside a person's own."""
 _SPREAD = 150.0
 """Standard deviation of gaps, at the least, in thousandths of ln(1 + hours)."""
+USUAL = 20
+"""Newest entries of a history that tell how well known its items are."""
 _AHEAD = 3
 """Vectors that are on their way while one is compared."""
 NEVER = 9.0
@@ -173,17 +175,37 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
 
 
 @kernel
-def person(ts: I64, now: int, count: float, repeats: float, idle: float, hour: float, weekday: float, out: F32) -> None:
-    """user_count, repeats, user_idle, session, hour, weekday: the same for every candidate. out: (m, 6).
+def usual(items: I32, weights: F64, count: I64, everybody: float, n_items: int) -> float:
+    """Mean log lift (as pop_all) of the ``USUAL`` newest entries of positive weight; NaN where there are none."""
+    mean = everybody / max(1, n_items) + 0.5
+    total, n, q = 0.0, 0, 0
+    while q < len(items) and n < USUAL:
+        if weights[q] > 0:
+            total += np.log((count[items[q]] + 0.5) / mean)
+            n += 1
+        q += 1
+    return float(total / n) if n else np.nan
 
-    ts: (h,) newest first; the session's length is how many lie within half an hour. idle: hours of live time.
+
+@kernel
+def person(
+    ts: I64, now: int, count: float, repeats: float, idle: float, fame: float, hour: float, weekday: float,
+    popular: F32, out: F32,
+) -> None:  # fmt: skip
+    """user_count, repeats, user_idle, session, user_fame, fame_gap, hour, weekday: but for fame_gap the same for every
+    candidate. out: (m, 8), zeros.
+
+    ts: (h,) newest first; the session's length is how many lie within half an hour. idle: hours of live time. fame:
+    what ``usual`` gives; popular: (m,) pop_all.
     """
     recent = 0
     while recent < len(ts) and ts[recent] > now - HALF_HOUR_MS:
         recent += 1
     length, known, away = np.log1p(np.float64(recent)), np.log1p(count), np.log1p(idle)
     for m in range(len(out)):
-        out[m, 0], out[m, 1], out[m, 2], out[m, 3], out[m, 4], out[m, 5] = known, repeats, away, length, hour, weekday
+        out[m, 0], out[m, 1], out[m, 2], out[m, 3], out[m, 6], out[m, 7] = known, repeats, away, length, hour, weekday
+        if np.isfinite(fame):
+            out[m, 4], out[m, 5] = fame, abs(popular[m] - fame)
 
 
 @kernel

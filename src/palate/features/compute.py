@@ -12,9 +12,11 @@ from palate.features.company import Company, Hints
 from palate.features.declared import NAMES, column
 from palate.features.neighbours import CHANNELS, NO_EASE, Neighbours
 from palate.features.signals import Signals
+from palate.features.wording import NO_WORDS, Wording, shared
 from palate.profile import Subject, subject_of_row, weight_table
 from palate.state import State
 from palate.state.fold import bucket_of
+from palate.tastes import NEWEST_DECAY
 from palate.types import F32, F64, I32, I64, FieldValue
 
 HOUR_MS = 3_600_000.0
@@ -22,6 +24,7 @@ _POPULARITY = column("pop_all")
 _NEXT_1 = column("next_1")
 _SESSION = column("near_session")
 _CONTENT = column("taste_long")
+_WORDS = column("words_last")
 _TAGS = column("tags_long")
 _AGAIN = column("again_count")
 _QUERY = column("query_words")
@@ -35,7 +38,7 @@ _CACHE = 2048
 class ItemSide:
     """What is known of the items' content: vectors (t, d) unit rows of distinct texts, text_of (n,) text row or −1,
     tags (n, w) codes or −1, n_tags how many codes there are. version: changes whenever any of these does; placed: only
-    when an item has another vector."""
+    when an item has another vector. wording: the words of the texts."""
 
     vectors: F32
     text_of: I32
@@ -43,6 +46,7 @@ class ItemSide:
     n_tags: int
     version: int = 0
     placed: int = 0
+    wording: Wording = NO_WORDS
 
 
 @dataclass(slots=True)
@@ -184,6 +188,12 @@ class Computer:
                     rows, side.text_of, side.vectors, subject.tastes, subject.last, subject.disliked,
                     x[:, _CONTENT : _CONTENT + 5],
                 )  # fmt: skip
+                if len(subject.last):
+                    words = side.wording
+                    shared(
+                        rows, side.text_of, words.codes, words.frequency, words.texts, subject.last, NEWEST_DECAY,
+                        x[:, _WORDS : _WORDS + 2],
+                    )  # fmt: skip
             if side.n_tags and len(subject.tags_long):
                 columns.tags(rows, side.tags, subject.tags_long, subject.tags_short, x[:, _TAGS : _TAGS + 2])
             if len(subject.seen):
@@ -217,9 +227,13 @@ class Computer:
     def _person(self, x: F32, subject: Subject, now: int, context: dict[str, FieldValue]) -> None:
         live = self.state.silences.live
         idle = max(0, live(now) - live(int(subject.ts[0]))) / HOUR_MS if len(subject.ts) else 0.0
+        state = self.state
+        fame = columns.usual(
+            subject.items, subject.weights, state.item_columns["count"], float(state.totals[1]), state.n_items
+        )
         columns.person(
-            subject.ts, now, float(subject.count), subject.repeats, idle,
+            subject.ts, now, float(subject.count), subject.repeats, idle, fame,
             _within(context.get("hour"), 24.0, now // 3_600_000 % 24),
             _within(context.get("weekday"), 7.0, (now // 86_400_000 + 3) % 7),
-            x[:, _PERSON : _PERSON + 6],
+            x[:, _POPULARITY], x[:, _PERSON : _PERSON + 8],
         )  # fmt: skip

@@ -22,6 +22,7 @@ TASTES = {
     "taste_interest": (0, 0.5 ** (1 / 30)),
     "taste_short": (5, 0.8),
     "taste_newest": (5, -NEWEST_DECAY),
+    "words_last": (1, 0.8),
 }
 """Of each taste how many liked entries make it up (0: all) and how they decay, as ``liking`` takes them."""
 

@@ -79,10 +79,12 @@ def compare(
     settings: TrainSettings,
     step: Callable[[], None] | None = None,
     known: Compared | None = None,
+    cold: Examples | None = None,
 ) -> Compared:
     """Fit every candidate on ``train`` and judge it on ``valid``. step: called after each part of the work.
 
     known: of the same examples, whose linear model, single feature and examination are taken as they are.
+    cold: decisions among cold items, from which trees learn as well.
     """
     took = step or _nothing
     prior: Scorer = LinearScorer(names, np.concatenate([PRIOR, np.zeros(len(names) - len(NAMES))]))
@@ -106,7 +108,7 @@ def compare(
             took()
             if wanted != "linear" and enough:
                 thin = thinned(valid, settings.candidates, settings.seed)
-                more = _with_novel(train, settings)
+                more = _with_novel(train, settings).joined(cold or Examples())
                 offset = _offset(more, found.examination)
                 trees, found.trees = fit_trees(more, thin, names, settings, settings.trees, offset)
                 found.scorers["trees"] = trees
@@ -129,10 +131,12 @@ def fit(
     settings: TrainSettings,
     progress: Progress | None = None,
     late: Examples | None = None,
+    cold: tuple[Examples, Examples] | None = None,
 ) -> Fitted:
     """Fit all on ``train``, compare on ``valid``, refit the winner on both and on ``late``.
 
-    late: examples of the validation window that may not be judged on; they only join the refit.
+    late: examples of the validation window that may not be judged on; they only join the refit. cold: decisions among
+    cold items, before that window and in it, from which trees learn as well.
     Errors: ``MissingExtra`` where ``train.ranker`` wants scikit-learn and it isn't there.
     """
     names = NAMES + context
@@ -140,11 +144,14 @@ def fit(
     done = iter(range(4))
     say("fit", 0, 4)
     next(done)
-    found = compare(train, valid, names, settings, lambda: say("fit", min(3, next(done, 3)), 4))
+    among = cold or (Examples(), Examples())
+    found = compare(train, valid, names, settings, lambda: say("fit", min(3, next(done, 3)), 4), cold=among[0])
     best = found.best
     scorer = found.scorers[best]
     if best not in ("prior", "single"):
-        scorer = _refitted(best, train.joined(late or Examples(), valid), names, settings, found)
+        scorer = _refitted(
+            best, train.joined(late or Examples(), valid), names, settings, found, among[0].joined(among[1])
+        )
     say("fit", 4, 4)
     return Fitted(
         scorer,
@@ -158,12 +165,14 @@ def fit(
     )
 
 
-def _refitted(best: str, both: Examples, names: tuple[str, ...], settings: TrainSettings, found: Compared) -> Scorer:
+def _refitted(
+    best: str, both: Examples, names: tuple[str, ...], settings: TrainSettings, found: Compared, cold: Examples
+) -> Scorer:
     """The winner anew, on everything."""
     thin = thinned(both, settings.candidates, settings.seed)
     if best in BACK_ENDS:
         return fit_ranker(best, thin, names, settings, found.examination)
-    more = _with_novel(thin, settings)
+    more = _with_novel(thin, settings).joined(cold)
     offset = _offset(more, found.examination)
     if best == "trees":
         return fit_trees(more, None, names, settings, max(10, found.trees), offset)[0]

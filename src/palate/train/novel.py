@@ -25,6 +25,7 @@ _GROUPS = ("popularity", "item_to_item", "people", "towers")
 _NOTHING: I64 = np.array([column(f.name) for f in FEATURES if f.group in _GROUPS and f.name not in _KEPT], np.int64)
 _PLACES: I64 = np.array([column(name) for name in _LOWEST], np.int64)
 _IDLE = column("idle")
+_ALL, _FAME, _GAP = column("pop_all"), column("user_fame"), column("fame_gap")
 
 
 def novel(examples: Examples, seed: int, share: float = SHARE) -> Examples:
@@ -46,6 +47,8 @@ def novel(examples: Examples, seed: int, share: float = SHARE) -> Examples:
         x[np.ix_(new, _NOTHING)] = 0.0
         x[np.ix_(new, _PLACES)] = lowest
         x[new, _IDLE] = NEVER
+        if np.any(x[:, _FAME]):
+            x[new, _GAP] = np.abs(x[new, _ALL] - x[new, _FAME])
         out.x.append(x)
         out.chosen.append(chosen)
         out.positions.append(None)

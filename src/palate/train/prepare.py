@@ -57,6 +57,8 @@ class Prepared:
     fresh: Examples = field(default_factory=Examples)
     valid: Examples = field(default_factory=Examples)
     late: Examples = field(default_factory=Examples)
+    cold: Examples = field(default_factory=Examples)
+    cold_late: Examples = field(default_factory=Examples)
     replayed: int = 0
     taught: int = 0
 
@@ -115,6 +117,10 @@ def prepare(
         found.taught += 1
     log = _replay_log(decisions_dir, settings)
     for place, one in replay(state, catalogue, history, chosen, model, progress, apart):
+        if one.among_cold:
+            among = found.cold_late if place >= chosen.valid else found.cold
+            among.add_rows(one.x, one.chosen, found.context)
+            continue
         into = found.valid if place >= chosen.valid else found.fresh
         into.add_rows(one.x, one.chosen, found.context, weight=one.weight)
         found.replayed += 1

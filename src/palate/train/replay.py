@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,24 +21,34 @@ from palate.state import State
 from palate.state.state import subject_of
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.history import History, Progress
-from palate.types import F32, F64, I64, Interaction, RecommendRequest
+from palate.types import F32, F64, I64, Candidate, Interaction, RankRequest, RecommendRequest
 
 SHOWN = 10
 HIDDEN = 0.1
 COLD = 3
 """Interactions up to which an item is cold: hardly known, and marked so in answers."""
+COLD_SHARE = 0.2
+"""Of ``train.decisions``: as many decisions for cold items, at the most, are replayed among cold items alone."""
+OTHERS = 60
+"""Cold items drawn beside the chosen one of such a decision."""
 COLD_WEIGHT = 6.0
 """What a training decision for such an item counts for beside another."""
+
+
+def _none() -> I64:
+    return np.zeros(0, np.int64)
 
 
 @dataclass(slots=True)
 class Window:
     """begin: first interaction (place in ``History.interactions``) of the replayed window; valid: first of validation.
-    sampled: (d,) interactions to make decisions of, in order."""
+    sampled: (d,) interactions to make decisions of, in order; cold: (c,) those with a cold item, or some of them, of
+    which more is to be learnt, in order."""
 
     begin: int
     valid: int
     sampled: I64
+    cold: I64 = field(default_factory=_none)
 
 
 def choose_window(history: History, settings: Settings, valid: int | None = None) -> Window:
@@ -63,7 +73,22 @@ def choose_window(history: History, settings: Settings, valid: int | None = None
         n_early = min(len(early), train.decisions - n_late)
         drawn = rng.choice(early, n_early, False)
         inside = np.sort(np.concatenate([drawn, of_late.choice(late, n_late, False)]))
-    return Window(begin, valid, inside)
+    return Window(begin, valid, inside, _cold(history, begin, int(train.decisions * COLD_SHARE), train.seed))
+
+
+def _cold(history: History, begin: int, most: int, seed: int) -> I64:
+    """Up to ``most`` interactions from ``begin`` on whose item had at most ``COLD`` before, drawn evenly; in order."""
+    before: dict[str, int] = {}
+    found: list[int] = []
+    for place, name in enumerate(history.items):
+        count = before.get(name, 0)
+        if place >= begin and count <= COLD:
+            found.append(place)
+        before[name] = count + 1
+    every = np.array(found, np.int64)
+    if len(every) <= most:
+        return every
+    return np.sort(np.random.default_rng([seed, 2]).choice(every, most, False))
 
 
 @dataclass(slots=True)
@@ -88,6 +113,7 @@ class Replayed:
     considered: int
     key: str
     weight: float = 1.0
+    among_cold: bool = False
 
     def decision(self, unshown: bool = True) -> Decision:
         """What is logged of it; with the candidates that weren't shown where they are wanted."""
@@ -141,12 +167,17 @@ def replay(
     line = Line(state, catalogue, settings)
     rng = np.random.default_rng(settings.train.seed + 1)
     at = int(history.interactions[window.begin]) if window.begin < len(history.interactions) else len(history.events)
+    cold = iter([*window.cold.tolist(), len(history.interactions)])
+    next_cold = next(cold)
     for done, chosen in enumerate(window.sampled.tolist()):
+        while next_cold <= chosen:
+            at = _folded(state, catalogue, history, at, int(history.interactions[next_cold]))
+            among = _among_cold(line, history, next_cold, model, [settings.train.seed, 3, next_cold])
+            if among is not None:
+                yield next_cold, among
+            next_cold = next(cold)
         place = int(history.interactions[chosen])
-        if place > at:
-            changed = state.apply(history.events[at:place])
-            catalogue.update(changed)
-            at = place
+        at = _folded(state, catalogue, history, at, place)
         ts, _, event = history.events[place]
         assert isinstance(event, Interaction)
         if apart:
@@ -171,6 +202,41 @@ def replay(
             progress("replay", done, len(window.sampled))
     if progress is not None:
         progress("replay", len(window.sampled), len(window.sampled))
+
+
+def _folded(state: State, catalogue: Catalogue, history: History, at: int, place: int) -> int:
+    """Fold the events from ``at`` up to ``place``, which is returned."""
+    if place > at:
+        catalogue.update(state.apply(history.events[at:place]))
+    return max(at, place)
+
+
+def _among_cold(line: Line, history: History, chosen: int, model: Model, seed: list[int]) -> Replayed | None:
+    """What was chosen among ``OTHERS`` cold items drawn evenly from all that were new to the person; None where the
+    item wasn't known yet, or had before. What is retrieved holds only cold items near the taste, and few that were
+    chosen: which cold item is the next can't be learnt from it."""
+    state = line.state
+    ts, _, event = history.events[int(history.interactions[chosen])]
+    assert isinstance(event, Interaction)
+    name, item = subject_of(event.user, event.session), state.items.get(event.item)
+    row = state.users.get(name or "")
+    if item < 0 or row < 0 or state.has_seen(row, item):
+        return None
+    shown, *_ = line.catalogue.shown()
+    others = shown & (state.item_columns["count"][: len(shown)] <= COLD)
+    others[item] = False
+    pool = np.flatnonzero(others)
+    drawn = np.random.default_rng(seed).choice(pool, min(OTHERS, len(pool)), False)
+    ids = [state.items.ids[one] for one in [item, *drawn.tolist()]]
+    items: list[str | Candidate] = list(ids)
+    request = RankRequest(items=items, user=event.user, session=event.session, seen="drop")
+    scored = line.run(request, ts, model)
+    order = _order(scored, item, None, np.random.default_rng(seed))
+    return Replayed(
+        ts, name, request, event.item, model.version, scored.x[order], scored.scores[order],
+        np.flatnonzero(scored.candidates.rows[order] == item), order, scored.candidates.ids, len(scored.candidates),
+        feature_key(scored.off), among_cold=True,
+    )  # fmt: skip
 
 
 def _order(scored: Scored, item: int, limit: int | None, rng: np.random.Generator) -> I64:

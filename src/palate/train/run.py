@@ -79,7 +79,7 @@ def train(
     live = list(live)
     found = prepare(history, settings, cache, live, decisions_dir, progress, watch)
     fresh, valid, context = found.fresh, found.valid, found.context
-    fitted = fit(fresh, valid, context, settings.train, progress, found.late)
+    fitted = fit(fresh, valid, context, settings.train, progress, found.late, (found.cold, found.cold_late))
     watch.lap("fit")
     whole = found.learner.learn(len(history.interactions), progress)
     watch.lap("learn_all")

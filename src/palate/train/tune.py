@@ -113,7 +113,7 @@ class Tuner:
         train = settings.train
         choosing, asked = halves(prepared.valid)
         fresh = _fewer(prepared.fresh, train.candidates, train.seed)
-        found = compare(fresh, choosing, names, train, known=known.get(train.candidates))
+        found = compare(fresh, choosing, names, train, known=known.get(train.candidates), cold=prepared.cold)
         known.setdefault(train.candidates, found)
         return found.metrics[found.best], gains(found.scorers[found.best], asked)
 
