@@ -226,7 +226,7 @@ class Catalogue:
         fresh = [n for n in np.unique(used).tolist() if distinct[n] and text_row[n] < 0]
         if fresh:
             added = self.vectors.add_texts(vectors[fresh])
-            names = [distinct[n] for n in fresh]
+            names: list[str] = [distinct[n] for n in fresh]
             self.wording.put(added, words_of(names))
             text_row[fresh] = added
             self._text_rows.put(names, added)
