@@ -109,10 +109,17 @@ class Explainer:
 
     def _content_shares(self, name: str, row: int) -> F64 | None:
         side = self.catalogue.side()
-        if name != "dislike":
-            return self.computer.liking(self.subject, row, side, name)
         text = int(side.text_of[row])
         texts = side.text_of[self.subject.items]
+        if name in ("words_last", "words_newest"):
+            out = np.zeros(len(texts))
+            if text < 0 or not len(self.subject.last):
+                return None
+            nearest = 0 if name == "words_last" else int(np.argmax(self.computer.worded(self.subject, row, side)))
+            out[self.subject.last_at[nearest]] = 1.0
+            return out
+        if name != "dislike":
+            return self.computer.liking(self.subject, row, side, name)
         hated = np.flatnonzero((texts >= 0) & (self.subject.weights < 0))
         if text < 0 or not len(hated):
             return None

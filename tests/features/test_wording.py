@@ -7,8 +7,12 @@ import math
 import numpy as np
 import pytest
 
+import palate
 from palate.catalogue import words_of
+from palate.explain import Explainer
+from palate.features import NAMES, column
 from palate.features.wording import SLOTS, WIDTH, Wording, packed, shared
+from palate.line import prior_model
 from palate.types import F32, I32
 
 TEXTS = ["red tea pot", "red tea", "red mug", "blue tea pot with a lid", "saw", "saw two", ""]
@@ -65,3 +69,18 @@ def test_a_text_has_few_words_and_none_twice() -> None:
 @pytest.mark.parametrize("last", [[], [6], [6, 6, 6, 6, 6]])
 def test_nothing_is_shared_with_what_has_no_words(last: list[int]) -> None:
     assert not told(wording(TEXTS), last).any()
+
+
+def test_an_explanation_names_the_item_whose_words_are_shared() -> None:
+    titles = {"a": "red teapot", "b": "saw of steel", "c": "steel saw, long", "d": "mug", "e": "red mug"}
+    with palate.open(":memory:", language={"encoder": "hashing"}) as engine:
+        engine.ingest([{"event": "item", "item": item, "fields": {"title": title}} for item, title in titles.items()])
+        engine.ingest([{"event": "interaction", "user": "u", "item": item, "type": "click"} for item in "bad"])
+        engine.wait_encoded()
+        line = engine.line
+        subject = line.computer.subject(engine.state.users.get("u"), engine.catalogue.side())
+        explainer = Explainer(line.computer, engine.catalogue, subject, prior_model())
+        row = engine.state.items.get("c")
+        found = {name: explainer.sources(column(name), row, 1.0) for name in NAMES}  # every feature can be asked
+        assert [source.item for source in found["words_last"]] == ["d"]
+        assert [source.item for source in found["words_newest"]] == ["b"]

@@ -135,6 +135,17 @@ class Computer:
             side.vectors,
         )  # fmt: skip
 
+    def worded(self, subject: Subject, row: int, side: ItemSide) -> F32:
+        """(≤5,) how much of the words of each of the newest texts an item has, fading: the largest is its feature."""
+        words, found = side.wording, np.zeros((len(subject.last), 2), np.float32)
+        for place in range(len(found)):
+            shared(
+                np.array([row], np.int32), side.text_of, words.codes, words.frequency, words.texts,
+                subject.last[place : place + 1], 1.0, found[place : place + 1],
+            )  # fmt: skip
+        fading: F32 = (NEWEST_DECAY ** np.arange(len(found))).astype(np.float32)
+        return found[:, 0] * fading
+
     def speak(
         self, subject: Subject, rows: I32, weights: F64, x: F32, side: ItemSide, ease: Neighbours, out: I32
     ) -> None:
