@@ -131,7 +131,7 @@ def _rule(rule: Rule) -> str:
 
 def _confusion(found: Confusion) -> Table:
     made = table(
-        say("title.confusion", decisions=found.decisions),
+        say("title.clicked", decisions=found.decisions),
         "",
         (say("col.taken"), "right"),
         (say("col.left"), "right"),

@@ -53,7 +53,7 @@ WHY: dict[str, tuple[str, str]] = {
     "importance.rule": ("{score:+.3f}  {tests}  ({rows:,})", "{score:+.3f}  {tests}  （{rows:,}）"),
     "importance.and": (" and ", " 且 "),
     "importance.always": ("always", "总是"),
-    "title.confusion": (
+    "title.clicked": (
         "What it puts first, against what was taken up ({decisions:,} rankings)",
         "排在前面的与被选中的（{decisions:,} 次排序）",
     ),
