@@ -26,7 +26,8 @@ def memory(directory: Path, people: int, say: Say) -> Figures:
     """Bytes a person and an item of the world in ``directory``, as it is after a start; of a person with a hundred
     events, among ``people`` of them; and how long one more event takes to fold.
 
-    item_bytes: ids, fields and their stamps, counters, tags, texts. item_sparse_bytes: pairs and the lexical index.
+    item_bytes: ids, fields and their stamps, counters, tags, texts. item_sparse_bytes: pairs, the lexical index and the
+    codes of words.
     Cost: seconds; every object is looked at.
     """
     import palate
@@ -37,8 +38,16 @@ def memory(directory: Path, people: int, say: Say) -> Figures:
         catalogue.vectors.prepare(wait=True)
         say("memory", 1, 4)
         vectors = size_of([catalogue.vectors])
-        sparse = size_of([state.pairs, catalogue.lexical])
-        apart = [catalogue.vectors, catalogue.lexical, state, state.settings, catalogue.cache, catalogue.settings]
+        sparse = size_of([state.pairs, catalogue.lexical, catalogue.wording])
+        apart = [
+            catalogue.vectors,
+            catalogue.lexical,
+            catalogue.wording,
+            state,
+            state.settings,
+            catalogue.cache,
+            catalogue.settings,
+        ]
         say("memory", 2, 4)
         item = size_of([*_of(state, "item"), catalogue], apart)
         user = size_of([*_of(state, "user"), state.seen, state.history, state.wide])
