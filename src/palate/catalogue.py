@@ -10,7 +10,6 @@ import logging
 import threading
 import zlib
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 
 import numpy as np
 
@@ -274,9 +273,14 @@ class Catalogue:
 
 def words_of(texts: Iterable[str]) -> I32:
     """(n, WIDTH) codes of the words of texts, as ``Wording`` holds them. Cost: about 4 µs a text of eight words."""
-    return packed([[_code(word) for word in content.tokens(text)] for text in texts])
-
-
-@lru_cache(maxsize=65536)
-def _code(word: str) -> int:
-    return zlib.crc32(word.encode("utf-8", "surrogatepass"))
+    known: dict[str, int] = {}
+    rows: list[list[int]] = []
+    for text in texts:
+        row: list[int] = []
+        for word in content.tokens(text):
+            code = known.get(word)
+            if code is None:
+                code = known[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+            row.append(code)
+        rows.append(row)
+    return packed(rows)

@@ -208,6 +208,8 @@ def _marks() -> str:
     return "".join(f"{chr(low)}-{chr(high)}" for low, high in ranges)
 
 
+_SPACES = "".join(chr(code) if chr(code).isalnum() else " " for code in range(128))
+"""What parts the words of ASCII texts without an apostrophe, which are most: faster than the expression."""
 _ASCII_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)*")
 _WORD = re.compile(
     f"([{_HAN}{_KANA_HANGUL}]+)|((?:[^\\W_{_HAN}{_KANA_HANGUL}]|[{_marks()}])+(?:['’][^\\W_{_HAN}{_KANA_HANGUL}]+)*)"
@@ -244,7 +246,9 @@ def tokens(text: str) -> list[str]:
     Cost: about 0.5 µs a word of ASCII text, 2 µs otherwise.
     """
     if text.isascii():
-        return [_stem(word) for word in _ASCII_WORD.findall(text.lower())]
+        lower = text.lower()
+        words = _ASCII_WORD.findall(lower) if "'" in lower else lower.translate(_SPACES).split()
+        return [_stem(word) for word in words]
     found: list[str] = []
     for run, word in _WORD.findall(unicodedata.normalize("NFKC", text).lower()):
         if word:

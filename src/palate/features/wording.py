@@ -8,17 +8,17 @@ text, with the number of texts that have each; two words of one hash count as on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 
 from palate.kernels import kernel, soon
-from palate.types import F32, F64, I32
+from palate.types import F32, F64, I32, I64
 
 WIDTH = 12
 """Distinct words of a text that count: those that come first."""
 SLOTS = 1 << 17
 """Hashes that words can have, a power of two."""
-_NONE = [-1] * WIDTH
 _WORDS = 8 * WIDTH
 _MAYBE = 4096
 """A power of two."""
@@ -63,11 +63,27 @@ NO_WORDS = Wording()
 
 def packed(hashes: Sequence[Sequence[int]]) -> I32:
     """(n, WIDTH) codes of texts, each the hashes of its words in their order."""
-    rows: list[list[int]] = []
-    for row in hashes:
-        distinct = list(dict.fromkeys([value & (SLOTS - 1) for value in row]))[:WIDTH]
-        rows.append(distinct + _NONE[len(distinct) :])
-    return np.array(rows, np.int32).reshape(len(rows), WIDTH)
+    sizes = np.fromiter(map(len, hashes), np.int64, len(hashes))
+    flat = np.fromiter(chain.from_iterable(hashes), np.int64, int(sizes.sum())).astype(np.int32) & np.int32(SLOTS - 1)
+    out = np.full((len(hashes), WIDTH), -1, np.int32)
+    _pack(flat, sizes, out)
+    return out
+
+
+@kernel
+def _pack(flat: I32, sizes: I64, out: I32) -> None:
+    """The first distinct codes of each run of ``flat`` into its row of ``out``, all −1."""
+    at = 0
+    for place in range(len(sizes)):
+        kept = 0
+        for n in range(at, at + sizes[place]):
+            new = kept < out.shape[1]
+            for earlier in range(kept):
+                new = new and out[place, earlier] != flat[n]
+            if new:
+                out[place, kept] = flat[n]
+                kept += 1
+        at += sizes[place]
 
 
 @kernel
