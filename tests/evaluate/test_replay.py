@@ -130,13 +130,12 @@ def test_a_log_of_certain_rankings_cannot_tell(tmp_path: Path) -> None:
 
 
 def test_the_exploration_slot_judges_what_would_have_stood_there(tmp_path: Path) -> None:
-    live(tmp_path / "shop", {}, 300)
+    live(tmp_path / "shop", {}, 1200)  # a weight is 0, or the number of candidates where chance took the greedy's own
     found = replay(tmp_path / "shop", policy(), least=10.0)
-    assert (found.variant, found.depth, found.judged_on) == ("slot", 1, 300)
+    assert (found.variant, found.depth, found.judged_on) == ("slot", 1, 1200)
     assert [note.code for note in found.notes] == ["slot"]
     assert found.overlap is not None
-    shares = len(WORLD.genre_of) / 300  # a weight is 0, or the number of candidates where chance took the greedy's own
-    assert found.overlap.mean_weights[0] == pytest.approx(1.0, abs=4.0 * shares**0.5)
+    assert found.overlap.mean_weights[0] == pytest.approx(1.0, abs=0.5)
     soft = replay(tmp_path / "shop", policy(recommend="plackett_luce", temperature=1e6))
     assert soft.estimates["ips"].value == pytest.approx(soft.logged.value, rel=1e-3)  # uniform, as the slot was
 

@@ -117,6 +117,9 @@ def test_retention_and_weights_are_those_of_the_settings() -> None:
     assert "3 days" in found["decisions"].text
     assert "newest 40" in found["events"].text
     assert "less" not in found
+    kept = every(told(retention={"days": 9.0}, privacy={"redact": True}))
+    assert "for 9 days" in kept["events"].text
+    assert (kept["redaction"].used, found["redaction"].used) == (True, False)
     assert "hide" in every(told())["less"].text
 
 

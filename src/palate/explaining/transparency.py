@@ -236,7 +236,7 @@ def _language(settings: Settings) -> list[Statement]:
 def _retention(settings: Settings) -> list[Statement]:
     kept, state = settings.decisions, settings.state
     days = f"{kept.max_days:g}"
-    limit: float = msgspec.to_builtins(settings).get("retention", {}).get("days", 0.0)
+    limit = settings.retention.days
     en = f"for {limit:g} days" if limit else "until they are erased"
     zh = f"保留 {limit:g} 天" if limit else "会保留到被删除为止"
     return [
@@ -246,7 +246,13 @@ def _retention(settings: Settings) -> list[Statement]:
             f"to {state.seen_per_user} items as had before.",
             f"事件{zh}；每个人最近的 {state.history} 个事件完整计入，"
             f"至多 {state.seen_per_user} 个物品记为有过。",
-            "state.history",
+            "retention.days, state.history",
+        ),
+        _either(
+            "redaction", settings.privacy.redact, "privacy.redact",
+            ("Personal data in what people write is masked before it is kept, as far as rules know it.",
+             "What people write is kept as they wrote it."),
+            ("人们所写的文字在保存前，会按规则遮盖其中的个人信息。", "人们所写的文字按原样保存。"),
         ),
         _either(
             "decisions", kept.enabled, "decisions.enabled, decisions.max_days",
