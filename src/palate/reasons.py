@@ -1,8 +1,10 @@
 """Reasons: why an item stands there, in words that are true of it.
 
-Made of features that speak for the item: those with the largest positive contribution, or, where contributions were
-not asked for, the largest evidence. Words of a reason hold by the value of its feature, never by its weight alone.
-None names another person, and none speaks of fewer than ``LEAST`` people.
+A reason is as strong as the contributions of its features together, or, where contributions were not asked for, their
+evidence. The strongest is always among those given. Before it is said one that is particular to the item or the person
+(what it goes with, a tag, their words, …) where that is ``SIZEABLE`` beside it; among such, the one that fewer items
+above were given for. Words of a reason hold by the value of its feature, never by its weight alone. None names another
+person, and none speaks of fewer than ``LEAST`` people.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from palate.catalogue import Catalogue
 from palate.features import Computer, ItemSide, Neighbours, Subject, column, said
 from palate.features.alike import LEAST
 from palate.features.company import FOLLOWS
-from palate.features.speakers import CODE_OF, CODES, REASONS, lifts
+from palate.features.speakers import CODE_OF, CODES, SPOKEN, lifts
 from palate.feedback.words import aspects
 from palate.types import F32, F64, I32, I64, Contribution, Reason
 
@@ -38,6 +40,7 @@ SHORT: dict[str, tuple[str, str]] = {
     "trending": ("trending", "上升中"),
     "people": ("people like you", "相似的人"),
     "new": ("new", "新品"),
+    "new_of": ("new: {tags}", "新品，且符合口味：{tags}"),
     "taste": ("your taste", "符合口味"),
     "tag": ("your taste: {tags}", "符合口味：{tags}"),
     "query": ("matches the query", "匹配查询"),
@@ -50,12 +53,21 @@ SHORT: dict[str, tuple[str, str]] = {
     "unscored": ("could not be scored", "无法打分"),
 }
 """Reasons in a few words, English and Chinese, by code."""
+_MOST = 2
+"""Reasons of an item."""
+_OF_CROWD = frozenset({"popular", "people", "new"})
+"""Reasons that would be said of many items in the same words: others go before them. ``new`` without tags, that is."""
 _OF_PEOPLE = frozenset({"popular", "trending", "friends", "people", "said"})
 """Reasons that speak of people: of everybody, of those followed, of those who had the item or wrote of it."""
 _VERBS = {"because_of": "goes with", "taste": "is close in content to"}
 _MEANING = column("query_meaning")
 _MEANT = Reason("query", "Close in meaning to your words.")
 _RANKED = Reason("ranked", "No single reason stands out: many small ones together make its score.")
+
+
+def short(reason: Reason) -> str:
+    """The key of a reason in ``SHORT``."""
+    return "new_of" if reason.code == "new" and reason.tags else reason.code
 
 
 class Reasons:
@@ -73,26 +85,44 @@ class Reasons:
     def of(self, rows: I32, weights: F64, x: F32) -> list[list[Reason]]:
         """At most two reasons for each of ``rows`` (k,), by the ``weights`` (k, f) of its features ``x`` (k, f).
 
-        A feature only gives a reason where its value says what the words say (``speakers.speak``).
+        A feature only gives a reason where its value says what the words say (``speakers.speak``). What an item is
+        given depends on the items before it, never on those behind.
         """
-        spoken = np.empty((len(rows), REASONS, 3), np.int32)
+        spoken = np.empty((len(rows), SPOKEN, 4), np.int32)
         self.computer.speak(self.subject, rows, weights, x, self.side, self.ease, spoken)
         worded: dict[tuple[int, int, int], Reason] = {}  # the same few entries of a history speak for most items
         had: list[int] = np.count_nonzero(self.computer.state.item_columns["crowd"][rows], axis=1).tolist()
+        said: dict[tuple[str, int], int] = {}
         out: list[list[Reason]] = []
         for at, mine in enumerate(spoken.tolist()):
             reasons: list[Reason] = []
-            for place, first, second in mine:
-                if place >= 0 and _CODES[place] in _OF_PEOPLE and not self._many(_CODES[place], int(rows[at]), had[at]):
+            best, chosen, least = 0, ("", -1), (True, 0)
+            for place, first, second, sizeable in mine:
+                if place < 0:
+                    break
+                code = _CODES[place]
+                if code in _OF_PEOPLE and not self._many(code, int(rows[at]), had[at]):
                     continue
-                if place >= 0 and _CODES[place] == "said":
-                    if (praise := self._said(int(rows[at]))) is not None:
-                        reasons.append(praise)
-                elif place >= 0:
+                if code == "said":
+                    reason = self._said(int(rows[at]))
+                    if reason is None:
+                        continue
+                else:
                     key = place, first, second
-                    if (reason := worded.get(key)) is None:
+                    reason = worded.get(key)
+                    if reason is None:
                         reason = worded[key] = self._worded(place, first, second)
-                    reasons.append(reason)
+                if sizeable or not reasons:
+                    words = code, first
+                    common = code in _OF_CROWD and not reason.tags, said.get(words, 0)
+                    if not reasons or common < least:
+                        best, chosen, least = len(reasons), words, common
+                reasons.append(reason)
+            if reasons:
+                said[chosen] = said.get(chosen, 0) + 1
+                if best:
+                    reasons.insert(0, reasons.pop(best))
+                del reasons[_MOST:]
             out.append(reasons or [_RANKED])
         return out
 
@@ -121,11 +151,12 @@ class Reasons:
     def _worded(self, place: int, first: int, second: int) -> Reason:
         code = _CODES[place]
         words = _MEANT if place == _MEANING else _WORDS.get(code)
-        if words is not None:
+        if words is not None and first < 0:
             return words
-        if code == "tag":
+        if code in ("tag", "new"):
             tags = [self.catalogue.tags.ids[one] for one in ((first,) if second < 0 else (first, second))]
-            return Reason("tag", f"You often choose {', '.join([tag.split(':', 1)[-1] for tag in tags])}.", tags=tags)
+            often = f"ou often choose {', '.join([tag.split(':', 1)[-1] for tag in tags])}."
+            return Reason(code, f"Y{often}" if code == "tag" else f"New in the catalogue, and y{often}", tags=tags)
         ids, title = self.computer.state.items.ids, self.catalogue.title
         if second < 0:
             return Reason(code, f"It {_VERBS[code]} {title(first)}.", [ids[first]])

@@ -158,10 +158,10 @@ class Contribution(msgspec.Struct, omit_defaults=True, gc=False):
 
 
 class Reason(msgspec.Struct, omit_defaults=True, gc=False):
-    """A verified reason for an item: a code, and the items of the user's history it comes from. Clients translate.
+    """A verified reason for an item, the one to show first: a code, and the items of the user's history it comes from.
 
-    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``new``, ``taste``, ``tag``, ``query``, ``friends``,
-    ``asked``, ``said``, ``ranked`` (nothing stands out), ``exploration``, ``language`` (a model's move), ``unscored``.
+    Codes: ``because_of``, ``again``, ``popular``, ``trending``, ``people``, ``new``, ``taste``, ``tag``, ``query``,
+    ``friends``, ``asked``, ``said``, ``ranked`` (nothing stands out), ``exploration``, ``language``, ``unscored``.
     """
 
     code: str

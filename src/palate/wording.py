@@ -22,7 +22,7 @@ from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
 from palate.language import Generator
 from palate.language.prompt import load_prompt
-from palate.reasons import SHORT
+from palate.reasons import SHORT, short
 from palate.types import Explanation, Reason
 
 Language = Literal["en", "zh"]
@@ -129,7 +129,7 @@ def _asked(facts: list[Fact], plain: str, generator: Generator, item: str, langu
 def fact_of(reason: Reason, title: Callable[[str], str], language: Language) -> Fact:
     """A reason as a sentence of a language, with the names in it."""
     names = tuple(title(item) for item in reason.items)
-    if reason.code == "tag":
+    if reason.code in ("tag", "new"):
         names = tuple(tag.split(":", 1)[-1] for tag in reason.tags)
     elif reason.code == "said" and reason.tags:
         names = tuple(chinese_names(reason.tags) if language == "zh" else reason.tags)
@@ -137,7 +137,7 @@ def fact_of(reason: Reason, title: Callable[[str], str], language: Language) -> 
         return Fact(reason.code, reason.text, names)
     if reason.code == "said" and names:
         return Fact(reason.code, f"大家称赞其{'、'.join(names)}。", names)
-    text = SHORT[reason.code][1].format(items="、".join(f"《{name}》" for name in names), tags="、".join(names))
+    text = SHORT[short(reason)][1].format(items="、".join(f"《{name}》" for name in names), tags="、".join(names))
     if reason.code == "taste" and names:
         text = f"内容接近{'、'.join(f'《{name}》' for name in names)}"
     return Fact(reason.code, f"{text}。", names)

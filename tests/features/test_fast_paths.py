@@ -10,7 +10,7 @@ import pytest
 from palate.engine import Engine
 from palate.features import Reach
 from palate.features.neighbours import NEAR_MAX
-from palate.features.speakers import TOP, strongest, two_of
+from palate.features.speakers import two_of
 from palate.filters import BLOCKED, DELETED, SEEN, UNAVAILABLE, standing
 from palate.state.rows import free_slot
 from palate.testing.world import make_world
@@ -106,16 +106,6 @@ def test_liking_is_the_weight_of_an_entry_in_the_taste(world: Engine, name: str)
             found = computer.liking(subject, row, side, name)
             assert found is not None
             np.testing.assert_allclose(found, wanted, atol=1e-5)
-
-
-def test_the_strongest_features_come_first() -> None:
-    weights = np.random.default_rng(3).normal(size=(50, 39)).round(1)
-    weights[7] = -1.0
-    places = np.empty((50, TOP), np.int32)
-    strongest(weights, places)
-    for row, found in zip(weights, places.tolist(), strict=True):
-        wanted = [place for place in np.argsort(-row, kind="stable").tolist() if row[place] > 0][:TOP]
-        assert [place for place in found if place >= 0] == wanted
 
 
 def test_what_is_known_against_candidates() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from palate.chat.schema import role_of
-from palate.reasons import SHORT
+from palate.reasons import SHORT, short
 from palate.types import Reason
 from palate.wishes import Wish
 
@@ -128,7 +128,7 @@ class Voice:
             return reason.text
         items = self.joined([self.title(item) for item in reason.items])
         tags = self.joined([tag.split(":", 1)[-1] for tag in reason.tags])
-        return SHORT[reason.code][1].format(items=items, tags=tags) if reason.code in SHORT else reason.text
+        return SHORT[short(reason)][1].format(items=items, tags=tags) if reason.code in SHORT else reason.text
 
 
 def _plain(name: str) -> bool:

@@ -16,6 +16,7 @@ from palate.cli.translation import word
 from palate.cli.why import show_more
 from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
+from palate.reasons import short
 from palate.types import (
     Candidate,
     Explanation,
@@ -226,7 +227,7 @@ def reason_text(item: RankedItem, titled: Title) -> str:
 
 def translated(reason: Reason, titled: Title) -> str:
     """A reason in the language in use."""
-    key = f"reason.{reason.code}"
+    key = f"reason.{short(reason)}"
     if key not in MESSAGES or (reason.code == "because_of" and not reason.items):
         return reason.text
     if language() == "en" and reason.code not in ("because_of", "tag"):

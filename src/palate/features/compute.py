@@ -149,7 +149,7 @@ class Computer:
     def speak(
         self, subject: Subject, rows: I32, weights: F64, x: F32, side: ItemSide, ease: Neighbours, out: I32
     ) -> None:
-        """Which features, and whom of the history, speak for ``rows`` (k,): see ``speakers.speak``. out: (k, 2, 3)."""
+        """Which features, and whom of the history, speak for ``rows`` (k,): see ``speakers.speak``."""
         pairs = self.state.pairs
         speakers.speak(
             rows, weights, x, subject.items, subject.weights, subject.interest_of, subject.tastes, subject.tags_long,

@@ -13,10 +13,12 @@ from palate.kernels import kernel
 from palate.tastes import NEWEST_DECAY, dot
 from palate.types import F32, F64, I32, I64
 
-TOP = 10
-"""Features looked at for an item's reasons."""
-REASONS = 2
-"""Reasons of an item, at most."""
+SPOKEN = 4
+"""Reasons found for an item, at most."""
+SIZEABLE = 1 / 3
+"""Share of the strongest reason's size from which another may be said before it."""
+_LEAST = 0.1
+"""The share from which a second one is said at all."""
 TASTES = {
     "taste_long": (0, 0.5 ** (1 / 30)),
     "taste_interest": (0, 0.5 ** (1 / 30)),
@@ -30,6 +32,7 @@ CODES: list[str] = ["", *sorted({feature.reason for feature in FEATURES if featu
 """The codes of reasons; features without one have the first."""
 CODE_OF: I32 = np.array([CODES.index(feature.reason or "") for feature in FEATURES], np.int32)
 """(f,) the code of every feature, as its place in ``CODES``."""
+_N_CODES = len(CODES)
 _WINDOWS = np.array([TASTES.get(name, (-1, 0.0))[0] for name in NAMES], np.int64)
 _DECAYS = np.array([TASTES.get(name, (-1, 0.0))[1] for name in NAMES], np.float64)
 _BECAUSE, _TASTE, _TAG, _TRENDING, _POPULAR, _NEW, _FRIENDS = (
@@ -48,23 +51,34 @@ _SEVERAL = np.log1p(1.5)
 
 
 @kernel
-def strongest(weights: F64, out: I32) -> None:
-    """Places of the ``TOP`` largest positive of ``weights`` (k, f), largest first, −1 where fewer. out: (k, TOP)."""
-    for row in range(weights.shape[0]):
-        n = 0
-        for place in range(weights.shape[1]):
-            value = weights[row, place]
-            if not value > 0 or (n == out.shape[1] and value <= weights[row, out[row, n - 1]]):
-                continue
-            if n < out.shape[1]:
-                n += 1
-            at = n - 1
-            while at > 0 and weights[row, out[row, at - 1]] < value:
-                out[row, at] = out[row, at - 1]
-                at -= 1
-            out[row, at] = place
-        for at in range(n, out.shape[1]):
-            out[row, at] = -1
+def _holds(code: int, place: int, x: F32) -> bool:
+    """Whether the value of a feature says what the words of its reason say."""
+    if code == _TRENDING:
+        return x[_POP_SHORT] > 0
+    if code == _POPULAR:
+        return x[place] > 0 and x[_POP_ALL] > 0
+    if code == _FRIENDS:
+        return x[place] > _SEVERAL
+    if code == _QUERY and place == _MEANING:
+        return x[place] >= _MEANT
+    return x[place] < _RECENT if code == _NEW else x[place] > 0
+
+
+@kernel
+def sizes(weights: F64, x: F32, out: F64, best: I64) -> None:
+    """What each code of reasons adds up to, and its strongest feature that may speak. weights, x: (≥ f,).
+
+    out: (codes,), Σ of the ``weights`` of a code's features, those against the item too. best: (codes,), −1 for none.
+    """
+    out[:] = 0.0
+    best[:] = -1
+    for place in range(len(CODE_OF)):
+        code, value = CODE_OF[place], weights[place]
+        if code == 0 or value == 0.0:
+            continue
+        out[code] += value
+        if value > 0.0 and (best[code] < 0 or value > weights[best[code]]) and _holds(int(code), int(place), x):
+            best[code] = place
 
 
 @kernel
@@ -106,6 +120,23 @@ def two_of(strength: F64, items: I32, weights: F64, target: int) -> tuple[int, i
 
 
 @kernel
+def shared(strength: F64, weights: F64, worth: F64) -> F64:
+    """(h,) what each liked entry gives to the features of going together: their ``weights`` above 0, by its share of
+    each. strength: (13, h) of ``neighbours.parts``; weights: (≥ f,); worth: (h,) of the entries."""
+    out = np.zeros(strength.shape[1], np.float64)
+    for channel in range(strength.shape[0]):
+        weight, whole = weights[_NEXT_1 + channel], 0.0
+        for q in range(len(out)):
+            if worth[q] > 0 and strength[channel, q] > 0:
+                whole += strength[channel, q]
+        if weight > 0 and whole > 0:
+            for q in range(len(out)):
+                if worth[q] > 0 and strength[channel, q] > 0:
+                    out[q] += weight * strength[channel, q] / whole
+    return out
+
+
+@kernel
 def liking(
     target: int, window: int, decay: float, interest: int,
     items: I32, weights: F64, interest_of: I64, text_of: I32, vectors: F32,
@@ -139,20 +170,6 @@ def liking(
 
 
 @kernel
-def _holds(code: int, place: int, x: F32) -> bool:
-    """Whether the value of a feature says what the words of its reason say."""
-    if code == _TRENDING:
-        return x[_POP_SHORT] > 0
-    if code == _POPULAR:
-        return x[place] > 0 and x[_POP_ALL] > 0
-    if code == _FRIENDS:
-        return x[place] > _SEVERAL
-    if code == _QUERY and place == _MEANING:
-        return x[place] >= _MEANT
-    return x[place] < _RECENT if code == _NEW else x[place] > 0
-
-
-@kernel
 def _two_tags(tags: I32, liked: F32) -> tuple[int, int]:
     """The two of an item's ``tags`` that weigh most in a profile, −1 where there are fewer."""
     first, second = -1, -1
@@ -173,35 +190,40 @@ def speak(
     text_of: I32, vectors: F32, tags: I32, keys: I32, fwd: I32, co: I32, starts: I64, caps: I32, counts: I64,
     e_indptr: I64, e_indices: I32, e_values: F32, l_indptr: I64, l_indices: I32, l_values: F32, session: int, out: I32,
 ) -> None:  # fmt: skip
-    """Up to two features that speak for each of ``rows`` (k,), and who or what they name. out: (k, 2, 3).
+    """The features that speak for each of ``rows`` (k,), and who or what they name. out: (k, SPOKEN, 4).
 
-    weights: (k, ≥ f) of the features ``x`` (k, ≥ f), largest first. Each code speaks once, and only where its feature's
-    value says what its words say: nothing is "popular" for being less unpopular than others. out[n, r]: the feature,
-    −1 for none, and two history rows, or two tags, −1 where there are fewer. items, worth: of the history.
+    weights: (k, ≥ f) of the features ``x`` (k, ≥ f). A code is as large as the ``weights`` of its features together
+    (``sizes``), and speaks once, by its strongest feature whose value says what its words say: nothing is "popular"
+    for being less unpopular than others. Largest first: two, and of the others those that are ``SIZEABLE``. out[n, r]:
+    the feature, −1 for none; two history rows, or two tags, −1 where there are fewer; and 1 where it is sizeable, else
+    0. items, worth: of the history.
     """
-    top = np.empty((len(rows), TOP), np.int32)
-    strongest(weights[:, : len(CODE_OF)], top)
+    size, best = np.empty(_N_CODES, np.float64), np.empty(_N_CODES, np.int64)
     out[:] = -1
     for n in range(len(rows)):
-        said = 0
-        spoken = np.int64(0)
-        for at in range(TOP):
-            place = top[n, at]
-            if place < 0 or said == REASONS:
+        sizes(weights[n], x[n], size, best)
+        said, whole = 0, 0.0
+        while said < SPOKEN:
+            code = 0
+            for other in range(1, _N_CODES):
+                if best[other] >= 0 and size[other] > (size[code] if code else 0.0):
+                    code = other
+            if code == 0:
                 break
-            code = CODE_OF[place]
-            if code == 0 or (spoken >> code) & 1 or not _holds(int(code), int(place), x[n]):
-                continue
-            spoken |= np.int64(1) << code
+            share = size[code] / whole if said else 1.0
+            if share < (_LEAST if said < 2 else SIZEABLE):
+                break
+            place = best[code]
+            best[code] = -1
             first, second = -1, -1
-            if code == _TAG:
+            if code in (_TAG, _NEW):
                 first, second = _two_tags(tags[rows[n]], tags_long)
             elif code == _BECAUSE:
                 strength = parts(
                     rows[n], items, worth, keys, fwd, co, starts, caps, counts, e_indptr, e_indices, e_values,
                     l_indptr, l_indices, l_values, session,
                 )  # fmt: skip
-                first, second = two_of(strength[place - _NEXT_1], items, worth, rows[n])
+                first, second = two_of(shared(strength, weights[n], worth), items, worth, rows[n])
             elif code == _TASTE:
                 text = text_of[rows[n]]
                 if text < 0:
@@ -227,5 +249,8 @@ def speak(
                 first, second = two_of(liked, items, worth, rows[n])
             if first < 0 and code in (_TAG, _BECAUSE, _TASTE):
                 continue
+            if said == 0:
+                whole = size[code]
             out[n, said, 0], out[n, said, 1], out[n, said, 2] = place, first, second
+            out[n, said, 3] = 1 if share >= SIZEABLE else 0
             said += 1

@@ -10,7 +10,8 @@ import { more } from "./why.js";
 export function reasonText(reason) {
   const items = reason.items ?? [];
   const labels = reason.tags ?? [];
-  const key = `reason.${reason.code}${reason.code === "taste" && items.length > 0 ? "_items" : ""}`;
+  const named = (reason.code === "taste" && items.length > 0 && "_items") || (reason.code === "new" && labels.length > 0 && "_tags") || "";
+  const key = `reason.${reason.code}${named}`;
   const lacks = (reason.code === "because_of" && items.length === 0) || (reason.code === "tag" && labels.length === 0);
   if (!has(key) || lacks) return reason.text;
   return t(key, { items: listed(items.map((id) => `“${title(id)}”`)), tags: listed(labels.map(tagText)) });

@@ -157,6 +157,7 @@ export const catalogue = {
   "reason.trending": {"en": "Popular right now", "zh": "近期热门"},
   "reason.people": {"en": "Chosen by people like them", "zh": "相似的人也选择"},
   "reason.new": {"en": "New in the catalogue", "zh": "新上架"},
+  "reason.new_tags": {"en": "New, and they often choose {tags}", "zh": "新上架，且常选择 {tags}"},
   "reason.taste": {"en": "Close to their taste", "zh": "符合其兴趣"},
   "reason.taste_items": {"en": "Close in content to {items}", "zh": "内容接近 {items}"},
   "reason.tag": {"en": "Often chooses {tags}", "zh": "常选择 {tags}"},
