@@ -319,10 +319,10 @@ def test_a_score_does_not_depend_on_company(trained: dict[str, Engine]) -> None:
 
 
 def wire_request(user: str, items: list[str], options: dict[str, Any]) -> Any:
-    from palate import wire
+    from palate.requests import read_request
     from palate.types import RankRequest
 
-    return wire.read_request(RankRequest, user=user, items=items, **options)
+    return read_request(RankRequest, user=user, items=items, **options)
 
 
 def test_only_what_is_near_is_called_close_to_a_query() -> None:

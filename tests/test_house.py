@@ -29,6 +29,7 @@ LAYERS: list[set[str]] = [
         "config",
         "settings",
         "checks",
+        "requests",
         "wire",
         "frames",
         "ids",

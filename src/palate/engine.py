@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from palate import opening, rights, wire
+from palate import opening, requests, rights, wire
 from palate.answer import build_answer, draw, rehearse
 from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
@@ -174,11 +174,11 @@ class Engine(Reader):
     def rank(self, user: str | None = None, items: Sequence[Any] = (), **options: Any) -> Ranking:
         """Order the caller's candidates for a person. Options: session, k, query, context, filter, exclude, seen,
         policy, explain, as on the wire. Errors: ``InvalidInput`` naming what is wrong."""
-        return self.answer(wire.read_request(RankRequest, user=user, items=list(items), **options))
+        return self.answer(requests.read_request(RankRequest, user=user, items=list(items), **options))
 
     def recommend(self, user: str | None = None, k: int | None = None, **options: Any) -> Ranking:
         """Retrieve from the whole catalogue, then rank; ``k`` defaults to 10. Options as for ``rank``."""
-        return self.answer(wire.read_request(RecommendRequest, user=user, k=k, **options))
+        return self.answer(requests.read_request(RecommendRequest, user=user, k=k, **options))
 
     def chat(self, user: str | None = None, text: str = "", **options: Any) -> ChatAnswer:
         """One turn of a conversation. Options: session, k, language, context. Errors: ``InvalidInput``."""
@@ -200,7 +200,7 @@ class Engine(Reader):
         return self._logged(answer, decision)
 
     def _begin(self, request: RecommendRequest, now: int | None) -> tuple[Ranking, Decision, Question | None]:
-        wire.check_request(request, self.settings.limits)
+        requests.check_request(request, self.settings.limits)
         if self.state.opted_out:
             request = rights.named(request, self.state)
         ranking = self.parts.decisions.reserve()

@@ -1,4 +1,4 @@
-"""Decoding and validating what comes in: events and requests, from JSON, dicts, structs and frames.
+"""Decoding and validating events, from JSON, dicts, structs and frames. Requests are read in ``requests``.
 
 One set of rules for HTTP, the command line and the library. A bad event never stops its neighbours: it is
 returned with its index and a sentence. Cost: 0.5 µs an event on top of the msgspec decode.
@@ -8,31 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import msgspec
 
 from palate.checks import MAX_TIMESTAMP, check_fields, check_id, check_number, check_text, parse_timestamp
 from palate.config import Limits
 from palate.errors import InvalidInput, MalformedBody, TooLarge
-from palate.settings import POLICIES
-from palate.types import (
-    Candidate,
-    Event,
-    Interaction,
-    Item,
-    RankRequest,
-    RecommendRequest,
-    Rejected,
-    User,
-)
-
-T = TypeVar("T", RankRequest, RecommendRequest)
+from palate.requests import TOO_DEEP
+from palate.types import Event, Interaction, Item, Rejected, User
 
 _EVENT = msgspec.json.Decoder(Event)
 _EVENTS = msgspec.json.Decoder(list[Event])
-_TOO_DEEP = "The body is nested too deeply to be read."
-_FILTER_DEPTH = 64
 _MAX_VALUE = 1e12  # its square is far from the end of 32-bit floats, so that no sum of them becomes infinite
 
 
@@ -235,14 +222,14 @@ def _split(text: bytes, ndjson: bool) -> Iterator[bytes | msgspec.Raw]:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedBody(f"The body is not valid JSON: {error}.") from None
         except RecursionError:
-            raise MalformedBody(_TOO_DEEP) from None
+            raise MalformedBody(TOO_DEEP) from None
         return
     if not ndjson:
         try:
             yield msgspec.json.decode(text, type=msgspec.Raw)
             return
         except RecursionError:
-            raise MalformedBody(_TOO_DEEP) from None
+            raise MalformedBody(TOO_DEEP) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if b"\n" not in text:
                 raise MalformedBody(f"The body is not valid JSON: {error}.") from None
@@ -256,137 +243,6 @@ def _sentence(error: msgspec.ValidationError) -> str:
     if text.startswith("Invalid value") and text.endswith("event`"):
         text += ": use item, user, impression or interaction, whose type says what was done"
     return text + "."
-
-
-_REQUESTS: dict[type, Any] = {
-    RankRequest: msgspec.json.Decoder(RankRequest),
-    RecommendRequest: msgspec.json.Decoder(RecommendRequest),
-}
-
-
-def parse_request(body: bytes, kind: type[T]) -> T:
-    """A rank or recommend request from JSON, types only. Errors: ``MalformedBody``, ``InvalidInput``."""
-    try:
-        return _REQUESTS[kind].decode(body)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(_sentence(error), _path(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
-    except RecursionError:
-        raise MalformedBody(_TOO_DEEP) from None
-
-
-def decode_request(body: bytes, kind: type[T], limits: Limits) -> T:
-    """``parse_request``, then ``check_request``. Errors: ``MalformedBody``, ``InvalidInput``, ``TooLarge``."""
-    request = parse_request(body, kind)
-    check_request(request, limits)
-    return request
-
-
-def _path(message: str) -> str | None:
-    """What a message of msgspec is about: a path, with the unknown field's name where it is about one."""
-    path = message.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") if "`$" in message else ""
-    unknown = message.split("`")[1] if message.startswith("Object contains unknown field `") else ""
-    return ".".join(part for part in (path, unknown) if part) or None
-
-
-def check_filter(tree: Mapping[str, Any], limits: Limits) -> None:
-    """Depth, sizes and numbers of a filter; its fields and operators are judged where it is compiled.
-
-    Errors: ``InvalidInput``.
-    """
-    pending: list[tuple[Any, int]] = [(tree, 1)]
-    while pending:
-        value, depth = pending.pop()
-        if depth > _FILTER_DEPTH:
-            raise InvalidInput(f"filter is nested more than {_FILTER_DEPTH} deep.", "filter")
-        if isinstance(value, str):
-            check_text(value, "a value of filter", limits)
-        elif isinstance(value, Mapping):
-            pending.extend((key, depth) for key in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-            pending.extend((inner, depth + 1) for inner in value.values())  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-        elif isinstance(value, list | tuple):
-            pending.extend((inner, depth + 1) for inner in value)  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-        elif isinstance(value, int | float):
-            check_number(value, "a number of filter")
-
-
-def check_request(request: RecommendRequest, limits: Limits) -> None:
-    """Everything that the types can't say of a request. Errors: ``InvalidInput`` naming the field."""
-    if request.user is not None:
-        check_id(request.user, "user", limits)
-    if request.session is not None:
-        check_id(request.session, "session", limits)
-    if request.k is not None and not 1 <= request.k <= limits.k:
-        raise InvalidInput(f"k is {request.k}; it must lie between 1 and {limits.k}.", "k")
-    if request.query is not None:
-        check_text(request.query, "query", limits)
-    check_fields(request.context, "context", limits)
-    if request.filter is not None:
-        check_filter(request.filter, limits)
-    if len(request.exclude) > limits.candidates:
-        raise InvalidInput(
-            f"exclude has {len(request.exclude)} entries; at most {limits.candidates} are allowed.", "exclude"
-        )
-    for position, item in enumerate(request.exclude):
-        check_id(item, f"exclude[{position}]", limits)
-    if request.policy is not None and request.policy not in POLICIES:
-        raise InvalidInput(
-            f"policy {request.policy!r} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.", "policy"
-        )
-    if isinstance(request, RankRequest):
-        _check_candidates(request.items, limits)
-
-
-def _check_candidates(items: list[str | Candidate], limits: Limits) -> None:
-    if not items:
-        raise InvalidInput(
-            "items is empty: send the candidates to rank, or use recommend to have them retrieved.", "items"
-        )
-    if len(items) > limits.candidates:
-        raise InvalidInput(f"items has {len(items)} candidates; at most {limits.candidates} are allowed.", "items")
-    if _all_plain(items, limits):
-        return
-    seen: set[str] = set()
-    for position, item in enumerate(items):
-        name = item if isinstance(item, str) else item.id
-        check_id(name, f"items[{position}]", limits)
-        if name in seen:
-            raise InvalidInput(
-                f"items[{position}] {name[:80]!r} is there twice: each candidate may be sent once.",
-                f"items[{position}]",
-            )
-        seen.add(name)
-        if not isinstance(item, str):
-            check_fields(item.fields, f"items[{position}].fields", limits)
-
-
-def _all_plain(items: list[str | Candidate], limits: Limits) -> bool:
-    """Whether these are distinct ASCII ids within the limits: the usual case, told in a tenth of the time."""
-    ids = cast(list[str], items)
-    try:
-        joined = "\0".join(ids)
-    except TypeError:
-        return False
-    distinct = set(ids)
-    if not joined.isascii() or joined.count("\0") != len(ids) - 1 or len(distinct) != len(ids) or "" in distinct:
-        return False
-    return max(map(len, ids)) <= limits.id_bytes
-
-
-def read_request(kind: type[T], **options: Any) -> T:
-    """A request from keyword arguments, under the wire's own rules. Errors: ``InvalidInput`` naming the argument."""
-    given: dict[str, Any] = {}
-    for name, value in options.items():
-        if value is None and name not in ("user", "k"):
-            continue
-        given[name] = list(value) if isinstance(value, tuple | set) else value  # pyright: ignore[reportUnknownArgumentType]
-    if isinstance(given.get("items"), list):
-        given["items"] = [msgspec.structs.asdict(v) if isinstance(v, Candidate) else v for v in given["items"]]
-    try:
-        return msgspec.convert(given, kind)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(_sentence(error), _path(str(error))) from None
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_plainly)

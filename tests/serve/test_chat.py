@@ -56,7 +56,7 @@ def test_a_stream_says_what_was_understood_before_the_ranking(service: Service) 
         ({"text": "hi"}, 422, "user"),
         ({"text": "", "user": "u", "stream": True}, 422, "text"),
         ({"text": 3, "user": "u"}, 422, "text"),
-        ({"text": "hi", "user": "u", "more": 1}, 422, None),
+        ({"text": "hi", "user": "u", "more": 1}, 422, "more"),
     ],
 )
 def test_refusals_have_the_usual_shape(service: Service, body: dict[str, Any], status: int, where: str | None) -> None:

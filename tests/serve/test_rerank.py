@@ -188,7 +188,7 @@ def test_what_is_wrong_is_refused_in_the_wires_own_shape(service: Service) -> No
     refused(service, 422, "top_n", query="a", documents=["a"], top_n=0)
     refused(service, 422, "taste", query="a", documents=["a"], taste=2)
     refused(service, 422, None, query="a")
-    refused(service, 422, None, query="a", documents=["a"], unheard_of=1)
+    refused(service, 422, "unheard_of", query="a", documents=["a"], unheard_of=1)
     refused(service, 422, "documents[0]", query="a", documents=[3])
     refused(service, 422, "documents[1]", query="a", documents=["a", {"image": "http://x"}])
     refused(service, 422, "documents[0].text", query="a", documents=[{"text": {"b": 1}}])

@@ -49,7 +49,9 @@ def test_a_correction_is_in_the_next_ranking(service: Service) -> None:
         ({}, 422, "mute"),
         ({"mute": "tea"}, 422, "mute"),
         ({"mute": ["tea"], "profiling": True}, 422, "profiling"),
-        ({"forget": True}, 422, None),
+        ({"forget": True}, 422, "forget"),
+        ({"pin": ["tea", 3]}, 422, "pin[1]"),
+        ("[]", 422, None),
         ("{", 400, None),
     ],
 )

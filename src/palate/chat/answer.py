@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from palate.errors import InvalidInput
+from palate.requests import given_request
 from palate.types import FieldValue, Ranking
 from palate.wishes import Wish
 
@@ -66,14 +66,4 @@ class ChatAnswer(msgspec.Struct):
 
 def chat_request(**options: Any) -> ChatRequest:
     """A request from keyword arguments. Errors: ``InvalidInput`` naming the argument."""
-    try:
-        return msgspec.convert(options, ChatRequest)
-    except msgspec.ValidationError as error:
-        raise refusal(error) from None
-
-
-def refusal(error: msgspec.ValidationError) -> InvalidInput:
-    """The sentence for a request of the wrong shape."""
-    text = str(error)
-    where = text.rsplit("`$", 1)[1].rstrip("`.").lstrip(".") or None if "`$" in text else None
-    return InvalidInput(text if text.endswith(".") else text + ".", where)
+    return given_request(ChatRequest, options)

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import typer
 
-from palate import wire
+from palate import requests
 from palate.chat.answer import ChatAnswer, ChatRequest
 from palate.erasure import Forgotten
 from palate.errors import ConfigError, InvalidInput, Locked, NotFound, PalateError, Unavailable
@@ -75,7 +75,7 @@ class Local:
         self.engine = engine
 
     def answer(self, request: RecommendRequest) -> Ranking:
-        wire.check_request(request, self.engine.settings.limits)
+        requests.check_request(request, self.engine.settings.limits)
         return self.engine.answer(request)
 
     def chat(self, request: ChatRequest) -> ChatAnswer:

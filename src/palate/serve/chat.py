@@ -12,8 +12,8 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from palate.chat.answer import ChatRequest, refusal
-from palate.errors import MalformedBody
+from palate.chat.answer import ChatRequest
+from palate.requests import parse_request
 from palate.serve.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _TURNS = 8
 """At a time. A turn may wait for a language model: in threads of its own it keeps none that others need."""
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(ChatRequest).decode
 
 
 def routes(engine: Engine, metrics: Metrics) -> Sequence[HTTPRouteHandler]:
@@ -32,7 +31,7 @@ def routes(engine: Engine, metrics: Metrics) -> Sequence[HTTPRouteHandler]:
     @post("/v1/chat", status_code=200)
     async def chat(request: Request[Any, Any, Any]) -> Response[bytes] | Stream:
         """One turn of a conversation: words to wishes to the next ranking."""
-        asked = _read(await request.body())
+        asked = parse_request(await request.body(), ChatRequest)
         if not asked.stream:
             answer = await _beside(threads, engine.talk.turn, asked)
             if answer.ranking is not None:
@@ -43,16 +42,6 @@ def routes(engine: Engine, metrics: Metrics) -> Sequence[HTTPRouteHandler]:
         return Stream(_sent(first, steps, metrics, threads), media_type="text/event-stream")
 
     return [chat]
-
-
-def _read(body: bytes) -> ChatRequest:
-    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON."""
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as error:
-        raise refusal(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 
 
 async def _beside(threads: ThreadPoolExecutor, do: Callable[..., Any], *given: Any) -> Any:

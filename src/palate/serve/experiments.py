@@ -10,9 +10,10 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from palate.errors import InvalidInput, MalformedBody
+from palate.errors import InvalidInput
 from palate.experiment import Experiment
 from palate.experiment.report import assignment
+from palate.requests import parse_request
 from palate.serve.api import no_body, query_of, reply, segment
 from palate.state.keys import subject_of
 from palate.wire import check_id
@@ -34,9 +35,6 @@ class Assignment(msgspec.Struct):
     arm: str
 
 
-_decode = msgspec.json.Decoder(Experiment).decode
-
-
 def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
     """The handlers, bound to an engine."""
     limits, arms = engine.settings.limits, engine.arms
@@ -49,12 +47,7 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
     @post("/v1/experiments", status_code=201)
     async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Start an experiment: from now on its arms rank for the people who take part."""
-        try:
-            wanted = _decode(await request.body())
-        except msgspec.ValidationError as error:
-            raise InvalidInput(f"{str(error).rstrip('.')}.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+        wanted = parse_request(await request.body(), Experiment)
         return reply(await asyncio.to_thread(arms.start, wanted, engine.clock()), 201)
 
     @get("/v1/experiments/{name:str}")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from palate.errors import InvalidInput, MalformedBody, PalateError, TooLarge
+from palate.requests import parse_request
 from palate.serve.gate import Gate
 from palate.serve.mailbox import Mailbox
 from palate.serve.metrics import Metrics
 from palate.serve.security import ErrorBody, ErrorDetail
 from palate.types import Event, IngestResult, RankRequest, RecommendRequest, Rejected
-from palate.wire import decode_events, parse_request
+from palate.wire import decode_events
 
 if TYPE_CHECKING:
     from palate.engine import Engine

@@ -10,7 +10,8 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from palate.errors import Conflict, InvalidInput, MalformedBody, Unauthorized
+from palate.errors import Conflict, MalformedBody, Unauthorized
+from palate.requests import parse_request
 from palate.serve.security import Guard, session_cookie, session_token
 
 
@@ -24,9 +25,6 @@ class Session(msgspec.Struct):
     """A session of the dashboard; the cookie carries its token."""
 
     expires_seconds: float
-
-
-_login = msgspec.json.Decoder(Login)
 
 
 def routes(guard: Guard) -> Sequence[HTTPRouteHandler]:
@@ -64,12 +62,7 @@ def routes(guard: Guard) -> Sequence[HTTPRouteHandler]:
 
 
 def _json_key(body: bytes) -> str:
-    try:
-        return _login.decode(body).key
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"{error}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
+    return parse_request(body, Login).key
 
 
 def _form_key(body: bytes) -> str:

@@ -18,9 +18,9 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
-from palate.chat.answer import refusal
 from palate.documents import Placed, Reranked, RerankRequest
-from palate.errors import MalformedBody, Overloaded
+from palate.errors import Overloaded
+from palate.requests import parse_request
 
 if TYPE_CHECKING:
     from palate.engine import Engine
@@ -31,7 +31,6 @@ _WAITING = 32
 _UNIT = 100
 """Documents of a search unit, as Cohere counts them."""
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(RerankRequest).decode
 
 
 class Version(msgspec.Struct):
@@ -83,7 +82,7 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
     waiting = [0]
 
     async def ranked(request: Request[Any, Any, Any], documents: bool) -> tuple[Reranked, int]:
-        asked = _read(await request.body())
+        asked = parse_request(await request.body(), RerankRequest)
         if asked.return_documents is None:
             asked.return_documents = documents
         if waiting[0] >= _WAITING:
@@ -112,13 +111,3 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
         return Response(_encode(answer), media_type="application/json")
 
     return [first, second]
-
-
-def _read(body: bytes) -> RerankRequest:
-    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON."""
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as error:
-        raise refusal(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None

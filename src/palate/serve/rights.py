@@ -11,7 +11,7 @@ from litestar import Request, Response, delete, get, patch
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from palate.errors import InvalidInput, MalformedBody
+from palate.requests import parse_request
 from palate.rights import Correction, Kept
 from palate.serve.api import no_body, reply, segment
 from palate.store.decision import Decision
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from palate.engine import Engine
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Correction).decode
 _CHUNK = 64 * 1024
 
 
@@ -56,7 +55,7 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
     async def correct(request: Request[Any, Any, Any]) -> Response[bytes]:
         """Correct a profile: mute and pin tags or words, opt out of profiling and in again."""
         user = segment(request, "user", limits)
-        change = _read(await request.body())
+        change = parse_request(await request.body(), Correction)
         return reply(await asyncio.to_thread(engine.correct, user, change))
 
     @get("/v1/users/{user:str}/export")
@@ -74,16 +73,6 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
         return reply(await asyncio.to_thread(engine.forget, segment(request, "user", limits)), 202)
 
     return [correct, export, forget]
-
-
-def _read(body: bytes) -> Correction:
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as error:
-        text = str(error).removesuffix(".")
-        raise InvalidInput(f"{text}.", text.rsplit("`$", 1)[1].strip("`.") or None if "`$" in text else None) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 
 
 async def _sent(user: str, first: Kept, rows: Iterator[Kept]) -> AsyncIterator[bytes]:

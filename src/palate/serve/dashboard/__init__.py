@@ -20,7 +20,8 @@ from litestar.handlers import HTTPRouteHandler
 
 from palate.config import Settings
 from palate.content.text import item_tags, title
-from palate.errors import InvalidInput, MalformedBody, NotFound
+from palate.errors import InvalidInput, NotFound
+from palate.requests import parse_request
 from palate.types import FieldValue
 
 _HERE = Path(__file__).parent
@@ -78,9 +79,6 @@ class ItemCards(msgspec.Struct):
     """One card an id, in the order asked."""
 
     items: list[ItemCard]
-
-
-_decode = msgspec.json.Decoder(ItemQuery).decode
 
 
 def plotly_file() -> Path | None:
@@ -160,7 +158,7 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
     @post("/dashboard/items", status_code=200, include_in_schema=False)
     async def name_items(request: Request[Any, Any, Any]) -> ItemCards:
         """Titles and tags of items, for the dashboard."""
-        data = _read_query(await request.body())
+        data = parse_request(await request.body(), ItemQuery)
         if len(data.ids) > _MOST_ITEMS:
             raise InvalidInput(f"ids has {len(data.ids)} entries; ask for at most {_MOST_ITEMS} at once.", "ids")
         return ItemCards([_card_or_id(engine, item_id, tag_fields) for item_id in data.ids])
@@ -181,16 +179,6 @@ def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> I
         return item_card(item_id, engine.item(item_id), tag_fields)
     except NotFound:
         return ItemCard(item_id, item_id, [])
-
-
-def _read_query(body: bytes) -> ItemQuery:
-    """Errors: ``InvalidInput`` for the wrong shape, ``MalformedBody`` for what isn't JSON, ``UnicodeDecodeError``."""
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as error:
-        raise InvalidInput(f"{error}.") from None
-    except msgspec.DecodeError as error:
-        raise MalformedBody(f"The body is not valid JSON: {error}.") from None
 
 
 def _page(html: str) -> Response[str]:
