@@ -27,7 +27,9 @@ from palate.types import (
     Bools,
     Cold,
     Contribution,
+    Event,
     Explanation,
+    Impression,
     Interaction,
     RankedItem,
     Ranking,
@@ -40,6 +42,8 @@ from palate.types import (
 
 _NO_CHANCE = np.random.default_rng(0)
 """Never drawn from: greedy without exploration leaves nothing to chance."""
+_FEW = 100
+"""Events of a person beyond their history, up to which all are read at once to find those of the history."""
 
 
 def seeded(ranking: str) -> np.random.Generator:
@@ -319,30 +323,44 @@ def known_then(
 ) -> tuple[Bools, dict[tuple[str, int], str]]:
     """Which entries (h,) of the history, newest first, the log had at the decision; and event ids by item and time.
 
-    Under the engine's lock. O(history).
+    Under the engine's lock. One look-up where the person has few events more than the history holds, else one an entry.
     """
     subject = _subject(line, catalogue, decision)
     ids: dict[tuple[str, int], str] = {}
     kept = np.ones(len(subject.items), np.bool_)
+    name = decision.subject or ""
     clamped: dict[int, list[Record]] | None = None
+    timely = _by(store, name, False) if subject.count <= 2 * len(subject.items) + _FEW else None
     names, types = line.state.items.ids, line.state.types.ids
     for place in range(len(subject.items)):
         row, ts, kind = int(subject.items[place]), int(subject.ts[place]), int(subject.kinds[place])
-        found = store.find(decision.subject or "", names[row], ts)
+        item = names[row]
+        records = store.find(name, item, ts) if timely is None else timely.get(ts, ())
+        found = [(one, event) for one in records if _names(event := event_of(one), item)]
         if not found:  # the log keeps the time that the sender named; the history its arrival, if too far ahead
             if clamped is None:  # once, not for every entry: the subject may have any number of events
-                clamped = {}
-                for record in store.find(decision.subject or "", None, None):
-                    if record.timestamp > record.received:
-                        clamped.setdefault(record.received, []).append(record)
-            found = clamped.get(ts, [])
-        for record in found:
-            event = event_of(record)
-            if isinstance(event, Interaction) and (event.item, event.type) == (names[row], sent(types[kind])):
-                ids.setdefault((names[row], ts), record.id)
+                clamped = _by(store, name, True)
+            found = [(one, event_of(one)) for one in clamped.get(ts, ())]
+        for record, event in found:
+            if isinstance(event, Interaction) and (event.item, event.type) == (item, sent(types[kind])):
+                ids.setdefault((item, ts), record.id)
                 kept[place] = record.seq <= decision.as_of
                 break
     return kept, ids
+
+
+def _names(event: Event, item: str) -> bool:
+    """Whether an event is about an item, as the look-up of a store has it."""
+    return item in event.items if isinstance(event, Impression) else getattr(event, "item", None) == item
+
+
+def _by(store: Store, subject: str, early: bool) -> dict[int, list[Record]]:
+    """The events of a subject by their time; early: those alone that came before it, by when they came."""
+    out: dict[int, list[Record]] = {}
+    for record in store.find(subject, None, None):
+        if not early or record.timestamp > record.received:
+            out.setdefault(record.received if early else record.timestamp, []).append(record)
+    return out
 
 
 def rehearse(line: Line, catalogue: Catalogue, model: Model, user: str | None, now: int) -> None:

@@ -59,6 +59,8 @@ def check_against_lightgbm(trained: lightgbm.Booster, x: F32, contributions: int
     expected = np.asarray(trained.predict(few, pred_contrib=True, num_threads=1))
     ours, base = model.contributions(few)
     np.testing.assert_allclose(ours, expected[:, :-1], rtol=1e-5, atol=1e-9)
+    alone = np.concatenate([model.contributions(few[i : i + 1])[0] for i in range(len(few))])
+    np.testing.assert_array_equal(alone, ours)
     np.testing.assert_allclose(base, expected[:, -1], rtol=1e-9, atol=1e-12)
     assert model.base == base[0]
     np.testing.assert_allclose(base + ours.sum(axis=1), model.score(few), rtol=1e-9, atol=1e-9)

@@ -25,6 +25,7 @@ from palate.kernels import kernel
 from palate.score.tree_kernels import CATEGORIES, Rules, listed, passes
 from palate.types import F32, F64, I32
 
+_FEW = 3  # rows that are cheaper one by one
 _BLOCK = 32  # rows together: enough to share the coefficients of an edge, few enough to stay in the cache
 
 
@@ -144,6 +145,75 @@ def _contribute(
                     out[start + b, column] += total[b]
 
 
+@kernel
+def _contribute_one(
+    row: F32, offset: I32, feature: I32, threshold: F64, rule: Rules, left: I32, value: F64,
+    category_start: I32, category: I32,
+    parent: I32, z: F64, previous: I32, order: I32, points: F64, weights: F64, largest: int, out: F64,
+) -> None:  # fmt: skip
+    """``_contribute`` of one ``row`` (f,), to the same bits: what a node asks is decided once for all points."""
+    deepest = points.shape[1]
+    product, below = np.empty((largest, deepest)), np.empty((largest, deepest))
+    met = np.empty(largest, dtype=np.bool_)
+    for tree in range(offset.shape[0] - 1):
+        root = offset[tree]
+        size = offset[tree + 1] - root
+        q = order[tree]
+        if size == 1:
+            continue
+        at = points[q - 1]
+        for k in range(q):
+            product[0, k], below[0, k] = weights[q - 1, k], 0.0
+        for v in range(1, size):
+            node = root + v
+            above = parent[node]
+            over = above - root
+            seen, tested = float(row[feature[above]]), int(rule[above])
+            if tested & CATEGORIES:
+                went = listed(seen, category, int(category_start[above]), int(category_start[above + 1]))
+            else:
+                went = passes(seen, float(threshold[above]), tested)
+            mine = went == (left[above] == node)
+            share, before = z[node], previous[node]
+            if before < 0:
+                met[v] = mine
+                for k in range(q):
+                    zero = (1.0 - at[k]) * share
+                    product[v, k] = product[over, k] * (zero + at[k] if mine else zero)
+            elif met[before - root]:
+                met[v] = mine
+                for k in range(q):
+                    zero = (1.0 - at[k]) * share
+                    one_before = (1.0 - at[k]) * z[before] + at[k]
+                    product[v, k] = product[over, k] * ((zero + at[k] if mine else zero) / one_before)
+            else:
+                met[v] = False
+                neither = share / z[before]
+                for k in range(q):
+                    product[v, k] = product[over, k] * neither
+            if feature[node] < 0:
+                for k in range(q):
+                    below[v, k] = product[v, k] * value[node]
+            else:
+                for k in range(q):
+                    below[v, k] = 0.0
+        for v in range(size - 1, 0, -1):
+            node = root + v
+            over = parent[node] - root
+            share, before = z[node], previous[node]
+            total = 0.0
+            if before < 0 or met[before - root]:
+                for k in range(q):
+                    t = at[k]
+                    slope = (1.0 - share) / (t + (1.0 - t) * share) if met[v] else -1.0 / (1.0 - t)
+                    if before >= 0:
+                        slope -= (1.0 - z[before]) / (t + (1.0 - t) * z[before])
+                    total += below[v, k] * slope
+                out[feature[parent[node]]] += total
+            for k in range(q):
+                below[over, k] += below[v, k]
+
+
 class TreeShap:
     """Everything about a forest's paths that does not depend on the row. Built once, then read only."""
 
@@ -179,5 +249,9 @@ class TreeShap:
         tests = (a["offset"], a["feature"], a["threshold"], a["rule"], a["left"], a["value"])
         tests += (a["category_start"], a["category"])
         paths = (self._parent, self._z, self._previous, self._order, self._points, self._weights)
-        _contribute(x, *tests, *paths, self._largest, _BLOCK, out)
+        if len(x) <= _FEW:
+            for row, mine in zip(x, out, strict=True):
+                _contribute_one(row, *tests, *paths, self._largest, mine)
+        else:
+            _contribute(x, *tests, *paths, self._largest, _BLOCK, out)
         return out
