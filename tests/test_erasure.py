@@ -93,7 +93,7 @@ def test_a_forgotten_person_was_never_there(tmp_path: Path, where: str) -> None:
         assert engine.state.seq == done.as_of
         assert "victim-7f3a" not in engine.state.users.ids
         assert "only-victim-7f3a" not in engine.state.items.ids
-        assert [row.table for row in engine.export_user("victim-7f3a")] == ["profile", "state"]
+        assert [row.table for row in engine.export("victim-7f3a")] == ["profile", "state"]
         with pytest.raises(NotFound):
             engine.explain(ranking, "f1")
         assert log_of(engine) == [record for record in log if record.subject != "victim-7f3a"]
@@ -120,6 +120,24 @@ def test_nothing_of_them_is_left_in_any_file(tmp_path: Path) -> None:
     assert b"victim-7f3a" not in bytes_of(path)
     with opened(path) as engine:
         assert engine.ingest(mixed("victim-7f3a", 500)).duplicates == 5
+        assert engine.rebuild()["equal"]
+
+
+def test_a_session_is_erased_and_a_user_of_that_name_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "e.palate"
+    with opened(path) as engine:
+        engine.ingest(list(world()))
+        walk = [Interaction(id=f"w{n}", timestamp=START + 10**6 + n, session="u0", item=f"f{n}") for n in range(3)]
+        engine.ingest(walk)
+        log, known = log_of(engine), engine.user("u0")
+        assert engine.user(session="u0").interactions == 3
+        done = engine.forget(session="u0")
+        assert (done.user, engine.user(session="u0").known) == ("u0", False)
+        assert engine.erasure.wait(60)
+        assert log_of(engine) == [record for record in log if record.subject != "\0u0"]
+        assert snapshot.digest(engine.state) == never_saw(engine, log, {"\0u0"})
+        assert [row.table for row in engine.export(session="u0")] == ["profile", "state"]
+        assert engine.user("u0").history == known.history
         assert engine.rebuild()["equal"]
 
 

@@ -231,7 +231,7 @@ def test_an_export_has_every_table_and_nobody_else(engine: Engine) -> None:
     engine.correct("u0", Correction(pin=["drama"]))
     ranking = engine.recommend("u0").ranking
     engine.recommend("u1")
-    rows = list(engine.export_user("u0"))
+    rows = list(engine.export("u0"))
     tables = {name: [row.value for row in rows if row.table == name] for name in dict.fromkeys(r.table for r in rows)}
     assert list(tables) == ["profile", "state", "events", "decisions"]
     (profile,), (state,) = tables["profile"], tables["state"]
@@ -244,7 +244,35 @@ def test_an_export_has_every_table_and_nobody_else(engine: Engine) -> None:
     mine = [event for event in engine.export() if not isinstance(event, Item) and event.user == "u0"]
     assert tables["events"] == mine
     assert [decision.ranking for decision in tables["decisions"]] == [ranking]
-    assert [row.table for row in engine.export_user("nobody")] == ["profile", "state"]
+    assert [row.table for row in engine.export("nobody")] == ["profile", "state"]
+
+
+def test_what_a_session_did_is_taken_along_too(engine: Engine) -> None:
+    walked = [
+        Interaction(id=f"walk-{n}", timestamp=START + n, session="u0", item=name) for n, name in enumerate(("f1", "f2"))
+    ]
+    engine.ingest(walked)
+    engine.recommend(session="u0")
+    rows = list(engine.export(session="u0"))
+    assert [row.table for row in rows] == ["profile", "state", "events", "events", "decisions"]
+    assert [row.value for row in rows if row.table == "events"] == walked
+    assert rows[0].value == engine.user(session="u0")
+    assert (rows[0].value.user, rows[0].value.interactions) == ("u0", 2)
+    assert engine.user("u0").interactions == 5, "a user of that name is somebody else"
+    with pytest.raises(InvalidInput, match="not both"):
+        engine.export("u0", "u0")  # type: ignore[call-overload]
+    for named in (engine.forget, engine.user):
+        with pytest.raises(InvalidInput, match="Neither user nor session"):
+            named()
+
+
+def test_a_correction_is_keywords_too(engine: Engine) -> None:
+    assert engine.correct("u0", mute=["horror"], pin=["drama"]).muted == ["genre:Horror"]
+    assert engine.correct("u0", unmute=["horror"]) == engine.user("u0")
+    for wrong, where in (({"mutes": ["horror"]}, "mutes"), ({"mute": "horror"}, "mute"), ({}, "mute")):
+        with pytest.raises(InvalidInput) as error:
+            engine.correct("u0", **wrong)
+        assert error.value.where == where
 
 
 def test_wishes_are_a_stage_of_the_ranking(engine: Engine) -> None:

@@ -10,7 +10,7 @@ One lock guards state, catalogue and model. Everything slow (disk, text encoding
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,6 @@ from palate.reranking import Question, make_reranking
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
 from palate.store.decision import Decision
-from palate.train.history import event_of
 from palate.train.tiers import planned
 from palate.types import (
     F64,
@@ -304,28 +303,19 @@ class Engine(Reader):
         """Open, and not closing."""
         return not self._closed
 
-    def export(self) -> Iterator[Event]:
-        """The whole log in order, with ids and timestamps."""
-        for records in self.parts.store.read():
-            yield from map(event_of, records)
-
-    def correct(self, user: str, change: rights.Correction) -> UserProfile:
-        """Mute, pin, opt out or in (``rights``); the profile after it, which the next ranking obeys.
-        Errors: ``InvalidInput``, ``Conflict``."""
+    def correct(self, user: str, change: rights.Correction | None = None, **options: Any) -> UserProfile:
+        """Mute, pin, opt out or in: ``change``, or its keys as options, such as ``mute=["genre:Horror"]``; the profile
+        after it, which the next ranking obeys. Errors: ``InvalidInput``, ``Conflict``."""
         self._check_writable()
+        change = change or requests.given_request(rights.Correction, options)
         rights.correct(self, user, change, self.talk.turn_of)
         return self.user(user)
 
-    def export_user(self, user: str) -> Iterator[rights.Kept]:
-        """Everything that is kept of a user, from every table. Reads all of the decision log."""
-        return rights.export(self, user, self._lock)
-
-    def forget(self, user: str) -> Forgotten:
-        """Make a user unknown to the next request, and erase them from log, decisions and state in the background.
-        Errors: ``InvalidInput``, ``Unavailable``."""
+    def forget(self, user: str | None = None, session: str | None = None) -> Forgotten:
+        """Make a user, or an anonymous session, unknown to the next request, and erase them from log, decisions and
+        state in the background (``erasure.wait``). Errors: ``InvalidInput``, ``Unavailable``."""
         self._check_writable()
-        wire.check_id(user, "user", self.settings.limits)
-        return self.erasure.forget(user)
+        return self.erasure.forget(rights.subject(user, session, self.settings.limits))
 
     def snapshot(self) -> Path:
         """Write the state beside the log: the next start needs only the tail. Errors: ``Conflict`` in memory."""

@@ -39,8 +39,8 @@ _AGAIN = 60.0
 
 
 class Forgotten(msgspec.Struct):
-    """The answer to ``forget``. as_of: the position from which on the person is unknown. state: ``erasing`` goes on in
-    the background."""
+    """The answer to ``forget``. user: or the session. as_of: the position from which on the person is unknown. state:
+    ``erasing`` goes on in the background."""
 
     user: str
     as_of: int
@@ -99,14 +99,15 @@ class Erasure:
         if self._job or self._host.settings.retention.days:
             self._begin()
 
-    def forget(self, user: str) -> Forgotten:
-        """Make ``user`` unknown, durably, and erase them in the background. Errors: ``Unavailable``."""
+    def forget(self, subject: str) -> Forgotten:
+        """Make a user (or a NUL and a session) unknown, durably, and erase them in the background. Errors:
+        ``Unavailable``."""
         host = self._host
         with self._lock:
-            row = host.state.users.get(user)
+            row = host.state.users.get(subject)
             last = int(host.state.user_columns["last"][row]) if 0 <= row < len(host.state.user_columns["last"]) else 0
             stamps = [stamp[0] for stamp in host.state.user_stamps.of(row).values()]
-            wanted = Wanted(user, host.state.seq, max(host.clock(), last, *stamps, 0))
+            wanted = Wanted(subject, host.state.seq, max(host.clock(), last, *stamps, 0))
         with self._journal:
             self._asked.append(wanted)
             try:
@@ -115,13 +116,15 @@ class Erasure:
                 self._asked.remove(wanted)
                 raise
         try:
-            result = host.ingest(User(user=user, timestamp=wanted.timestamp, deleted=True))
+            name = subject.removeprefix("\0")
+            user, session = (name, None) if name == subject else ("", name)
+            result = host.ingest(User(user=user, session=session, timestamp=wanted.timestamp, deleted=True))
         finally:
             with self._journal:  # in either case: where the log refuses just now, the person is erased none the less
                 self._asked.remove(wanted)
                 self._keep(Job([*self._job.people, wanted], self._job.before))
             self._begin()
-        return Forgotten(user, result.seq)
+        return Forgotten(name, result.seq)
 
     def wait(self, timeout: float = 600.0) -> bool:
         """Wait until nothing is left to erase; False when ``timeout`` seconds were not enough."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from typing import overload
 
-from palate import opening, wire
+from palate import opening, rights, wire
 from palate.arms import Arms
 from palate.catalogue import Catalogue
 from palate.config import Settings
@@ -18,7 +20,8 @@ from palate.line import Line, Model
 from palate.models import ModelShelf
 from palate.portrait import draw_counts, draw_profile, item_fields, item_opinions, known_users
 from palate.state import State
-from palate.types import Counts, FieldValue, ModelInfo, RecommendRequest, UserProfile
+from palate.train.history import event_of
+from palate.types import Counts, Event, FieldValue, ModelInfo, RecommendRequest, UserProfile
 from palate.wording import words_of
 
 _ROWS = 300
@@ -93,15 +96,31 @@ class Reader:
 
     def _lived(self) -> Lived:
         """What the running state and catalogue say of the data in use."""
-        able = frozenset(name for name in ("correct", "export_user", "forget") if hasattr(self, name))
+        able = frozenset(name for name in ("correct", "export", "forget") if hasattr(self, name))
         with self._lock:
             return lived_of(self.state, self.catalogue, self.line, self._model, able)
 
-    def user(self, user: str) -> UserProfile:
-        """What is believed of a user; ``known`` is False for one never heard of."""
-        wire.check_id(user, "user", self.settings.limits)
+    def user(self, user: str | None = None, session: str | None = None) -> UserProfile:
+        """What is believed of a user, or of an anonymous session; ``known`` is False for one never heard of."""
+        subject = rights.subject(user, session, self.settings.limits)
         with self._lock:
-            return draw_profile(self.state, self.catalogue, self.line.computer, user, self.clock(), self._model)
+            found = draw_profile(self.state, self.catalogue, self.line.computer, subject, self.clock(), self._model)
+        found.user = subject.removeprefix("\0")
+        return found
+
+    @overload
+    def export(self, user: None = None, session: None = None) -> Iterator[Event]: ...
+    @overload
+    def export(self, user: str, session: None = None) -> Iterator[rights.Kept]: ...
+    @overload
+    def export(self, user: None = None, *, session: str) -> Iterator[rights.Kept]: ...
+    def export(self, user: str | None = None, session: str | None = None) -> Iterator[Event] | Iterator[rights.Kept]:
+        """The whole log in order, with ids and timestamps; of a user or an anonymous session everything that is kept,
+        from every table, for which all of the decision log is read. Errors: ``InvalidInput``."""
+        if user is None and session is None:
+            return (event_of(record) for records in self.parts.store.read() for record in records)
+        subject = rights.subject(user, session, self.settings.limits)
+        return rights.export(self, subject, self.user(user, session), self._lock)
 
     def item(self, item: str) -> dict[str, FieldValue]:
         """The fields of an item. Errors: ``NotFound``."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from palate.catalogue import Catalogue
 from palate.checks import check_id, check_text
-from palate.config import Settings
+from palate.config import Limits, Settings
 from palate.errors import Conflict, InvalidInput
 from palate.opening import Parts
 from palate.state import State
@@ -55,8 +55,8 @@ class Kept(msgspec.Struct, omit_defaults=True):
     seq: int = 0
 
 
-class Host(Protocol):
-    """What of an engine this needs."""
+class Known(Protocol):
+    """What of an engine this reads."""
 
     settings: Settings
     parts: Parts
@@ -65,8 +65,25 @@ class Host(Protocol):
     def state(self) -> State: ...
     @property
     def catalogue(self) -> Catalogue: ...
+
+
+class Host(Known, Protocol):
+    """What of an engine corrections need."""
+
     def ingest(self, events: object) -> IngestResult: ...
-    def user(self, user: str) -> UserProfile: ...
+
+
+def subject(user: str | None, session: str | None, limits: Limits) -> str:
+    """The key of a user or of an anonymous session. Errors: ``InvalidInput``, also where both are named or neither."""
+    if user is not None and session is not None:
+        raise InvalidInput("Name a user or a session, not both: what either did is kept apart.", "session")
+    if session is not None:
+        check_id(session, "session", limits)
+    elif user is None:
+        raise InvalidInput("Neither user nor session is given: name whose it is.", "user")
+    else:
+        check_id(user, "user", limits)
+    return subject_of(user, session) or ""
 
 
 # ------------------------------------------------------------------------------ not to be profiled
@@ -207,18 +224,18 @@ def _fields_of(text: str, catalogue: Catalogue) -> dict[str, list[Any]]:
 # ------------------------------------------------------------------------------------------ export
 
 
-def export(host: Host, user: str, lock: AbstractContextManager[object]) -> Iterator[Kept]:
-    """Everything that is kept of a user, table by table. Reads their part of the log, and all of the decision log."""
-    check_id(user, "user", host.settings.limits)
-    yield Kept("profile", host.user(user))
+def export(host: Known, subject: str, profile: UserProfile, lock: AbstractContextManager[object]) -> Iterator[Kept]:
+    """Everything that is kept of a subject, table by table, ``profile`` first. Reads their part of the log, and all of
+    the decision log."""
+    yield Kept("profile", profile)
     with lock:
-        held = state_of(host.state, user)
+        held = state_of(host.state, subject)
     yield Kept("state", held)
-    for record in host.parts.store.find(user, None, None):
+    for record in host.parts.store.find(subject, None, None):
         yield Kept("events", event_of(record), record.seq)
-    for decision in host.parts.decisions.of([user]):
+    for decision in host.parts.decisions.of([subject]):
         yield Kept("decisions", decision)
-    for decision in replayed_of(host.parts, host.settings, [user]):
+    for decision in replayed_of(host.parts, host.settings, [subject]):
         yield Kept("replayed", decision)
 
 
@@ -228,9 +245,9 @@ def replayed_of(parts: Parts, settings: Settings, subjects: Collection[str]) -> 
         yield from DecisionLog(parts.path / "replay", settings.decisions, read_only=True).of(subjects)
 
 
-def state_of(state: State, user: str) -> dict[str, Any]:
-    """What the state holds of a user beside the profile: fields as they came, counters, items had, places in crowds."""
-    row = state.users.get(user)
+def state_of(state: State, subject: str) -> dict[str, Any]:
+    """What the state holds of a subject beside the profile: fields as sent, counters, items had, places in crowds."""
+    row = state.users.get(subject)
     if row < 0:
         return {}
     names = state.items.ids

@@ -93,6 +93,19 @@ def test_an_export_is_one_object(service: Service) -> None:
     assert empty["profile"]["known"] is False
 
 
+def test_an_export_is_lines_where_they_are_accepted(service: Service) -> None:
+    service.post("/v1/recommend", {"user": "u5"})
+    whole = service.request("GET", "/v1/users/u5/export").json()
+    answer = service.request("GET", "/v1/users/u5/export", headers={"accept": "application/x-ndjson"})
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert [row["value"] for row in rows if row["table"] in ("profile", "state")] == [whole["profile"], whole["state"]]
+    events = [{"seq": row["seq"], "event": row["value"]} for row in rows if row["table"] == "events"]
+    assert events == whole["events"]
+    assert [row["value"] for row in rows if row["table"] == "decisions"] == whole["decisions"]
+    assert len(rows) == 2 + len(whole["events"]) + len(whole["decisions"])
+
+
 def test_whoever_is_erased_is_unknown_at_once_and_gone_in_the_end(service: Service) -> None:
     assert shown(service, user="u4") != shown(service, user="nobody")
     service.post("/v1/recommend", {"user": "u4"})

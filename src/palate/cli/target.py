@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -42,6 +42,7 @@ DirOption = Annotated[
 DEFAULT_DIR = Path("shop.palate")
 
 _TIMEOUT = 120.0
+_CHUNK = 256 * 1024
 
 
 class Target(Protocol):
@@ -62,7 +63,7 @@ class Target(Protocol):
     def start_experiment(self, experiment: Experiment) -> Experiment: ...
     def stop_experiment(self, name: str) -> Experiment: ...
     def experiment(self, name: str) -> ExperimentReport: ...
-    def export_user(self, user: str) -> Iterator[dict[str, Any]]: ...
+    def export_user(self, user: str) -> Iterator[object]: ...
     def forget(self, user: str) -> Forgotten: ...
 
 
@@ -109,9 +110,8 @@ class Local:
     def experiment(self, name: str) -> ExperimentReport:
         return self.engine.arms.report(name, self.engine.clock())
 
-    def export_user(self, user: str) -> Iterator[dict[str, Any]]:
-        for row in self.engine.export_user(user):
-            yield {"table": row.table, **({"seq": row.seq} if row.seq else {}), "value": row.value}
+    def export_user(self, user: str) -> Iterator[object]:
+        return self.engine.export(user)
 
     def forget(self, user: str) -> Forgotten:
         done = self.engine.forget(user)
@@ -146,7 +146,19 @@ class Remote:
 
     def call(self, method: str, path: str, answer: type[T], body: object = None) -> T:
         """One request. ``body`` None sends none."""
-        headers = {"Accept": "application/json"}
+        with self._asked(method, path, body) as response:
+            text = response.read()
+        try:
+            return msgspec.json.decode(text, type=answer)
+        except msgspec.DecodeError as error:
+            raise Unavailable(f"{self.url}{path} did not answer as Palate does: {error}.") from None
+
+    @contextmanager
+    def _asked(
+        self, method: str, path: str, body: object = None, accept: str = "application/json"
+    ) -> Generator[http.client.HTTPResponse]:
+        """The answer of one request, which succeeded, to be read."""
+        headers = {"Accept": accept}
         if self._key:
             if not (self._key.isascii() and self._key.isprintable()):
                 raise InvalidInput("PALATE_API_KEY is no key of Palate's: keys are letters, digits, - and _.")
@@ -162,17 +174,13 @@ class Remote:
         try:
             connection.request(method, path, data, headers)
             response = connection.getresponse()
-            text = response.read()
+            if response.status >= 300:
+                raise self._error(response.status, response.read())
+            yield response
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(f"The service at {self.url} does not answer: {error}. Is it still running?") from None
         finally:
             connection.close()
-        if response.status >= 300:
-            raise self._error(response.status, text)
-        try:
-            return msgspec.json.decode(text, type=answer)
-        except msgspec.DecodeError as error:
-            raise Unavailable(f"{self.url}{path} did not answer as Palate does: {error}.") from None
 
     def _error(self, status: int, text: bytes) -> PalateError:
         try:
@@ -227,15 +235,15 @@ class Remote:
     def experiment(self, name: str) -> ExperimentReport:
         return self.call("GET", f"/v1/experiments/{_segment(name)}", ExperimentReport)
 
-    def export_user(self, user: str) -> Iterator[dict[str, Any]]:
-        found = self.call("GET", f"/v1/users/{_segment(user)}/export", dict[str, Any])
-        for table in ("profile", "state"):
-            yield {"table": table, "value": found[table]}
-        for row in found["events"]:
-            yield {"table": "events", "seq": row["seq"], "value": row["event"]}
-        for table in ("decisions", "replayed"):
-            for value in found[table]:
-                yield {"table": table, "value": value}
+    def export_user(self, user: str) -> Iterator[object]:
+        """Line by line as it comes, never all of it in memory."""
+        with self._asked("GET", f"/v1/users/{_segment(user)}/export", accept="application/x-ndjson") as response:
+            rest = b""
+            while part := response.read1(_CHUNK):
+                *lines, rest = (rest + part).split(b"\n")
+                yield from map(msgspec.Raw, lines)
+        if rest:
+            raise Unavailable(f"{self.url} ended in the middle of a line; the export is not whole: try again.")
 
     def forget(self, user: str) -> Forgotten:
         return self.call("DELETE", f"/v1/users/{_segment(user)}", Forgotten)

@@ -71,7 +71,7 @@ class Transparency(msgspec.Struct):
 class Lived:
     """What state and model add to the settings. types: of interactions in the log; fields: names of what people say of
     themselves; people, items, interactions, texts, impressions: counts; rights: what the engine does for a person
-    (``correct``, ``export_user``, ``forget``)."""
+    (``correct``, ``export``, ``forget``)."""
 
     types: list[str]
     fields: list[str] = field(default_factory=list[str])
@@ -295,7 +295,7 @@ def _choices(settings: Settings, hidden: frozenset[str], rights: frozenset[str])
             ),
         ),
     ]  # fmt: skip
-    if "export_user" in rights:
+    if "export" in rights:
         out.append(
             Statement(
                 "export", True, "Everything kept of somebody can be had: GET /v1/users/{id}/export.",

@@ -183,7 +183,7 @@ def operations() -> dict[tuple[str, str], Operation]:
             (*_POSTED, 409, 422, 429, 503),
         ),
         ("get", "/v1/users/{user}/export"): Operation(
-            "Everything that is kept of a user, from every table, as one object.",
+            "Everything that is kept of a user, as one object; where NDJSON is accepted, one thing a line.",
             "users and items",
             {200: UserExport},
             (400, 422, 503),

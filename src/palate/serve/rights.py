@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _encode = msgspec.json.Encoder().encode
 _CHUNK = 64 * 1024
+LINES = "application/x-ndjson"
 
 
 class ExportedEvent(msgspec.Struct):
@@ -60,11 +61,12 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
 
     @get("/v1/users/{user:str}/export")
     async def export(request: Request[Any, Any, Any]) -> Stream:
-        """Everything that is kept of a user, as one object."""
+        """Everything that is kept of a user, as one object, or one thing a line where NDJSON is accepted."""
         user = segment(request, "user", limits)
-        rows = engine.export_user(user)
-        first = await asyncio.to_thread(next, rows)  # what goes wrong goes wrong here, and has a status of its own
-        return Stream(_sent(user, first, rows), media_type="application/json")
+        rows = await asyncio.to_thread(engine.export, user)  # what goes wrong goes wrong here, and has its own status
+        if LINES in request.headers.get("accept", ""):
+            return Stream(_sent(_encode(row) + b"\n" for row in rows), media_type=LINES)
+        return Stream(_sent(pieces(user, next(rows), rows)), media_type="application/json")
 
     @delete("/v1/users/{user:str}", status_code=202)
     async def forget(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -75,9 +77,8 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
     return [correct, export, forget]
 
 
-async def _sent(user: str, first: Kept, rows: Iterator[Kept]) -> AsyncIterator[bytes]:
-    """``UserExport`` in parts of some 64 kB."""
-    parts = pieces(user, first, rows)
+async def _sent(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """The same in parts of some 64 kB."""
     while part := await asyncio.to_thread(_some, parts):
         yield part
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from palate import rights
 from palate.background import BackgroundSnapshot
 from palate.config import Settings
 from palate.erasure import Forgotten
@@ -162,9 +163,9 @@ class Follower(Member):
         self.catch_up()
         return super().explain(ranking, item, words, counterfactuals, local)
 
-    def user(self, user: str) -> UserProfile:
+    def user(self, user: str | None = None, session: str | None = None) -> UserProfile:
         self.catch_up()
-        return super().user(user)
+        return super().user(user, session)
 
     def item(self, item: str) -> dict[str, FieldValue]:
         self.catch_up()
@@ -209,8 +210,9 @@ class Follower(Member):
     def rollback(self) -> ModelInfo:
         return _model_info(self.ask("rollback"))
 
-    def forget(self, user: str) -> Forgotten:
-        return msgspec.msgpack.decode(self.ask("forget", user), type=Forgotten)
+    def forget(self, user: str | None = None, session: str | None = None) -> Forgotten:
+        subject = rights.subject(user, session, self.settings.limits)
+        return msgspec.msgpack.decode(self.ask("forget", subject), type=Forgotten)
 
     def train_in_background(self) -> None:
         self.ask("train")

@@ -248,7 +248,7 @@ class Court:
         if ask.what == "experiment.stop":
             return _encode(leader.arms.stop(ask.argument, leader.clock()))
         if ask.what == "forget":
-            return _encode(leader.forget(ask.argument))
+            return _encode(leader.erasure.forget(ask.argument))
         if ask.what == "train":
             leader.train_in_background()
             return b""
