@@ -18,9 +18,9 @@ from palate.evaluate import Progress, Query, SeenMode, System
 from palate.evaluate.metrics import rank_and_top
 from palate.evaluate.result import EvaluationResult
 from palate.evaluate.stream import EventStream, Histories, before, from_source
+from palate.train.replay import COLD
 from palate.types import F64, I32, I64, Bools
 
-COLD = 3
 COLD_CAP = 1500
 TEST_SHARE = 0.1
 

@@ -24,6 +24,24 @@ _LEAST = 1e-3
 
 
 @reassociating
+def advance(size: np.float32, image: F32, step: F32, residual: F32, out: F32) -> np.float32:
+    """One step of conjugate gradients (Hestenes and Stiefel 1952): out (d,) goes along ``step``, whose ``image`` by the
+    matrix is given; residual and step become the next ones. size: |residual|², > 0; what it is after is returned."""
+    curve = np.float32(0.0)
+    for i in range(len(step)):
+        curve += step[i] * image[i]
+    far, after = size / curve, np.float32(0.0)
+    for i in range(len(step)):
+        out[i] += far * step[i]
+        residual[i] -= far * image[i]
+        after += residual[i] * residual[i]
+    turn = after / size
+    for i in range(len(step)):
+        step[i] = residual[i] + turn * step[i]
+    return after
+
+
+@reassociating
 def solve(vectors: F32, confidence: F32, right: F32, out: F32) -> None:
     """out (d,) = (I + Σ confidence v vᵀ)⁻¹ right, by conjugate gradients. vectors (h, d), confidence (h,) ≥ 0.
 
@@ -48,19 +66,7 @@ def solve(vectors: F32, confidence: F32, right: F32, out: F32) -> None:
             along *= confidence[q]
             for i in range(d):
                 image[i] += along * vectors[q, i]
-        curve = np.float32(0.0)
-        for i in range(d):
-            curve += step[i] * image[i]
-        far = size / curve
-        after = np.float32(0.0)
-        for i in range(d):
-            out[i] += far * step[i]
-            residual[i] -= far * image[i]
-            after += residual[i] * residual[i]
-        turn = after / size
-        for i in range(d):
-            step[i] = residual[i] + turn * step[i]
-        size = after
+        size = advance(size, image, step, residual, out)
 
 
 @reassociating

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from palate.kernels import kernel, reassociating
-from palate.towers.als import AlsTower
+from palate.towers.als import AlsTower, advance
 from palate.train.history import Progress
 from palate.train.towers import Interactions
 from palate.types import F32, F64, I32, I64
@@ -95,18 +95,7 @@ def _round(
                 along *= confidence[at]
                 for i in range(d):
                     image[i] += along * f[i]
-            curve = np.float32(0.0)
-            for i in range(d):
-                curve += step[i] * image[i]
-            far, after = size / curve, np.float32(0.0)
-            for i in range(d):
-                x[i] += far * step[i]
-                residual[i] -= far * image[i]
-                after += residual[i] * residual[i]
-            turn = after / size
-            for i in range(d):
-                step[i] = residual[i] + turn * step[i]
-            size = after
+            size = advance(size, image, step, residual, x)
 
 
 @kernel
