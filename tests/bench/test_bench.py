@@ -18,7 +18,12 @@ from palate.cli.messages import MESSAGES
 SECTIONS = (
     *("rank", "mixed", "events", "workers", "recommend", "trees", "memory", "rebuild", "start", "train", "scale"),
 )
-SMALL_TRAINING = {"PALATE_TRAIN__DECISIONS": "100", "PALATE_TRAIN__TREES": "10"}
+SMALL_TRAINING = {
+    "PALATE_TRAIN__DECISIONS": "100",
+    "PALATE_TRAIN__TREES": "10",
+    "PALATE_TRAIN__TOWERS": '["factors"]',
+    "PALATE_TRAIN__PEOPLE": "off",
+}
 
 
 def bench(*arguments: str, place: Path) -> tuple[int, str, str]:

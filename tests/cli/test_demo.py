@@ -17,6 +17,12 @@ KEYS = {
 }
 
 
+@pytest.fixture
+def cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of a model doesn't hang on how long it was trained; the small shop's is trained in full."""
+    monkeypatch.setenv("PALATE_TRAIN__TIER", "cheap")
+
+
 def check(done: Done) -> dict[str, Any]:
     """What must be true of every demo, on any data."""
     assert done.code == 0, done.err
@@ -50,6 +56,7 @@ def test_demo_on_a_small_shop(palate: Palate, folder: Path, tmp_path: Path) -> N
     assert (story["users"], story["items"], story["events"]) == (30, 40, 640)
 
 
+@pytest.mark.usefixtures("cheaply")
 def test_demo_again_tells_the_same_story(palate: Palate, folder: Path) -> None:
     first, second = (palate("demo", "--data", folder, "--no-serve", "--json").json for _ in range(2))
     assert first["user"] == second["user"]
@@ -58,6 +65,7 @@ def test_demo_again_tells_the_same_story(palate: Palate, folder: Path) -> None:
         assert [place["id"] for place in first[key]] == [place["id"] for place in second[key]]
 
 
+@pytest.mark.usefixtures("cheaply")
 def test_demo_for_people_without_a_terminal_ends_with_what_to_try(palate: Palate, folder: Path) -> None:
     done = palate("demo", "--data", folder)
     assert done.code == 0
@@ -87,6 +95,7 @@ def test_the_person_is_the_one_in_the_middle() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("cheaply")
 def test_demo_on_real_films(palate: Palate, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = ((movies.ARCHIVE, movies.ARCHIVE_SHA256), (movies.WHEEL, movies.WHEEL_SHA256))
     if not any(download.cached(name, digest) for name, digest in sources):
@@ -97,5 +106,6 @@ def test_demo_on_real_films(palate: Palate, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(story["before"]) == 20
     because = [move for move in story["moved"] if move["because"]]
     assert because, "no item moved because of the event"
+    assert story["model"] != "prior"
     for move in because:
         assert {source["event"] for source in move["because"]} == {story["event"]["id"]}

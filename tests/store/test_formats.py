@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -32,12 +33,17 @@ PRAGMA user_version = 1;
 """
 
 OPENING = """
+import os
 import sys
 from pathlib import Path
 from palate.store import open_store
-print("opening", flush=True)
-open_store(Path(sys.argv[1]))
-print("open", flush=True)
+for _ in sys.stdin:  # a process a line, forked: importing takes far longer than what is to be killed
+    child = os.fork()
+    if not child:
+        print(os.getpid(), flush=True)
+        open_store(Path(sys.argv[1]))
+        os._exit(0)
+    print("killed" if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else "open", flush=True)
 """
 
 
@@ -80,17 +86,21 @@ def test_a_migration_that_is_killed_is_done_again(tmp_path: Path) -> None:
     path = tmp_path / "events.db"
     format_1(path, 20_000)
     killed = 0
-    for attempt in range(40):
-        if version(path) == FORMAT:
-            break
-        child = subprocess.Popen([sys.executable, "-c", OPENING, str(path)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"opening\n"
-        time.sleep(0.002 * attempt)  # at once to begin with, later and later until it is done
-        os.kill(child.pid, signal.SIGKILL)
-        killed += child.stdout.read() == b""
-        child.stdout.close()
-        child.wait()
+    opening = [sys.executable, "-c", OPENING, str(path)]
+    with subprocess.Popen(opening, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as mother:
+        assert mother.stdin is not None
+        assert mother.stdout is not None
+        for attempt in range(100):
+            if version(path) == FORMAT:
+                break
+            mother.stdin.write("\n")
+            mother.stdin.flush()
+            child = int(mother.stdout.readline())
+            time.sleep(0.002 * attempt)  # at once to begin with, later and later until it is done
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            killed += mother.stdout.readline() == "killed\n"
+        mother.stdin.close()
     assert killed
     store = open_store(path)
     assert [one.id for one in everything(store)] == [f"e{number}" for number in range(20_000)]

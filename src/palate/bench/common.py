@@ -26,7 +26,7 @@ CANDIDATES = 100
 @dataclass(frozen=True)
 class Plan:
     """How large and how long a run is. seconds: of one run at one rate; recommends: requests of one catalogue; busy:
-    people with a hundred events whose memory is counted."""
+    people with a hundred events whose memory is counted; batches: of events, that are made before they are sent."""
 
     base: Size
     requests: int
@@ -37,6 +37,7 @@ class Plan:
     people: tuple[int, ...]
     recommends: int
     busy: int
+    batches: int = 1_000
 
     @property
     def rate(self) -> float:
@@ -56,7 +57,7 @@ def plan(
         base = Size(items or 1_000, users or 100, trees=20)
         top = rate or 100.0
         people = (base.users, 2 * base.users)
-        return Plan(base, requests or 300, (top / 2, top), 0.5, 1, (1_000, 2 * base.items), people, 60, 100)
+        return Plan(base, requests or 300, (top / 2, top), 0.5, 1, (1_000, 2 * base.items), people, 60, 100, 20)
     base = Size(items or 100_000, users or 10_000)
     top = rate or 1_000.0
     people = (base.users, 10 * base.users, 100 * base.users)

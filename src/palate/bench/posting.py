@@ -13,7 +13,6 @@ from palate.bench.common import WARM, Bar, Figures, Plan, Say, clicks, encode, r
 from palate.bench.disk import commits
 from palate.bench.load import closed, post, server
 from palate.bench.paced import paced
-from palate.bench.worlds import Size
 from palate.types import Bools, IngestResult
 
 CONNECTIONS = 32
@@ -21,8 +20,6 @@ BATCH = 100
 _MIXED = 8
 _MADE = 50
 """Batches whose events are made beforehand; each gets new ids."""
-_ROUND = 1000
-"""Batches that are made before they are sent."""
 _AHEAD = 8
 _OF_EACH = 5
 """One request in five of the mix is an event."""
@@ -44,7 +41,7 @@ def events(directory: Path, plan: Plan, say: Say) -> Figures:
     bar.end()
     return {
         "fsync_per_s": round(commits(directory), 1),
-        "batch_per_s": round(in_process(directory, plan.base, plan.seconds / 2), 1),
+        "batch_per_s": round(in_process(directory, plan), 1),
         "durable_per_s": round(one.per_s, 1),
         "durable_cpu_us": round(one.cpu_us, 1),
         "durable_p50_ms": round(one.ms(0.5), 3),
@@ -54,20 +51,20 @@ def events(directory: Path, plan: Plan, say: Say) -> Figures:
     }
 
 
-def in_process(directory: Path, size: Size, seconds: float) -> float:
+def in_process(directory: Path, plan: Plan) -> float:
     """Events a second that an engine takes in batches of a hundred, each durable and in the state; eight batches ahead
     of the one that is waited for. The search for near texts is prepared before, as a service does; so are the events,
     whose making isn't the engine's work."""
     import palate
 
     stamp, done, round_, spent = f"in-process-{time.time_ns():x}", 0, 0, 0.0
-    some = clicks(size, _MADE * BATCH, stamp)
+    some = clicks(plan.base, _MADE * BATCH, stamp)
     with palate.open(directory) as engine:
         engine.warm()
-        while spent < seconds:
+        while spent < plan.seconds / 2:
             batches = [
                 [event | {"id": f"{stamp}-{round_}-{batch}-{n}"} for n, event in enumerate(some[at : at + BATCH])]
-                for batch in range(_ROUND)
+                for batch in range(plan.batches)
                 for at in [batch % _MADE * BATCH]
             ]
             round_ += 1

@@ -17,7 +17,8 @@ from palate.bench.load import Run, Served, closed, post, server
 COUNTS = (1, 2)
 CONNECTIONS = 16
 _EVENT_CONNECTIONS = 32
-_EVENTS = 20_000
+_RANKINGS, _EVENTS = 1_000, 5_000
+"""Different ones, for each second of a run; then they come again."""
 _MEMORY = re.compile(r"^process_resident_memory_bytes (\S+)$", re.MULTILINE)
 _OF_EACH = 5
 """One request in five of the mix is an event."""
@@ -64,13 +65,14 @@ def _serving(directory: Path, workers: int) -> Generator[Served]:
 
 def _figures(served: Served, plan: Plan, turn: int) -> dict[str, float]:
     seconds, base = plan.seconds, plan.base
-    asked = rankings(base, 4000, seed=21 + turn)
-    events = [post("/v1/events", encode(event)) for event in clicks(base, 2 * _EVENTS, f"{time.time_ns():x}")]
-    mixed = [events[n] if n % _OF_EACH == 0 else asked[n % len(asked)] for n in range(_EVENTS)]
+    asked = rankings(base, max(WARM, int(_RANKINGS * seconds)), seed=21 + turn)
+    count = max(WARM, int(_EVENTS * seconds))
+    events = [post("/v1/events", encode(event)) for event in clicks(base, 2 * count, f"{time.time_ns():x}")]
+    mixed = [events[n] if n % _OF_EACH == 0 else asked[n % len(asked)] for n in range(count)]
     _for(served, asked, 0.0, CONNECTIONS)
     ranked = whole(_for(served, asked, seconds, CONNECTIONS), "rankings of several workers")
     both = whole(_for(served, mixed, seconds, CONNECTIONS), "rankings and events of several workers")
-    alone = whole(_for(served, events[_EVENTS:], seconds, _EVENT_CONNECTIONS), "events of several workers")
+    alone = whole(_for(served, events[count:], seconds, _EVENT_CONNECTIONS), "events of several workers")
     return {
         "rank_cpu_us": ranked.cpu_us,
         "rank_per_s": ranked.per_s,
