@@ -122,6 +122,9 @@ _ERRORS: dict[str, str] = {
         "{url} 处的服务没有应答：{error}。它还在运行吗？"
     ),
     "{url} did not answer as Palate does: {error}.": "{url} 的应答不像 Palate：{error}。",
+    "{url} ended in the middle of a line; the export is not whole: try again.": (
+        "{url} 在一行中间断开，导出不完整：请重试。"
+    ),
     "{url} answered with status {status} and no explanation; is it Palate?": (
         "{url} 返回状态 {status}，没有说明原因；它是 Palate 吗？"
     ),
