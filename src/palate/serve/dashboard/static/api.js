@@ -55,6 +55,7 @@ export const api = {
   models: () => call("GET", "/v1/models"),
   importance: (version) => call("GET", `/v1/models/${id(version)}/importance`),
   explain: (ranking, item) => call("GET", `/v1/explain/${id(ranking)}/${id(item)}?counterfactuals=true`),
+  words: (ranking, item, lang) => call("GET", `/v1/explain/${id(ranking)}/${id(item)}?words=${id(lang)}`),
   activate: (version) => call("POST", `/v1/models/${id(version)}/activate`),
   rollback: () => call("POST", "/v1/models/rollback"),
   experiments: () => call("GET", "/v1/experiments"),
