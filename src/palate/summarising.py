@@ -1,9 +1,9 @@
 """What people like, said by a generator at night: who is due, what is asked, and what becomes of the answer.
 
 Each answer that holds (``portrayal.fault``) is written at once, as an ordinary event of its person, so that a stop
-costs nothing; of one that doesn't it is kept that it was tried. Just before writing the person is looked up again: who has
-been forgotten, has opted out or wants something else since gets nothing, and the event is dated when the profile was
-read, so that a deletion in between is later than it.
+costs nothing; of one that doesn't it is kept that it was tried. Just before writing the person is looked up again: who
+has been forgotten, has opted out or wants something else since gets nothing, and the event is dated when the profile
+was read, so that a deletion in between is later than it.
 """
 
 from __future__ import annotations

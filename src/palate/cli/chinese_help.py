@@ -224,6 +224,13 @@ HELP: dict[str, str] = {
     "and whether what people took before points to what they took next.": (
         "在本机并用目录自己的事件测量编码器：每秒文本数、单条毫秒、内存，以及人们先前的选择能否指向之后的选择。"
     ),
+    'A generator is measured where it is named, "configured" for the one in palate.toml: tokens a second, waiting, '
+    "JSON of the schema, a few utterances, and the order of ten items of which somebody took one.": (
+        "点名的生成模型也会测量（configured 指 palate.toml 中的那个）：每秒词元、等待时间、合规的 JSON、几句话，"
+        "以及十个物品的排序（其中有人选过一个）。"
+    ),
+    "A generator that is on this machine is measured too; a server elsewhere only by palate language measure "
+    "configured.": "本机上的生成模型也会测量；别处的服务器只在运行 palate language measure configured 时测量。",
     "By default all that are installed.": "默认为所有已安装的。",
     "For the texts of one model; slow ones are asked less.": "每个模型用于编码文本的秒数；慢的模型少问一些。",
     "Recommend one model for each task, by what was measured here, with the reasons. Nothing is changed.": (

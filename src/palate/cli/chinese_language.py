@@ -37,8 +37,47 @@ MODELS_ZH: dict[str, str] = {
     "No generator is at hand: palate language fetch smollm2, or name a server.": (
         "没有可用的生成模型：运行 palate language fetch smollm2，或指定一个服务器。"
     ),
-    "{name} is at hand. Generators weren't measured: keep them off the path of requests, and let an encoder embed, "
-    "rerank and classify.": ("{name} 可用。生成模型没有测量：请不要让它们处于请求路径上，向量、重排和分类交给编码器。"),
+    "{name} is at hand, and wasn't measured: {command}.": "{name} 可用，但尚未测量：{command}。",
+    "Of a server's model nothing is known here.": "对服务器上的模型，这里一无所知。",
+    "{name}: {mb} MB, {languages}, {licence}, by its known properties.": (
+        "{name}：{mb} MB，{languages}，{licence}（已知属性）。"
+    ),
+    "{name} knows English, and {share} of the letters are of other scripts.": (
+        "{name} 懂英文，而 {share} 的字母属于其他文字。"
+    ),
+    "{name}: {valid} of {asked} answers are JSON of the schema; its server doesn't count tokens; {mb} MB.": (
+        "{name}：{asked} 个回答中 {valid} 个是合规的 JSON；其服务器不计词元；{mb} MB。"
+    ),
+    "{name}: {valid} of {asked} answers are JSON of the schema; {read} tokens a second read, {written} written; {mb} "
+    "MB.": "{name}：{asked} 个回答中 {valid} 个是合规的 JSON；每秒读取 {read}、生成 {written} 个词元；{mb} MB。",
+    "Conversations: of {asked} utterances that the parser left it restated {right} rightly, in {ms} ms: let it help "
+    "the parser.": "对话：解析器未懂的 {asked} 句中，它正确复述了 {right} 句，{ms} 毫秒：可让它协助解析器。",
+    "Conversations: of {asked} utterances that the parser left it restated {right} rightly, in {ms} ms: leave them "
+    "to the parser.": "对话：解析器未懂的 {asked} 句中，它正确复述了 {right} 句，{ms} 毫秒：仍由解析器处理。",
+    "Re-ranking: an order takes {ms} ms, more than {most}: keep it off requests.": (
+        "重排：一次排序需要 {ms} 毫秒，超过 {most}：不要放在请求路径上。"
+    ),
+    "Re-ranking: {gain} on {count} lists; {least} are needed to conclude anything.": (
+        "重排：{count} 个列表上 {gain}；至少需要 {least} 个才能下结论。"
+    ),
+    "Re-ranking: {gain} on {count} lists: it is worth trying (language.rerank), held out in part.": (
+        "重排：{count} 个列表上 {gain}：值得一试（language.rerank），并保留一部分不用。"
+    ),
+    "Re-ranking: {gain} on {count} lists: not better beyond doubt, leave it off.": (
+        "重排：{count} 个列表上 {gain}：不能确定更好，不要启用。"
+    ),
+    "With {count} interactions a gate can't be learnt yet: it takes 200 rankings with the model and 200 without.": (
+        "只有 {count} 次互动，还学不出门限：需要有模型和没有模型的排序各 200 次。"
+    ),
+    "At night: a sentence about each of {texts} texts takes {hours} hours, within {most}.": (
+        "夜间：为 {texts} 段文本各写一句需要 {hours} 小时，在 {most} 之内。"
+    ),
+    "At night: a sentence about each of {texts} texts takes {hours} hours, more than {most}.": (
+        "夜间：为 {texts} 段文本各写一句需要 {hours} 小时，超过 {most}。"
+    ),
+    "{valid} of {asked} answers were JSON of the schema, and in time.": (
+        "{asked} 个回答中只有 {valid} 个及时给出合规的 JSON。"
+    ),
     "it knows English, and {share} of the letters are of other scripts.": "它懂英文，而 {share} 的字母属于其他文字。",
     "{count} texts would take {hours} hours, more than {most}.": "{count} 段文本需要 {hours} 小时，超过 {most}。",
     "a query would take {ms} ms, more than {most}.": "一次查询需要 {ms} 毫秒，超过 {most}。",
@@ -69,5 +108,4 @@ MODELS_ZH: dict[str, str] = {
         "同一时间只有一套向量在服务，没有记录能同时包含两者：请分别在有和没有它时运行 palate evaluate 再比较。"
     ),
     "These texts stand on profiles; no ranking reads them.": "这些文字显示在画像中，排序不使用。",
-    "--words {name} is unknown: use en or zh.": "--words {name} 未知：请用 en 或 zh。",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ import msgspec
 import typer
 
 from palate.cli.console import JsonOption, LangOption, Out
+from palate.cli.language_generators import on_this_machine
 from palate.cli.messages import say
 from palate.cli.profiles import profiles_of
 from palate.cli.target import DEFAULT_DIR, DirOption, existing
@@ -119,8 +119,8 @@ def _people(out: Out, path: Path, least: int, share: bool, tokens: int, limit: i
     settings = load(path)
     chosen = settings.language.generator
     generator = _generator(settings)
-    host = urlsplit(chosen.base_url).hostname or ""
-    if chosen.kind == "openai" and not share and not _here(host):
+    if not share and not on_this_machine(chosen):
+        host = urlsplit(chosen.base_url).hostname
         raise ConfigError(
             f"Titles and tags of what people had would go to {host}, without their ids. Say --share if they may.",
             "--share",
@@ -145,13 +145,6 @@ def _people(out: Out, path: Path, least: int, share: bool, tokens: int, limit: i
     out.say("language.people", written=book.said["written"], refused=sum(refused.values()))
     if refused:
         out.note(", ".join(f"{say(f'language.refused.{name}')}: {count}" for name, count in refused.items()))
-
-
-def _here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _generator(settings: Settings) -> Generator:

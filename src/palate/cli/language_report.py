@@ -43,7 +43,7 @@ def report_(
             log.close()
     out.result(found)
     out.say("worth.decisions", decisions=found.decisions)
-    columns = ("gain", "verdict")
+    columns = ("worth_gain", "worth_verdict")
     right = ("asked", "tokens", "cost_seconds", "cost_ms", "money")
     made = table(
         say("title.worth"), say("col.part"), *(say(f"col.{one}") for one in columns),

@@ -2,18 +2,15 @@
 
 A linear head stands on the model's unit vector, times the root of its width so that its entries are about 1 (which
 folds into the head in the end); both learn by cross-entropy with AdamW (Loshchilov and Hutter 2019), a rate that rises
-and falls, and what does best on the rows kept for stopping is kept. The rows to judge by are looked at once. Layers
-learn the less the lower they are (Howard and Ruder 2018), and what is judged and kept are the weights averaged over the
-last steps (Polyak and Juditsky 1992).
+and falls, and what does best on the rows kept for stopping is kept. The rows to judge by are looked at once.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,17 +23,14 @@ from palate.train.text.table import Parts, Table
 from palate.types import F32, F64, I64
 
 Progress = Callable[[str, int, int], None]
-_LAYER = re.compile(r"\.(?:layer|layers|h|block|blocks)\.(\d+)\.")
 
 
 class TuneSettings(NamedTuple):
     """epochs: at most; patience: epochs without a better accuracy on the rows for stopping, after which it ends. rate:
-    of the body, rate_lora: of adapters, rate_head: of the head. layers: what the rate of a layer is of that of the one
-    above. average: share of the steps so far over which the weights are averaged, 0 for the last ones alone. warm_up:
-    share of the steps. lora: rank of adapters, 0 to learn all weights, None to let the size decide (adapters from
-    ``large`` parameters on). smooth: of the labels (Szegedy et al. 2016), so that more of them can be learnt before the
-    model is too sure of itself. hold_tokens: the vectors of the tokens stay. minutes: in which all is done, None for no
-    bound."""
+    of the body, rate_lora: of adapters, rate_head: of the head. warm_up: share of the steps. lora: rank of adapters, 0
+    to learn all weights, None to let the size decide (adapters from ``large`` parameters on). smooth: of the labels
+    (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. hold_tokens: the
+    vectors of the tokens stay. minutes: in which all is done, None for no bound."""
 
     epochs: int = 3
     patience: int = 1
@@ -44,8 +38,6 @@ class TuneSettings(NamedTuple):
     rate: float = 7e-5
     rate_lora: float = 5e-4
     rate_head: float = 1e-3
-    layers: float = 0.9
-    average: float = 0.1
     decay: float = 0.01
     warm_up: float = 0.06
     smooth: float = 0.1
@@ -129,18 +121,15 @@ class _Fit:
         else:
             own, rate = self._lora.parameters, settings.rate_lora
         self._learnt = [*own, *self._head.parameters()]
-        heights = _heights(body.module) if self._lora is None else {}
-        groups = [{"params": list(self._head.parameters()), "lr": settings.rate_head, "weight_decay": 0.0}]
-        for below in sorted({heights.get(id(one), 0) for one in own}):
-            level = [one for one in own if heights.get(id(one), 0) == below]
-            for decay, some in (
-                (settings.decay, [one for one in level if one.ndim >= 2]),
-                (0.0, [one for one in level if one.ndim < 2]),  # biases and norms aren't drawn to zero
-            ):
-                groups.append({"params": some, "lr": rate * settings.layers**below, "weight_decay": decay})
+        kept = [one for one in own if one.ndim >= 2]
+        free = [one for one in own if one.ndim < 2]  # biases and norms aren't drawn to zero
+        groups = [
+            {"params": kept, "lr": rate, "weight_decay": settings.decay},
+            {"params": free, "lr": rate, "weight_decay": 0.0},
+            {"params": list(self._head.parameters()), "lr": settings.rate_head, "weight_decay": 0.0},
+        ]
         self._optimiser = torch.optim.AdamW([group for group in groups if group["params"]])
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
-        self._averages = [one.detach().clone() for one in self._learnt] if settings.average else []
         self._epochs: list[Epoch] = []
         self._step = 0
         self._cut = False
@@ -153,7 +142,6 @@ class _Fit:
         for epoch in range(1, s.epochs + 1):
             began = time.monotonic()
             loss = self._learn(rows, steps, epoch)
-            last = self._swapped()
             valid_loss, accuracy = self._judge(self._parts.valid)
             self._epochs.append(Epoch(loss, valid_loss, accuracy, round(time.monotonic() - began, 2)))
             if math.isfinite(valid_loss) and (accuracy, -valid_loss) > best_found:
@@ -161,10 +149,11 @@ class _Fit:
                 kept = [one.detach().clone() for one in self._learnt]
             if self._cut or epoch - best > s.patience:
                 break
-            self._set(last)
         if kept is None:
             raise InvalidInput("The loss is not finite from the first epoch on: try a smaller --rate.", "--rate")
-        self._set(kept)
+        with self._torch.no_grad():
+            for parameter, value in zip(self._learnt, kept, strict=True):
+                parameter.copy_(value)
         learnt = sum(parameter.numel() for parameter in self._learnt)
         if self._lora is not None:
             self._lora.merge()
@@ -180,25 +169,6 @@ class _Fit:
             score(self._table.labels[parts.test], np.asarray(said, np.int64), self._table.names),
         )  # fmt: skip
         return Fitted(np.ascontiguousarray(weights), bias, report)
-
-    def _set(self, values: list[Any]) -> None:
-        """Let these be the weights; none: they stay."""
-        with self._torch.no_grad():
-            for parameter, value in zip(self._learnt, values, strict=bool(values)):
-                parameter.copy_(value)
-
-    def _swapped(self) -> list[Any]:
-        """The last weights, to go on from, where the averages take their place to be judged; [] without averages."""
-        last = [one.detach().clone() for one in self._learnt] if self._averages else []
-        self._set(self._averages)
-        return last
-
-    def _average(self) -> None:
-        """An exponential mean over about ``average`` of the steps so far."""
-        if self._averages:
-            share = 1.0 / max(1.0, self._s.average * self._step)
-            with self._torch.no_grad():
-                self._torch._foreach_lerp_(self._averages, [one.detach() for one in self._learnt], share)
 
     def _learn(self, rows: I64, steps: int, epoch: int) -> float:
         """One epoch, or what the minutes leave of it; the mean loss."""
@@ -220,7 +190,6 @@ class _Fit:
             torch.nn.utils.clip_grad_norm_(self._learnt, 1.0)
             self._optimiser.step()
             self._step += 1
-            self._average()
             total += float(loss.detach()) * len(some)
             seen += len(some)
             if self._progress is not None:
@@ -250,16 +219,3 @@ class _Fit:
         logs = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
         true = self._table.labels[rows]
         return float(-logs[np.arange(len(rows)), true].mean()), float((logits.argmax(axis=1) == true).mean())
-
-
-def _heights(module: Any) -> dict[int, int]:
-    """By the ``id`` of a parameter: how many layers are above its own, by the numbers in names; what comes before the
-    first layer is below all, what has no place among them above all."""
-    found: dict[int, int] = {}
-    first = True
-    for name, parameter in module.named_parameters():
-        layer = _LAYER.search(f".{name}")
-        first = first and layer is None
-        found[id(parameter)] = int(layer[1]) if layer is not None else -1 if first else 1 << 30
-    top = max((one for one in found.values() if one < 1 << 30), default=0)
-    return {key: max(0, top - height) for key, height in found.items()}
