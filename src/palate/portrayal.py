@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -177,7 +177,7 @@ def fault(text: str, facts: Facts, language: Language) -> str:
     return "language" if (wide > 0 if language == "en" else 2 * wide < len(letters)) else ""
 
 
-@cache
+@lru_cache(4096)
 def _boundless(name: str) -> re.Pattern[str]:
     before = "(?<![A-Za-z0-9])" if name[:1].isascii() and name[:1].isalnum() else ""
     behind = "(?:e?s)?(?![A-Za-z0-9])" if name[-1:].isascii() and name[-1:].isalnum() else ""

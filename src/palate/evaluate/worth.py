@@ -241,8 +241,10 @@ def cost_of(runs: Sequence[Run], part: str) -> PartCost:
 # ------------------------------------------------------------------------------------- the report
 
 
-def report(engine: Engine, decisions: Iterable[Decision], window_minutes: float, progress: Progress) -> WorthReport:
-    """The report of a directory that is open for reading. Cost: both logs are read once."""
+def report(
+    engine: Engine, decisions: Iterable[Decision], window_minutes: float, progress: Progress | None = None
+) -> WorthReport:
+    """The report of an engine. Cost: both logs are read once."""
     settings, folder = engine.settings, engine.path
     live = [one for one in decisions if one.source == "live" and not (one.request and one.request.query)]
     outcomes = read_outcomes(engine.parts.store, settings, "weights", int(window_minutes * 60_000), progress)

@@ -54,6 +54,7 @@ export const api = {
   status: () => call("GET", "/v1/status"),
   models: () => call("GET", "/v1/models"),
   importance: (version) => call("GET", `/v1/models/${id(version)}/importance`),
+  worth: () => call("GET", "/v1/language/report"),
   explain: (ranking, item) => call("GET", `/v1/explain/${id(ranking)}/${id(item)}?counterfactuals=true`),
   words: (ranking, item, lang) => call("GET", `/v1/explain/${id(ranking)}/${id(item)}?words=${id(lang)}`),
   activate: (version) => call("POST", `/v1/models/${id(version)}/activate`),
