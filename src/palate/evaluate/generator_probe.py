@@ -69,9 +69,9 @@ def talk(generator: Generator, seconds: float) -> Iterator[Talked]:
         right, ms = 0, list[float]()
         for number, (text, kind, value) in enumerate(UTTERANCES):
             before = asking.asked
-            answer = engine.chat(f"u{number}", text, k=1)
+            engine.chat(f"u{number}", text, k=1)
             if asking.asked > before:
-                right += _right(answer.wishes, kind, value)
+                right += _right(engine.user(f"u{number}").wishes, kind, value)
                 ms.append(asking.seconds_taken * 1000)
             yield Talked(asking.asked, right, ms)
 
