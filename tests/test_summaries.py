@@ -235,8 +235,12 @@ def test_the_command_writes_them_and_a_stop_costs_nothing(
         more = [Interaction(user=f"v{n}", item=f"f{m}", type="like") for n in range(3) for m in range(5 + n)]
         engine.ingest([*films(), *more])
     settings = ["[language]", 'encoder = "hashing"', "[language.generator]", 'kind = "openai"', 'model = "m"']
-    writers = [Writer("They often choose Drama."), Writer("They often choose Drama.")]
-    monkeypatch.setattr(language_offline, "make_generator", lambda _: writers[0])
+    writer = Writer("They often choose Drama.")
+
+    def made(_: object) -> Writer:
+        return writer
+
+    monkeypatch.setattr(language_offline, "make_generator", made)
     (path / "palate.toml").write_text("\n".join([*settings, 'base_url = "https://model.example/v1"']))
     assert run(["language", "summarise", "--people", "--dir", str(path), "--json"]) == 2
     assert "model.example" in capsys.readouterr().err
@@ -245,7 +249,7 @@ def test_the_command_writes_them_and_a_stop_costs_nothing(
     assert json.loads(capsys.readouterr().out)["said"] == {"written": 2}
     assert run(["language", "summarise", "--people", "--dir", str(path), "--lang", "zh"]) == 0
     assert "2 位用户" in capsys.readouterr().out
-    assert len(writers[0].asked) == 4
+    assert len(writer.asked) == 4
     with palate.open(path) as engine:
         assert {one.ai_generated for one in [engine.user(u).summary for u in ("u", "v0", "v2")] if one} == {True}
 

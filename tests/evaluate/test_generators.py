@@ -65,7 +65,7 @@ def test_it_is_asked_what_the_product_asks_and_judged_by_what_is_known(server: C
     server.behave(say=knows)
     steps: list[tuple[str, int, int]] = []
     told = measure_generator(
-        "configured", asks(server), PROBE, LINES, 30.0, lambda *step: steps.append((str(step[0]), *step[1:]))
+        "configured", asks(server), PROBE, LINES, 30.0, lambda name, done, total: steps.append((name, done, total))
     )
     assert told.error == ""
     assert told.name

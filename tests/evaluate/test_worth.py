@@ -24,9 +24,8 @@ PRICED = GeneratorSettings(price_in=1.0, price_out=2.0)
 
 
 def decision(n: int, **more: Any) -> Decision:
-    return Decision(
-        ranking=f"r{n}", timestamp=n, as_of=0, model="m", features="", shown=SHOWN, **{"subject": f"p{n % 97}", **more}
-    )
+    fields: dict[str, Any] = {"subject": f"p{n % 97}", **more}
+    return Decision(ranking=f"r{n}", timestamp=n, as_of=0, model="m", features="", shown=SHOWN, **fields)
 
 
 def loop(n: int, gain: float, held: float = 0.3, seed: int = 1) -> tuple[list[Decision], dict[str, float]]:

@@ -225,7 +225,8 @@ def recommend_(
     chosen = _tasks(tasks)
     seen = _seen(existing(directory))
     kept = {} if again else {one.encoder: one for one in measuring.load(directory / "vectors" / _FILE)}
-    names = [name for name in installed() if name not in kept or not _same_questions(kept[name], seen.probe)]
+    wanted = [name for name in installed() if chosen != ["generate"] or name == seen.need.serving]
+    names = [name for name in wanted if name not in kept or not _same_questions(kept[name], seen.probe)]
     measured = [one for name, one in kept.items() if name not in names]
     if names:
         measured += _measure(out, directory, seen, names, seconds)

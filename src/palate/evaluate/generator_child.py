@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from palate.errors import PalateError
-from palate.evaluate.generator_probe import TEXTS, UTTERANCES, order_view, talk
+from palate.evaluate.generator_probe import TEXTS, UTTERANCES, Counting, order_view, talk
 from palate.evaluate.generators import AskedOf, ToldOf
 from palate.evaluate.measure_child import memory_kb
 from palate.language import make_generator
@@ -23,30 +23,15 @@ _LISTS = 200
 _SENTENCES = 4
 
 
-class _Asking:
-    """Asks, counts, and keeps what each question took."""
-
-    def __init__(self, asked: AskedOf) -> None:
-        self.generator = make_generator(msgspec.structs.replace(asked.settings, failures=20, rest_seconds=0.01, kept=0))
-        self.seconds = max(1.0, asked.seconds / 2)
-        self.replies: list[Reply[Any]] = []
-        self.name = self.generator.name
-        self.ready = True
-
-    def generate(self, prompt: Any, seconds: float | None = None) -> Reply[Any]:
-        reply = self.generator.generate(prompt, self.seconds)
-        self.replies.append(reply)
-        return reply
-
-    def rates(self) -> tuple[float | None, float | None]:
-        """Tokens a second, in and out: least squares of time over both."""
-        rows = [one for one in self.replies if one.value is not None and one.tokens_in and one.tokens_out]
-        if len(rows) < 4:
-            return None, None
-        counts = np.array([[one.tokens_in, one.tokens_out] for one in rows], np.float64)
-        costs = np.linalg.lstsq(counts, np.array([one.seconds for one in rows]), rcond=None)[0]
-        read, write = (round(1.0 / cost, 1) if cost > 1e-7 else None for cost in costs.tolist())
-        return read, write
+def rates(replies: list[Reply[Any]]) -> tuple[float | None, float | None]:
+    """Tokens a second, in and out: least squares of time over both; None where they aren't counted."""
+    rows = [one for one in replies if one.value is not None and one.tokens_in and one.tokens_out]
+    if len(rows) < 4:
+        return None, None
+    counts = np.array([[one.tokens_in, one.tokens_out] for one in rows], np.float64)
+    costs: list[float] = np.linalg.lstsq(counts, np.array([one.seconds for one in rows]), rcond=None)[0].tolist()
+    read, write = (round(1.0 / cost, 1) if cost > 1e-7 else None for cost in costs)
+    return read, write
 
 
 def main() -> int:
@@ -56,12 +41,13 @@ def main() -> int:
     lists = asked.questions[:_LISTS]
     told = ToldOf(total=len(UTTERANCES) + _SENTENCES + len(lists))
     try:
-        asking = _Asking(asked)
+        settings = msgspec.structs.replace(asked.settings, failures=20, rest_seconds=0.01, kept=0)
+        asking = Counting(make_generator(settings), max(1.0, asked.seconds / 2))
         started = time.perf_counter()
-        asking.generator.warm()
+        asking.warm()
         told.load_seconds = round(time.perf_counter() - started, 3)
         end = time.perf_counter() + asked.seconds
-        for found in talk(asking, asking.seconds):  # pyright: ignore[reportArgumentType]
+        for found in talk(asking):
             told.chat_asked, told.chat_right = found.asked, found.right
             told.chat_ms = _median(found.ms)
             _say(told)
@@ -90,10 +76,10 @@ def main() -> int:
         told.order_ms = _median(orders)
         told.asked = len(asking.replies)
         told.valid = sum(one.value is not None for one in asking.replies)
-        told.read_rate, told.write_rate = asking.rates()
+        told.read_rate, told.write_rate = rates(asking.replies)
         told.memory_mb = round((memory_kb() - before) / 1024, 1)
         told.name = asking.name
-        asking.generator.close()
+        asking.close()
     except PalateError as error:
         sys.stderr.write(error.message.replace("\n", " ") + "\n")
         return 1

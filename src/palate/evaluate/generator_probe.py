@@ -6,7 +6,7 @@ The utterances are for a dozen films of its own, so that what is right is known;
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 import numpy as np
@@ -14,10 +14,12 @@ import numpy as np
 from palate.config import Settings
 from palate.engine import Engine
 from palate.language import Generator
+from palate.language.prompt import Prompt, Reply
 from palate.language.rerank import Described, View, views
 from palate.types import Item
 from palate.wishes import Wish
 
+T = TypeVar("T")
 UTTERANCES: tuple[tuple[str, str, str], ...] = (
     ("I feel like laughing until my sides hurt", "more", "Comedy"),
     ("Please don't frighten me tonight", "less", "Horror"),
@@ -52,7 +54,7 @@ class Talked(NamedTuple):
     ms: list[float]
 
 
-def talk(generator: Generator, seconds: float) -> Iterator[Talked]:
+def talk(generator: Counting) -> Iterator[Talked]:
     """Say the utterances, one after another, each by a person of its own. The counts so far, after each."""
     settings = msgspec.convert(
         {"language": {"encoder": "hashing"}, "policy": {"explore": False}, "decisions": {"enabled": False}}, Settings
@@ -64,48 +66,65 @@ def talk(generator: Generator, seconds: float) -> Iterator[Talked]:
                 for n in range(12)
             ]
         )
-        asking = _Counting(generator, seconds)
-        engine.talk.rephraser.generator = asking
+        engine.talk.rephraser.generator = generator
+        first = len(generator.replies)
         right, ms = 0, list[float]()
         for number, (text, kind, value) in enumerate(UTTERANCES):
-            before = asking.asked
+            before = len(generator.replies)
             engine.chat(f"u{number}", text, k=1)
-            if asking.asked > before:
+            if len(generator.replies) > before:
                 right += _right(engine.user(f"u{number}").wishes, kind, value)
-                ms.append(asking.seconds_taken * 1000)
-            yield Talked(asking.asked, right, ms)
+                ms.append(generator.replies[-1].seconds * 1000)
+            yield Talked(len(generator.replies) - first, right, ms)
 
 
 def _right(wishes: list[Wish], kind: str, value: str) -> bool:
     """Whether there is one wish, and it says that."""
     if len(wishes) != 1:
         return False
-    said, sign = wishes[0], {"more": ("in", "eq"), "less": ("nin", "ne")}[kind]
+    said, signs = wishes[0], {"more": ("in", "eq"), "less": ("nin", "ne")}[kind]
     if said.filter is not None:
-        tests = [(name, test) for each in said.filter.values() if isinstance(each, dict) for name, test in each.items()]
-        return any(name in sign and value in (test if isinstance(test, list) else [test]) for name, test in tests)
-    return getattr(said, kind).split(":", 1)[-1].casefold() == value.casefold()
+        tests = [cast("dict[str, Any]", each) for each in said.filter.values() if isinstance(each, dict)]
+        named = [each[sign] for each in tests for sign in signs if sign in each]
+        return any(value == one or (isinstance(one, list) and value in one) for one in named)
+    return str(getattr(said, kind)).split(":", 1)[-1].casefold() == value.casefold()
 
 
-class _Counting:
-    """Passes questions on, with time enough, and counts them."""
+class Counting:
+    """Passes questions on to a generator, with time enough for each, and keeps what came back. A ``Generator``."""
+
+    ready = True
 
     def __init__(self, generator: Generator, seconds: float) -> None:
         self._generator, self._seconds = generator, seconds
-        self.asked, self.seconds_taken = 0, 0.0
+        self.name = generator.name
+        self.replies: list[Reply[Any]] = []
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._generator, name)
-
-    def generate(self, prompt: object, seconds: float | None = None) -> object:
-        reply = self._generator.generate(prompt, self._seconds)  # pyright: ignore[reportArgumentType]
-        self.asked += 1
-        self.seconds_taken = reply.seconds
+    def generate(self, prompt: Prompt[T], seconds: float | None = None) -> Reply[T]:
+        """See ``Generator.generate``."""
+        reply = self._generator.generate(prompt, self._seconds)
+        self.replies.append(reply)
         return reply
+
+    async def ask(self, prompt: Prompt[T], seconds: float | None = None) -> Reply[T]:
+        """See ``Generator.ask``."""
+        return await self._generator.ask(prompt, self._seconds)
+
+    def warm(self) -> None:
+        """See ``Generator.warm``."""
+        self._generator.warm()
+
+    def stats(self) -> dict[str, float]:
+        """See ``Generator.stats``."""
+        return self._generator.stats()
+
+    def close(self) -> None:
+        """See ``Generator.close``."""
+        self._generator.close()
 
 
 def order_view(question: Listed, lines: list[Described], seed: int) -> tuple[View, int]:
     """The question in which order the ten should come, shuffled; and which of the shuffled ones is the right one."""
-    shuffle = np.random.default_rng(seed).permutation(len(question.asked)).tolist()
+    shuffle: list[int] = np.random.default_rng(seed).permutation(len(question.asked)).tolist()
     (view,) = views([lines[question.asked[place]] for place in shuffle], [lines[row] for row in question.taken], "", 1)
     return view, shuffle.index(0)
