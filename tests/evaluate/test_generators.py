@@ -65,7 +65,7 @@ def test_it_is_asked_what_the_product_asks_and_judged_by_what_is_known(server: C
     server.behave(say=knows)
     steps: list[tuple[str, int, int]] = []
     told = measure_generator(
-        "configured", asks(server), PROBE, LINES, 30.0, lambda name, done, total: steps.append((name, done, total))
+        "configured", asks(server), PROBE, LINES, 1000.0, lambda name, done, total: steps.append((name, done, total))
     )
     assert told.error == ""
     assert told.name
@@ -85,7 +85,7 @@ def test_it_is_asked_what_the_product_asks_and_judged_by_what_is_known(server: C
 def test_what_answers_nonsense_is_said_to(server: ChatServer) -> None:
     server.behave(say=lambda _: "no JSON")
     small = Probe(PROBE.texts, PROBE.taken[:3], PROBE.asked[:3], PROBE.users[:3], [], PROBE.labels)
-    told = measure_generator("configured", asks(server), small, LINES, 10.0)
+    told = measure_generator("configured", asks(server), small, LINES, 1000.0)
     assert (told.valid, told.hit.value, told.chat_right, told.questions) == (0, None, 0, 0)
     found = recommend_generator(Need(100), [told], [], small, ["configured"])
     assert found.choice == "none"
@@ -145,8 +145,17 @@ def test_it_is_recommended_for_what_the_evidence_says(
     one: MeasuredGenerator, need: Need, beside: list[float], said: str
 ) -> None:
     found = recommend_generator(need, [one], [encoder(beside)], PROBE, ["g"])
-    assert found.choice == "g"
     assert any(said in reason for reason in found.reasons), found.reasons
+
+
+def test_what_is_good_for_nothing_is_not_recommended() -> None:
+    idle = measured(HALF, chat_right=1)
+    found = recommend_generator(Need(100_000), [idle], [encoder(HALF)], PROBE, ["g"])
+    assert (found.choice, found.reasons[0]) == ("none", "Nothing that was measured speaks for g.")
+    assert recommend_generator(Need(100), [idle], [encoder(HALF)], PROBE, ["g"]).choice == "g"  # at night
+    clever = measured([1.0] * QUESTIONS, chat_right=1)
+    assert recommend_generator(Need(100_000), [clever], [encoder(HALF)], PROBE, ["g"]).choice == "none"  # too slow
+    assert recommend_generator(Need(100_000, ms=2000.0), [clever], [encoder(HALF)], PROBE, ["g"]).choice == "g"
 
 
 def test_the_better_of_two_is_taken_and_one_too_large_is_left_out() -> None:

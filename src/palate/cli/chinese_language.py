@@ -38,6 +38,7 @@ MODELS_ZH: dict[str, str] = {
         "没有可用的生成模型：运行 palate language fetch smollm2，或指定一个服务器。"
     ),
     "{name} is at hand, and wasn't measured: {command}.": "{name} 可用，但尚未测量：{command}。",
+    "Nothing that was measured speaks for {name}.": "测得的结果中没有支持 {name} 的。",
     "Of a server's model nothing is known here.": "对服务器上的模型，这里一无所知。",
     "{name}: {mb} MB, {languages}, {licence}, by its known properties.": (
         "{name}：{mb} MB，{languages}，{licence}（已知属性）。"

@@ -190,8 +190,13 @@ def recommend_generator(
         left = [name for name in here if name not in excluded]
         return _unmeasured(need, left, excluded)
     best = max(fits, key=lambda one: (one.chat_right / max(1, one.chat_asked), one.write_rate or 0.0))
-    reasons = [_cost(best), _conversation(best), *_loop(best, need, encoders, probe), *_night(best, need)]
-    return Recommendation("generate", best.generator, reasons, excluded)
+    told = [_conversation(best), *_loop(best, need, encoders, probe), _night(best, need)]
+    reasons = [_cost(best), *(reason for reason, _ in told if reason)]
+    if any(speaks for _, speaks in told):
+        return Recommendation("generate", best.generator, reasons, excluded)
+    return Recommendation(
+        "generate", "none", [f"Nothing that was measured speaks for {best.generator}.", *reasons], excluded
+    )
 
 
 def _unmeasured(need: Need, here: list[str], excluded: dict[str, str]) -> Recommendation:
@@ -229,19 +234,21 @@ def _cost(one: MeasuredGenerator) -> str:
     )
 
 
-def _conversation(one: MeasuredGenerator) -> str:
+def _conversation(one: MeasuredGenerator) -> tuple[str, bool]:
+    """A sentence, and whether it speaks for the generator; so do the next two."""
     took = "?" if one.chat_ms is None else f"{one.chat_ms:,.0f}"
     said = f"of {one.chat_asked} utterances that the parser left it restated {one.chat_right} rightly, in {took} ms"
     if 2 * one.chat_right >= one.chat_asked > 0:
-        return f"Conversations: {said}: let it help the parser."
-    return f"Conversations: {said}: leave them to the parser."
+        return f"Conversations: {said}: let it help the parser.", True
+    return f"Conversations: {said}: leave them to the parser.", False
 
 
-def _loop(one: MeasuredGenerator, need: Need, encoders: Sequence[Measured], probe: Probe) -> list[str]:
-    """Whether it should order candidates in a request."""
-    found: list[str] = []
-    if one.order_ms is not None and one.order_ms > need.ms:
-        found.append(f"Re-ranking: an order takes {one.order_ms:,.0f} ms, more than {need.ms:g}: keep it off requests.")
+def _loop(one: MeasuredGenerator, need: Need, encoders: Sequence[Measured], probe: Probe) -> list[tuple[str, bool]]:
+    found: list[tuple[str, bool]] = []
+    quick = one.order_ms is not None and one.order_ms <= need.ms
+    if not quick and one.order_ms is not None:
+        slow = f"Re-ranking: an order takes {one.order_ms:,.0f} ms, more than {need.ms:g}: keep it off requests."
+        found.append((slow, False))
     serving = next((each for each in encoders if each.encoder == need.serving and each.values.get("rerank")), None)
     own = _column(one.values.get("rerank", []), len(probe.taken))
     if serving is not None and one.questions:
@@ -252,26 +259,28 @@ def _loop(one: MeasuredGenerator, need: Need, encoders: Sequence[Measured], prob
             count = int(both.sum())
             said = f"hit@1 {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] against {serving.encoder}"
             if count < FEWEST:
-                found.append(f"Re-ranking: {said} on {count} lists; {FEWEST} are needed to conclude anything.")
+                too_few = f"Re-ranking: {said} on {count} lists; {FEWEST} are needed to conclude anything."
+                found.append((too_few, False))
             elif gain.low > 0.0:
-                found.append(
-                    f"Re-ranking: {said} on {count} lists: it is worth trying (language.rerank), held out in part."
-                )
+                good = f"Re-ranking: {said} on {count} lists: it is worth trying (language.rerank), held out in part."
+                found.append((good, quick))
             else:
-                found.append(f"Re-ranking: {said} on {count} lists: not better beyond doubt, leave it off.")
+                bad = f"Re-ranking: {said} on {count} lists: not better beyond doubt, leave it off."
+                found.append((bad, False))
     if need.interactions < _LOOP_INTERACTIONS:
-        found.append(
+        early = (
             f"With {need.interactions:,} interactions a gate can't be learnt yet: it takes 200 rankings with the model "
             "and 200 without."
         )
+        found.append((early, False))
     return found
 
 
-def _night(one: MeasuredGenerator, need: Need) -> list[str]:
+def _night(one: MeasuredGenerator, need: Need) -> tuple[str, bool]:
     if one.text_ms is None:
-        return []
+        return "", False
     hours = need.texts * one.text_ms / 3.6e6
-    verdict = "within" if hours <= need.hours else "more than"
-    return [
-        f"At night: a sentence about each of {need.texts:,} texts takes {hours:,.1f} hours, {verdict} {need.hours:g}."
-    ]
+    begun = f"At night: a sentence about each of {need.texts:,} texts takes {hours:,.1f} hours"
+    if hours <= need.hours:
+        return f"{begun}, within {need.hours:g}.", True
+    return f"{begun}, more than {need.hours:g}.", False
