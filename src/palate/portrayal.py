@@ -29,9 +29,16 @@ _NUMBERS = re.compile(r"\d+")
 _CALLED = re.compile(r"[\"“”‘’]([^\"“”‘’]{2,}?)[\"“”‘’]|《([^》]*)》|「([^」]*)」")
 _STARTS = re.compile(r"(?:^|[.!?。！？;:]\s*)[\"“‘(]?\s*([A-Z][\w'’]*)")
 _CAPITAL = re.compile(r"\b[A-Z][\w'’]*")
+_WORD = re.compile(r"[A-Za-z]{2,}|[\u3400-\u9fff]")
 _SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
 _NAME = "\x01"
-_OURS = frozenset({"you", "i", "your", "you're", "you've"})
+_BEGIN = frozenset(
+    "they their them these this the a an it its often usually mostly mainly lately recently more most among and also both "
+    "as for from in of on with what when while writes last favourites favorites".split()
+)
+"""Words that a sentence may begin with: any other could be a name."""
+_PLAIN = 2
+"""Words, or Chinese characters, of a sentence that are no names: fewer are a list."""
 
 
 class Facts(NamedTuple):
@@ -147,7 +154,7 @@ def shown(profile: UserProfile, kept: Kept | None, wishes: str) -> Summary | Non
 
 def fault(text: str, facts: Facts, language: Language) -> str:
     """Why a model's text about somebody isn't taken, '' where it is: ``strange``, ``number``, ``name`` (one that wasn't
-    given), ``muted``, ``private``, ``empty`` (a sentence without any of the facts), ``language``."""
+    given), ``muted``, ``private``, ``empty`` (a sentence without any of the facts, or no sentence), ``language``."""
     if not text or len(text) > CHARS or not text.isprintable():
         return "strange"
     praised = (*facts.praised, *chinese_names(list(facts.praised)))
@@ -166,11 +173,11 @@ def fault(text: str, facts: Facts, language: Language) -> str:
     called = [next(filter(None, match.groups()), "") for match in _CALLED.finditer(rest)]
     if any(one.strip(f"{_NAME} ,.、，。") for one in called):
         return "name"
-    first = {match.start(1) for match in _STARTS.finditer(rest)}
-    capitals = [match for match in _CAPITAL.finditer(rest) if match.start() not in first]
-    if any(match[0].casefold() not in _OURS for match in capitals):
+    first = {match.start(1) for match in _STARTS.finditer(rest) if match[1].casefold() in _BEGIN}
+    if any(match.start() not in first for match in _CAPITAL.finditer(rest)):
         return "name"
-    if any(_NAME not in one for one in _SENTENCE.findall(rest) if one.strip(" .!?。！？")):
+    said = [one for one in _SENTENCE.findall(rest) if one.strip(" .!?。！？")]
+    if any(_NAME not in one or len(_WORD.findall(one)) < _PLAIN for one in said):
         return "empty"
     letters = [one for one in rest if one.isalpha()]
     wide = sum(bool(_CJK.match(one)) for one in letters)

@@ -69,7 +69,9 @@ def task_of(one: Due) -> Task:
 
 
 def _text(answer: Any, language: Language) -> str:
-    return ("" if language == "zh" else " ").join(" ".join(one.split()) for one in answer.sentences)
+    said = [" ".join(one.split()) for one in answer.sentences]
+    end = "。" if language == "zh" else "."
+    return ("" if language == "zh" else " ").join(one if one[-1:] in ".!?。！？" else one + end for one in said)
 
 
 class People:

@@ -58,14 +58,14 @@ MODELS_ZH: dict[str, str] = {
     "Re-ranking: an order takes {ms} ms, more than {most}: keep it off requests.": (
         "重排：一次排序需要 {ms} 毫秒，超过 {most}：不要放在请求路径上。"
     ),
-    "Re-ranking: {gain} on {count} lists; {least} are needed to conclude anything.": (
-        "重排：{count} 个列表上 {gain}；至少需要 {least} 个才能下结论。"
+    "Re-ranking: {gain} against {encoder} on {count} lists; {least} are needed to conclude anything.": (
+        "重排：{count} 个列表上，与 {encoder} 相比 {gain}；至少需要 {least} 个才能下结论。"
     ),
-    "Re-ranking: {gain} on {count} lists: it is worth trying (language.rerank), held out in part.": (
-        "重排：{count} 个列表上 {gain}：值得一试（language.rerank），并保留一部分不用。"
+    "Re-ranking: {gain} against {encoder} on {count} lists: it is worth trying (language.rerank), held out in part.": (
+        "重排：{count} 个列表上，与 {encoder} 相比 {gain}：值得一试（language.rerank），并保留一部分不用。"
     ),
-    "Re-ranking: {gain} on {count} lists: not better beyond doubt, leave it off.": (
-        "重排：{count} 个列表上 {gain}：不能确定更好，不要启用。"
+    "Re-ranking: {gain} against {encoder} on {count} lists: not better beyond doubt, leave it off.": (
+        "重排：{count} 个列表上，与 {encoder} 相比 {gain}：不能确定更好，不要启用。"
     ),
     "With {count} interactions a gate can't be learnt yet: it takes 200 rankings with the model and 200 without.": (
         "只有 {count} 次互动，还学不出门限：需要有模型和没有模型的排序各 200 次。"
