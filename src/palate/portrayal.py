@@ -32,11 +32,6 @@ _CAPITAL = re.compile(r"\b[A-Z][\w'’]*")
 _WORD = re.compile(r"[A-Za-z]{2,}|[\u3400-\u9fff]")
 _SENTENCE = re.compile(r"[^.!?。！？]+[.!?。！？]*")
 _NAME = "\x01"
-_BEGIN = frozenset(
-    "they their them these this the a an it its often usually mostly mainly lately recently more most among and also both "
-    "as for from in of on with what when while writes last favourites favorites".split()
-)
-"""Words that a sentence may begin with: any other could be a name."""
 _PLAIN = 2
 """Words, or Chinese characters, of a sentence that are no names: fewer are a list."""
 
@@ -173,7 +168,8 @@ def fault(text: str, facts: Facts, language: Language) -> str:
     called = [next(filter(None, match.groups()), "") for match in _CALLED.finditer(rest)]
     if any(one.strip(f"{_NAME} ,.、，。") for one in called):
         return "name"
-    first = {match.start(1) for match in _STARTS.finditer(rest) if match[1].casefold() in _BEGIN}
+    words = _words()
+    first = {match.start(1) for match in _STARTS.finditer(rest) if match[1].casefold() in words.begin}
     if any(match.start() not in first for match in _CAPITAL.finditer(rest)):
         return "name"
     said = [one for one in _SENTENCE.findall(rest) if one.strip(" .!?。！？")]
@@ -192,13 +188,26 @@ def _boundless(name: str) -> re.Pattern[str]:
 
 
 def _private(rest: str, language: Language) -> bool:
-    english, chinese = _never()
-    return bool(english.search(rest) or (language == "zh" and chinese.search(rest)))
+    words = _words()
+    return bool(words.english.search(rest) or (language == "zh" and words.chinese.search(rest)))
+
+
+class _Words(NamedTuple):
+    """english, chinese: what is never said; begin: what an English sentence may begin with: any other word could be a
+    name."""
+
+    english: re.Pattern[str]
+    chinese: re.Pattern[str]
+    begin: frozenset[str]
 
 
 @cache
-def _never() -> tuple[re.Pattern[str], re.Pattern[str]]:
+def _words() -> _Words:
     read = tomllib.loads((Path(__file__).parent / "portrayal.toml").read_text(encoding="utf-8"))
-    english, chinese = (read[one]["never"].split() for one in ("en", "zh"))
+    english, chinese, begin = (
+        read[one][key].split() for one, key in (("en", "never"), ("zh", "never"), ("en", "begin"))
+    )
     whole = "|".join(re.escape(word) + ("" if word.endswith("*") else r"\b") for word in english).replace(r"\*", "")
-    return re.compile(rf"\b(?:{whole})", re.IGNORECASE), re.compile("|".join(map(re.escape, chinese)))
+    return _Words(
+        re.compile(rf"\b(?:{whole})", re.IGNORECASE), re.compile("|".join(map(re.escape, chinese))), frozenset(begin)
+    )
