@@ -43,8 +43,8 @@ MODELS_ZH: dict[str, str] = {
     "{name}: {mb} MB, {languages}, {licence}, by its known properties.": (
         "{name}：{mb} MB，{languages}，{licence}（已知属性）。"
     ),
-    "{name} knows English, and {share} of the letters are of other scripts.": (
-        "{name} 懂英文，而 {share} 的字母属于其他文字。"
+    "{name} is a model of English, and {share} of the letters are of other scripts.": (
+        "{name} 是英文模型，而 {share} 的字母属于其他文字。"
     ),
     "{name}: {valid} of {asked} answers are JSON of the schema; its server doesn't count tokens; {mb} MB.": (
         "{name}：{asked} 个回答中 {valid} 个是合规的 JSON；其服务器不计词元；{mb} MB。"

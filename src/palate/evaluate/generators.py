@@ -211,7 +211,8 @@ def _unmeasured(need: Need, here: list[str], excluded: dict[str, str]) -> Recomm
     reasons = ["No generator is at hand: palate language fetch smollm2, or name a server."]
     reasons += [_described(model) for model in told]
     reasons += [
-        f"{model.name} knows English, and {need.foreign:.0%} of the letters are of other scripts." for model in foreign
+        f"{model.name} is a model of English, and {need.foreign:.0%} of the letters are of other scripts."
+        for model in foreign
     ]
     return Recommendation("generate", "none", reasons, excluded)
 
@@ -226,21 +227,32 @@ def _described(model: Known) -> str:
 
 
 def _cost(one: MeasuredGenerator) -> str:
-    rates = "its server doesn't count tokens"
+    name, valid, asked, memory = one.generator, one.valid, one.asked, one.memory_mb
     if one.read_rate and one.write_rate:
-        rates = f"{one.read_rate:,.0f} tokens a second read, {one.write_rate:,.0f} written"
+        return (
+            f"{name}: {valid} of {asked} answers are JSON of the schema; {one.read_rate:,.0f} tokens a second read, "
+            f"{one.write_rate:,.0f} written; {memory:,.0f} MB."
+        )
     return (
-        f"{one.generator}: {one.valid} of {one.asked} answers are JSON of the schema; {rates}; {one.memory_mb:,.0f} MB."
+        f"{name}: {valid} of {asked} answers are JSON of the schema; its server doesn't count tokens; {memory:,.0f} MB."
     )
 
 
 def _conversation(one: MeasuredGenerator) -> tuple[str, bool]:
     """A sentence, and whether it speaks for the generator; so do the next two."""
     took = "?" if one.chat_ms is None else f"{one.chat_ms:,.0f}"
-    said = f"of {one.chat_asked} utterances that the parser left it restated {one.chat_right} rightly, in {took} ms"
-    if 2 * one.chat_right >= one.chat_asked > 0:
-        return f"Conversations: {said}: let it help the parser.", True
-    return f"Conversations: {said}: leave them to the parser.", False
+    asked, right = one.chat_asked, one.chat_right
+    if 2 * right >= asked > 0:
+        good = (
+            f"Conversations: of {asked} utterances that the parser left it restated {right} rightly, in {took} ms: let "
+            "it help the parser."
+        )
+        return good, True
+    bad = (
+        f"Conversations: of {asked} utterances that the parser left it restated {right} rightly, in {took} ms: leave "
+        "them to the parser."
+    )
+    return bad, False
 
 
 def _loop(one: MeasuredGenerator, need: Need, encoders: Sequence[Measured], probe: Probe) -> list[tuple[str, bool]]:
@@ -256,16 +268,19 @@ def _loop(one: MeasuredGenerator, need: Need, encoders: Sequence[Measured], prob
         both = ~(np.isnan(own) | np.isnan(theirs))
         gain = paired(own[both], theirs[both], probe.users[both]) if both.any() else Estimate(None)
         if gain.value is not None and gain.low is not None and gain.high is not None:
-            count = int(both.sum())
-            said = f"hit@1 {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}] against {serving.encoder}"
-            if count < FEWEST:
-                too_few = f"Re-ranking: {said} on {count} lists; {FEWEST} are needed to conclude anything."
-                found.append((too_few, False))
+            n, name = int(both.sum()), serving.encoder
+            said = f"hit@1 {gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+            if n < FEWEST:
+                few = f"Re-ranking: {said} against {name} on {n} lists; {FEWEST} are needed to conclude anything."
+                found.append((few, False))
             elif gain.low > 0.0:
-                good = f"Re-ranking: {said} on {count} lists: it is worth trying (language.rerank), held out in part."
+                good = (
+                    f"Re-ranking: {said} against {name} on {n} lists: it is worth trying (language.rerank), held out "
+                    "in part."
+                )
                 found.append((good, quick))
             else:
-                bad = f"Re-ranking: {said} on {count} lists: not better beyond doubt, leave it off."
+                bad = f"Re-ranking: {said} against {name} on {n} lists: not better beyond doubt, leave it off."
                 found.append((bad, False))
     if need.interactions < _LOOP_INTERACTIONS:
         early = (
@@ -280,7 +295,12 @@ def _night(one: MeasuredGenerator, need: Need) -> tuple[str, bool]:
     if one.text_ms is None:
         return "", False
     hours = need.texts * one.text_ms / 3.6e6
-    begun = f"At night: a sentence about each of {need.texts:,} texts takes {hours:,.1f} hours"
     if hours <= need.hours:
-        return f"{begun}, within {need.hours:g}.", True
-    return f"{begun}, more than {need.hours:g}.", False
+        return (
+            f"At night: a sentence about each of {need.texts:,} texts takes {hours:,.1f} hours, within {need.hours:g}.",
+            True,
+        )
+    return (
+        f"At night: a sentence about each of {need.texts:,} texts takes {hours:,.1f} hours, more than {need.hours:g}.",
+        False,
+    )
