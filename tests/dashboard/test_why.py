@@ -59,7 +59,7 @@ def test_reasons_in_words_a_summary_and_what_language_is_worth(visit: Any) -> No
     page.get_by_text("By template", exact=True).wait_for()
     assert card.locator(".worded").inner_text().strip()
     page.get_by_role("button", name="中文").click()
-    page.locator("#profile .summary").get_by_text("常选").wait_for()
+    page.locator("#profile .summary").get_by_text("由模板根据此画像写成").wait_for()
 
 
 def test_the_models_page_reads_the_logs_for_what_language_is_worth(visit: Any) -> None:
