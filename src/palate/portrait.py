@@ -18,9 +18,12 @@ from palate.line import Model
 from palate.people.attributes import People
 from palate.people.extract import Extractor, behaviour_of
 from palate.people.interests import Interests, interests
+from palate.portrayal import shown
 from palate.state import State
 from palate.state.fold import DAY_MS
 from palate.state.opinions import Said
+from palate.summary import FIELD as IN_WORDS
+from palate.summary import digest_of, read
 from palate.types import (
     F32,
     Counts,
@@ -103,7 +106,7 @@ def draw_profile(
             interests.append([catalogue.title(item) for item in dict.fromkeys(members.tolist())][:5])
     held = wishes.read(said.get(wishes.FIELD))[0]
     unwanted = muted(held, catalogue.settings.tag_fields)
-    return UserProfile(
+    profile = UserProfile(
         user=user,
         known=subject.count > 0 or row in state.user_fields,
         fields=own_fields({name: value for name, value in said.items() if name not in HIDDEN}),
@@ -123,6 +126,8 @@ def draw_profile(
         pinned=pinned(held),
         profiling=row not in state.opted_out,
     )
+    profile.summary = shown(profile, read(said.get(IN_WORDS)), digest_of(wishes.write(held)))
+    return profile
 
 
 def item_fields(state: State, item: str) -> dict[str, FieldValue]:

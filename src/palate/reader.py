@@ -16,6 +16,7 @@ from palate.explaining.item import ItemExplanation, explain_item
 from palate.explaining.rows import decisions_of
 from palate.explaining.transparency import Lived, Transparency, describe, lived_of
 from palate.feedback.summary import AspectOpinion
+from palate.language.gate import Gate
 from palate.line import Line, Model
 from palate.models import ModelShelf
 from palate.portrait import draw_counts, draw_profile, item_fields, item_opinions, known_users
@@ -82,6 +83,11 @@ class Reader:
         sources = decisions_of(self.parts.decisions.log, self.parts.path)
         off = self.line.off.names
         return explain_model(model, sources, off, self.parts.store, self.settings, rows)
+
+    @property
+    def gate(self) -> Gate:
+        """For whom the model that serves lets a language model be asked."""
+        return self._model.gate
 
     def transparency(self) -> Transparency:
         """What this service goes by, as it is configured and running now."""

@@ -179,6 +179,8 @@ class Question:
         ups = [0] * len(pool)
         if found:
             log.prompt = found[0].prompt.version
+            log.tokens_in = sum(reply.tokens_in for reply in replies)
+            log.tokens_out = sum(reply.tokens_out for reply in replies)
             log.degraded = next((reply.degraded for reply in replies if reply.degraded), "") or ""
             if not log.degraded:
                 ups = agreed([view.order(reply.value) for view, reply in zip(found, replies, strict=True)])

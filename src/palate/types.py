@@ -1,8 +1,7 @@
 """The words of Palate: events, requests, answers, and the arrays that pass between stages.
 
-Everything on the wire is one of the ``msgspec`` structs below; HTTP, command line and the library use the same. Unknown
-keys are errors. Timestamps are Unix milliseconds, UTC (``int``), once an event is accepted; on the way in they may also
-be ISO-8601 strings. Scores are unitless floats, higher is better. Positions count from 1.
+Everything on the wire is one of these ``msgspec`` structs; HTTP, command line and library use the same. Unknown keys
+are errors. Timestamps are Unix milliseconds, UTC (``int``); of events sent also ISO-8601. Higher scores are better.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from palate.feedback.summary import AspectOpinion
+from palate.summary import Summary
 from palate.wishes import Wish
 
 FieldValue = bool | int | float | str | list[str]
@@ -279,7 +279,7 @@ class Habits(msgspec.Struct):
 
 class UserProfile(msgspec.Struct):
     """What Palate believes of a user. fields: said, without whom they follow; tags, predicted: concluded; wishes: in
-    force, muted and pinned among them; opinions: what their texts said; profiling: not opted out."""
+    force, muted and pinned among them; opinions: of their texts; profiling: not opted out; summary: it all in words."""
 
     user: str
     known: bool
@@ -298,6 +298,7 @@ class UserProfile(msgspec.Struct):
     muted: list[str] = []
     pinned: list[str] = []
     profiling: bool = True
+    summary: Summary | None = None
 
 
 class Margin(msgspec.Struct):
@@ -310,7 +311,6 @@ class Margin(msgspec.Struct):
 
 class ModelInfo(msgspec.Struct):
     """A ranking artefact. ``metrics`` are those of the validation window that chose it.
-
     name: of the winner among these. single: the feature that alone ranks best, ``-`` before one that does so downwards.
     margins: by how much the winner beats each of the others. broken: what is wrong with its files, '' for nothing.
     """

@@ -12,6 +12,7 @@ import pytest
 
 from palate import cli
 from palate.cli import messages
+from tests.language.protocol import ChatServer
 
 DAY = 86_400_000
 START = 1_700_000_000_000
@@ -49,6 +50,14 @@ Palate = Callable[..., Done]
 def no_language_is_left_behind() -> Iterator[None]:
     yield
     messages.choose(None)
+
+
+@pytest.fixture
+def chat_server() -> Iterator[ChatServer]:
+    """A server that speaks the OpenAI chat protocol."""
+    server = ChatServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.cli.conftest import Palate
+from tests.language.protocol import ChatServer
 
 KEY = "palate_test-key-of-this-test"
 
@@ -172,3 +173,23 @@ def test_the_demo_opens_the_dashboard_on_its_person(shop: Path) -> None:
     address = next(part for part in line.split() if part.startswith("http"))
     assert parse_qs(urlsplit(address).query) == {"user": ["u&1 é"]}
     assert urlsplit(address).path == "/"
+
+
+def test_texts_about_people_and_reasons_in_words_go_through_the_service(
+    palate: Palate, shop: Path, chat_server: ChatServer
+) -> None:
+    pytest.importorskip("openai", reason="openai isn't installed: pip install 'palate[llm]'.")
+    chat_server.behave(say=lambda _: json.dumps({"sentences": ["They often choose machines and coffee."]}))
+    lines = ["[language.generator]", 'kind = "openai"', 'model = "m"', f'base_url = "{chat_server.url}"']
+    (shop / "palate.toml").write_text("\n".join(lines))
+    with serving(shop):
+        told = palate("language", "summarise", "--people", "--limit", "3", "--dir", shop, "--json").json
+        assert (told["cost"]["answered"], sum(told["said"].values())) == (3, 3)
+        ranking = palate("recommend", "u1", "--policy", "greedy", "--dir", shop, "--json").json
+        chat_server.behave(mode="500")
+        words = palate(
+            "explain", ranking["ranking"], ranking["items"][0]["id"], "--words", "zh", "--dir", shop, "--json"
+        ).json["words"]
+        assert (words["language"], words["ai_generated"], words["degraded"]) == ("zh", False, ["generator_error"])
+        kept = [row for row in palate("export", "--user", "u0", "--dir", shop).out.splitlines() if "in_words" in row]
+        assert kept

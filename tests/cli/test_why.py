@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Palate
+from tests.language.protocol import ChatServer
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -43,3 +45,39 @@ def test_importance_says_what_a_model_goes_by(palate: Palate, shop: Path, lang: 
     told = palate("models", "importance", "prior", "--dir", shop, "--json").json
     assert told["version"] == "prior"
     assert palate("models", "importance", "v9999", "--dir", shop).code == 2
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_reasons_as_a_text_are_marked_as_what_they_are(palate: Palate, shop: Path, lang: str) -> None:
+    ranking = palate("recommend", "u1", "--dir", shop, "--policy", "greedy", "--json").json
+    told = [
+        palate("explain", ranking["ranking"], one["id"], "--dir", shop, "--words", lang, "--json").json["words"]
+        for one in ranking["items"][:2]
+    ]
+    assert {(one["language"], one["ai_generated"]) for one in told} == {(lang, False)}
+    assert all(one["text"] for one in told)
+    assert all(bool(HAN.search(one["text"])) == (lang == "zh") for one in told)
+    item = ranking["items"][0]["id"]
+    done = palate("explain", ranking["ranking"], item, "--dir", shop, "--words", lang, "--lang", lang)
+    assert told[0]["text"] in done.out
+    assert ("by template" if lang == "en" else "由模板写成") in done.out
+    assert palate("explain", ranking["ranking"], item, "--dir", shop, "--words", "fr").code == 2
+    assert "words" not in palate("explain", ranking["ranking"], item, "--dir", shop, "--json").json
+
+
+def test_a_generator_words_them_and_it_is_said(
+    palate: Palate, shop: Path, monkeypatch: pytest.MonkeyPatch, chat_server: ChatServer
+) -> None:
+    pytest.importorskip("openai", reason="openai isn't installed: pip install 'palate[llm]'.")
+    for name, value in (("KIND", "openai"), ("MODEL", "m"), ("BASE_URL", chat_server.url)):
+        monkeypatch.setenv(f"PALATE_LANGUAGE__GENERATOR__{name}", value)
+    ranking = palate("recommend", "nobody", "--dir", shop, "--policy", "greedy", "--json").json
+    words = {"popular": "It's a popular choice with everyone.", "trending": "It's trending these days."}
+    chosen = next(one for one in ranking["items"] if {why["code"] for why in one["reasons"]} <= words.keys())
+    said = [words[why["code"]] for why in chosen["reasons"]]
+    answer = {"sentences": [{"reason": number, "words": text} for number, text in enumerate(said)]}
+    chat_server.behave(say=lambda _: json.dumps(answer))
+    arguments = ("explain", ranking["ranking"], chosen["id"], "--dir", shop, "--words", "en")
+    told = palate(*arguments, "--json").json["words"]
+    assert (told["text"], told["ai_generated"]) == (" ".join(said), True)
+    assert "AI-generated" in palate(*arguments).out

@@ -48,3 +48,23 @@ def test_the_page_about_the_service(visit: Any) -> None:
     assert rows.count() == len(NAMES) - 3
     page.get_by_role("link", name="中文").click()
     page.get_by_role("heading", level=1, name="本服务如何排序").wait_for()
+
+
+def test_reasons_in_words_a_summary_and_what_language_is_worth(visit: Any) -> None:
+    page = visit("/?user=p1").page
+    page.locator("#profile .summary").get_by_text("Often chooses").wait_for()
+    card = page.locator("#cards > li").nth(1)
+    card.locator('[data-action="why"]').click()
+    card.locator('[data-action="words"]').click()
+    page.get_by_text("By template", exact=True).wait_for()
+    assert card.locator(".worded").inner_text().strip()
+    page.get_by_role("button", name="中文").click()
+    page.locator("#profile .summary").get_by_text("由模板根据此画像写成").wait_for()
+
+
+def test_the_models_page_reads_the_logs_for_what_language_is_worth(visit: Any) -> None:
+    page = visit("/#models").page
+    page.locator('[data-action="worth"]').click()
+    page.locator(".worth tbody tr").first.wait_for()
+    assert page.locator(".worth tbody tr").count() == 5
+    assert "can’t tell" in page.locator('.worth [data-part="rerank"]').inner_text()

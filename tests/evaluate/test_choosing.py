@@ -106,7 +106,7 @@ MIDDLE = np.clip(CHANCE.normal(0.6, 0.2, 300), 0, 1)
 
 
 def choose(*found: Measured, task: Any = "embed", **need: Any) -> Any:
-    return recommend(task, Need(**{"texts": 1000, **need}), list(found), PEOPLE, [])
+    return recommend(task, Need(**{"texts": 1000, **need}), list(found), PEOPLE)
 
 
 def test_the_better_one_is_recommended() -> None:
@@ -164,11 +164,6 @@ def test_chance_is_said() -> None:
 def test_a_failed_one_is_left_out_with_its_reason() -> None:
     answer = choose(measured("usem3", MIDDLE.tolist()), Measured("minilm", error="no file"))
     assert answer.excluded == {"minilm": "no file"}
-
-
-def test_generators() -> None:
-    assert recommend("generate", Need(1), [], PEOPLE, []).choice == "none"
-    assert recommend("generate", Need(1), [], PEOPLE, ["smollm2"]).choice == "smollm2"
 
 
 def test_measured_in_a_process_of_its_own(probe: Probe, tmp_path: Path) -> None:

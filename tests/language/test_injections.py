@@ -30,7 +30,7 @@ def test_there_are_more_than_two_hundred_in_two_languages() -> None:
     chinese = [text for _, _, text in texts() if any("\u4e00" <= c <= "\u9fff" for c in text)]
     assert len(chinese) * len(PLACES) >= 100
     assert len(texts()) - len(chinese) >= 25
-    assert {split for split, _, _ in texts()} == {"dev", "held"}
+    assert {split for split, _, _ in texts()} == {"dev", "held", "fresh"}
 
 
 def test_the_target_gains_two_in_a_hundred_at_most_even_where_the_model_obeys() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import permutations
 from typing import Any
 
 import msgspec
@@ -47,15 +48,47 @@ def test_the_last_reaches_as_far_as_the_bound_and_no_further() -> None:
     assert bounded([0, 0, 0, 0, 0, 0, 0, 7], 3) == [0, 1, 2, 3, 7, 4, 5, 6]
 
 
+def passed(order: list[int]) -> set[tuple[int, int]]:
+    """(b, a) where b, which stood below a, now stands above it."""
+    return {(b, a) for a in range(len(order)) for b in range(a + 1, len(order)) if order.index(b) < order.index(a)}
+
+
+def settled(orders: list[list[int]]) -> list[int]:
+    ups = agreed(orders)
+    return sorted(range(len(ups)), key=lambda one: one - ups[one])
+
+
 @given(orders=ORDERS)
-def test_a_candidate_moves_by_the_least_that_all_answers_give_it(orders: list[list[int]]) -> None:
-    for one, up in enumerate(agreed(orders)):
-        each = [one - order.index(one) for order in orders]
-        if up:
-            assert all((given > 0) == (up > 0) and abs(given) >= abs(up) for given in each)
-            assert up in each
-        else:
-            assert min(each) <= 0 <= max(each)
+def test_one_passes_another_only_where_all_answers_let_it(orders: list[list[int]]) -> None:
+    found = settled(orders)
+    assert sorted(found) == list(range(len(orders[0])))
+    assert passed(found) <= set.intersection(*map(passed, orders))
+    assert settled([*orders, *orders]) == found == settled(orders[::-1])
+
+
+@given(orders=st.permutations(range(5)).flatmap(lambda one: st.tuples(st.just(one), st.permutations(range(5)))))
+def test_there_is_no_order_further_on(orders: tuple[list[int], list[int]]) -> None:
+    most = max(
+        (
+            passed(list(one))
+            for one in permutations(range(5))
+            if passed(list(one)) <= passed(orders[0]) & passed(orders[1])
+        ),
+        key=len,
+    )
+    assert passed(settled(list(orders))) == most
+
+
+@given(first=st.permutations(range(8)), other=st.permutations(range(8)), target=st.integers(0, 7))
+def test_whoever_is_obeyed_in_one_answer_passes_nobody_more_and_moves_nobody_else(
+    first: list[int], other: list[int], target: int
+) -> None:
+    obeyed = [target, *(one for one in first if one != target)]
+    honest, led = passed(settled([first, other])), passed(settled([obeyed, other]))
+    assert {pair for pair in led if pair[0] == target} <= passed(other)
+    assert {pair for pair in led if target not in pair} <= passed(first) & passed(other)
+    if obeyed == first:
+        assert honest == led
 
 
 def test_an_answer_is_numbers_of_candidates_none_twice() -> None:

@@ -27,6 +27,7 @@ from palate.cli import (
     finetune,
     language,
     language_offline,
+    language_report,
     models,
     ranking,
     replay,
@@ -63,6 +64,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 language.app.command("summarise")(language_offline.summarise_)
 language.app.command("teach")(language_offline.teach_)
+language.app.command("report")(language_report.report_)
 app.add_typer(language.app, name="language")
 app.add_typer(experiment.app, name="experiment")
 app.command("bench")(bench.bench)

@@ -188,8 +188,20 @@ HELP: dict[str, str] = {
     "Keep the made-up worlds there, for the next run to use.": "把虚构的数据留在该目录，供下次运行使用。",
     "Also draw the figures into this HTML file.": "同时把结果画进这个 HTML 文件。",
     # language
-    "Language models: list, fetch, measure, recommend, summarise, teach.": (
-        "语言模型：列出、获取、测量、推荐、概括、教学。"
+    "Language models: list, fetch, measure, recommend, summarise, teach, report.": (
+        "语言模型：列出、获取、测量、推荐、概括、教学、报告。"
+    ),
+    "With --people it says what each person likes, in their language, the most active first; the text is kept like any "
+    "other field of theirs, and is gone when they are. A service may be running.": (
+        "加上 --people 则用各人的语言说明其喜好，从最活跃的开始；文字像其他字段一样保存，"
+        "随此人的数据一同删除。服务可以正在运行。"
+    ),
+    "Of people instead: what each likes, for their own profile.": "改为概括用户：各人喜欢什么，显示在其画像中。",
+    "Interactions that somebody must have.": "用户至少要有多少次互动。",
+    "Let what people had go to a server that isn't this machine.": "允许把人们的历史发送到本机以外的服务器。",
+    "Show what each language part gains beside what it costs, from the logs, where chance decided; and where that "
+    "can't be told, what would tell it.": (
+        "根据随机决定过的记录，说明语言各部分的收益与成本；无法判断时，说明怎样才能判断。"
     ),
     "Have the configured generator say of every item in a sentence what it is; a stop costs nothing that was said.": (
         "让所配置的生成模型用一句话说明每个物品是什么；中途停止不会丢失已得到的回答。"
@@ -212,6 +224,13 @@ HELP: dict[str, str] = {
     "and whether what people took before points to what they took next.": (
         "在本机并用目录自己的事件测量编码器：每秒文本数、单条毫秒、内存，以及人们先前的选择能否指向之后的选择。"
     ),
+    'A generator is measured where it is named, "configured" for the one in palate.toml: tokens a second, waiting, '
+    "JSON of the schema, a few utterances, and the order of ten items of which somebody took one.": (
+        "点名的生成模型也会测量（configured 指 palate.toml 中的那个）：每秒词元、等待时间、合规的 JSON、几句话，"
+        "以及十个物品的排序（其中有人选过一个）。"
+    ),
+    "A generator that is on this machine is measured too; a server elsewhere only by palate language measure "
+    "configured.": "本机上的生成模型也会测量；别处的服务器只在运行 palate language measure configured 时测量。",
     "By default all that are installed.": "默认为所有已安装的。",
     "For the texts of one model; slow ones are asked less.": "每个模型用于编码文本的秒数；慢的模型少问一些。",
     "Recommend one model for each task, by what was measured here, with the reasons. Nothing is changed.": (

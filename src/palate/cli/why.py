@@ -14,6 +14,7 @@ from palate.explaining.groups import OUTSIDE
 from palate.explaining.importance import Confusion, FeatureImportance, ModelExplanation
 from palate.explaining.item import ItemExplanation
 from palate.explaining.surrogate import Rule
+from palate.wording import Worded
 
 Title = Callable[[str], str]
 
@@ -30,6 +31,14 @@ def show_more(out: Out, found: ItemExplanation, titled: Title) -> None:
             out.show(say("why.nothing"))
     if found.local is not None:
         out.show(_local(found))
+
+
+def show_words(out: Out, found: Worded) -> None:
+    """The reasons as a text, and who worded them."""
+    out.show(found.text)
+    out.show(say("words.ai" if found.ai_generated else "words.template"))
+    if found.degraded:
+        out.note(say("degraded", what=", ".join(word("degraded", what) for what in found.degraded)))
 
 
 def _name(english: str, chinese: str) -> str:

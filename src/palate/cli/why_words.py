@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 WHY: dict[str, tuple[str, str]] = {
+    "words.ai": (
+        "(AI-generated from the reasons below, and checked against them)",
+        "（由 AI 根据下列原因生成，并已对照核实）",
+    ),
+    "words.template": ("(by template)", "（由模板写成）"),
     "title.groups": ("By reason", "按原因"),
     "why.outside": ("not in the score", "不计入得分"),
     "why.again": (

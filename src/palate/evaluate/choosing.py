@@ -53,10 +53,8 @@ class Recommendation(msgspec.Struct):
     excluded: dict[str, str] = {}
 
 
-def recommend(task: Task, need: Need, measured: list[Measured], users: I64, generators: list[str]) -> Recommendation:
-    """One model for ``task``. users: of the probe's questions; generators: those that could be used now."""
-    if task == "generate":
-        return _generator(generators)
+def recommend(task: Task, need: Need, measured: list[Measured], users: I64) -> Recommendation:
+    """One encoder for ``task``; of generators ``generators.recommend_generator`` tells. users: of the questions."""
     fits, excluded = _fitting(need, measured)
     if not fits:
         return Recommendation(
@@ -144,21 +142,6 @@ def _unjudged(task: Task, need: Need, fits: list[Measured], excluded: dict[str, 
         else "Too few items share tags for classes to be judged by."
     )
     return Recommendation(task, choice, [why, f"{choice} stays until there is evidence."], excluded)
-
-
-def _generator(generators: list[str]) -> Recommendation:
-    if not generators:
-        return Recommendation(
-            "generate", "none", ["No generator is at hand: palate language fetch smollm2, or name a server."]
-        )
-    return Recommendation(
-        "generate",
-        generators[0],
-        [
-            f"{generators[0]} is at hand. Generators weren't measured: keep them off the path of requests, and let an "
-            "encoder embed, rerank and classify.",
-        ],
-    )
 
 
 def _values(one: Measured, task: Task) -> F64:

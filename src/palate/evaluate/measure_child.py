@@ -25,7 +25,7 @@ _SAMPLE = 128
 def main() -> int:
     """0, or 1 and a sentence on standard error."""
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Asked)
-    before = _memory()
+    before = memory_kb()
     started = time.perf_counter()
     try:
         encoder = encoder_of(asked.settings, Path(asked.folder))
@@ -53,7 +53,7 @@ def main() -> int:
             rows.append(encoder.encode(asked.texts[done : done + _BATCH]))
             done += len(rows[-1])
             _say(Told(done, len(asked.texts)))
-        memory = _memory() - before
+        memory = memory_kb() - before
     except PalateError as error:
         sys.stderr.write(error.message.replace("\n", " ") + "\n")
         return 1
@@ -70,7 +70,7 @@ def _say(told: Told) -> None:
     sys.stdout.flush()
 
 
-def _memory() -> float:
+def memory_kb() -> float:
     """The most memory that this process and its children have held, in kB."""
     mine, total = f"\nPPid:\t{os.getpid()}\n", 0.0
     for status in Path("/proc").glob("[0-9]*/status"):

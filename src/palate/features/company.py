@@ -25,13 +25,14 @@ from palate.state import State
 from palate.state.fold import DAY_MS
 from palate.state.history import WIDE_TYPE, kind_at, time_of
 from palate.state.silence import since
+from palate.summary import FIELD as IN_WORDS
 from palate.tastes import dot
 from palate.types import F32, F64, I32, I64, FieldValue
 from palate.wishes import FIELD as WISHES
 from palate.wishes import MEMORY
 
 FOLLOWS, LIKES = "follows", "likes"
-PRIVATE = (FOLLOWS, LIKES, WISHES, MEMORY)
+PRIVATE = (FOLLOWS, LIKES, WISHES, MEMORY, IN_WORDS)
 """Fields of a user that make no segment and tell nothing of an attribute."""
 FRIENDS = 50
 """People followed that count: the last ones of the list."""

@@ -7,15 +7,16 @@ teacher teach the blend (``train.teacher``).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -60,6 +61,13 @@ class Task:
     key: str
     prompts: Sequence[Prompt[Any]]
     read: Callable[[list[Any]], str | list[str] | None]
+
+
+class Keeper(Protocol):
+    """Where answers go: what is known already, and more of it, durably."""
+
+    def read(self) -> Mapping[str, Line]: ...
+    def add(self, lines: Sequence[Line]) -> None: ...
 
 
 class Book:
@@ -109,7 +117,7 @@ _decode = msgspec.json.Decoder(Line).decode
 def ask_all(
     tasks: Sequence[Task],
     generator: Generator,
-    book: Book,
+    book: Keeper,
     tokens: int = 0,
     seconds: float = 60.0,
     places: int = 1,
@@ -163,6 +171,40 @@ def _count(told: Cost, answers: Sequence[Reply[Any]]) -> None:
         told.failed += reply.value is None
         told.tokens_in += reply.tokens_in
         told.tokens_out += reply.tokens_out
+
+
+class Run(Cost):
+    """A ``Cost`` as it is kept. part: ``items``, ``people`` or ``teacher``; model: who was asked; at: Unix ms."""
+
+    part: str = ""
+    model: str = ""
+    at: int = 0
+
+
+RUNS = Path("language") / "runs.jsonl"
+"""Below an engine's directory: a line for each run, so that the cost can be told beside the gain."""
+_decode_run = msgspec.json.Decoder(Run).decode
+
+
+def keep_run(directory: Path, part: str, told: Cost, model: str) -> None:
+    """Add a line to ``RUNS`` where anything was asked."""
+    if not told.asked:
+        return
+    path = directory / RUNS
+    make_directory(path.parent)
+    run = Run(**msgspec.structs.asdict(told), part=part, model=model, at=time.time_ns() // 1_000_000)
+    with open(path, "ab") as file:
+        file.write(msgspec.json.encode(run) + b"\n")
+
+
+def runs(directory: Path) -> list[Run]:
+    """The lines of ``RUNS``, oldest first; those that can't be read are left out: they are figures, not facts."""
+    found: list[Run] = []
+    with contextlib.suppress(FileNotFoundError):
+        for row in (directory / RUNS).read_bytes().splitlines():
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                found.append(_decode_run(row))
+    return found
 
 
 # ------------------------------------------------------------------------------ sentences

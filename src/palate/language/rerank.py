@@ -5,8 +5,8 @@ Bounds, each of which holds by itself whatever the model does:
 - It answers with numbers of candidates alone, none twice (``Order``); ids are never shown.
 - It reads names and tags, never descriptions or reviews; of these only what looks like a name (``language.screen``).
 - It is asked ``orders`` times at once, each name shown in one of the questions only; in the others the candidate stands
-  with its tags. A candidate moves only where all answers move it the same way, by the least of them: what is written in
-  a name is never enough to raise it, and may only confirm what its tags say.
+  with its tags. One passes another only where all answers let it (``agreed``): what is written in a name is never
+  enough to raise it, and may only confirm what its tags say; nor can it move others past each other.
 - Nothing moves by more than ``shift`` places (``bounded``).
 """
 
@@ -98,14 +98,27 @@ def views(
 
 
 def agreed(orders: Sequence[Sequence[int]]) -> list[int]:
-    """(n,) places that each candidate goes up (down: negative): the least that all ``orders`` give it, 0 where they
-    don't agree on the way."""
+    """(n,) places that each candidate goes up (down: negative) in the order furthest from the present one in which no
+    candidate has passed another but where it does so in all ``orders``.
+
+    There is one such order: the meet in the weak order of permutations (Guilbaud and Rosenstiehl 1963), reached by
+    exchanging neighbours that all put the other way, whichever first. O(n³), n being ten or so.
+    """
     n = len(orders[0])
-    shifts = np.zeros((len(orders), n), np.int64)
+    rank = np.zeros((len(orders), n), np.int64)
     for row, order in enumerate(orders):
-        shifts[row, np.array(order)] = np.array(order) - np.arange(n)
-    up, down = shifts.min(axis=0), shifts.max(axis=0)
-    return np.where(up > 0, up, np.where(down < 0, down, 0)).tolist()
+        rank[row, np.array(order)] = np.arange(n)
+    found, moved = list(range(n)), True
+    while moved:
+        moved = False
+        for place in range(n - 1):
+            first, second = found[place], found[place + 1]
+            if first < second and (rank[:, second] < rank[:, first]).all():
+                found[place], found[place + 1], moved = second, first, True
+    ups = [0] * n
+    for place, one in enumerate(found):
+        ups[one] = one - place
+    return ups
 
 
 def bounded(ups: Sequence[int], shift: int) -> list[int]:

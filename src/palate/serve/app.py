@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException
 
 from palate.config import Settings
 from palate.errors import MalformedBody, PalateError, Unauthorized
-from palate.serve import api, chat, dashboard, docs, experiments, login, openapi, rerank, rights, transparency
+from palate.serve import api, chat, dashboard, docs, experiments, login, openapi, rerank, rights, transparency, worth
 from palate.serve.answer import (
     Answer,
     MethodNotAllowed,
@@ -59,6 +59,7 @@ class PalateApp:
                 *experiments.routes(engine),
                 *rerank.routes(engine),
                 *transparency.routes(engine),
+                *worth.routes(engine),
                 *rights.routes(engine),
                 *login.routes(self.guard),
                 *docs.routes(lambda: self.document),

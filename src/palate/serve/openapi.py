@@ -32,6 +32,7 @@ from palate.serve.operation import Operation
 from palate.serve.rerank import RerankAnswer, RerankAnswerV1
 from palate.serve.rights import UserExport
 from palate.serve.security import COOKIE, ErrorBody
+from palate.serve.worth import WINDOW, WorthReport
 from palate.types import (
     Event,
     IngestResult,
@@ -198,6 +199,9 @@ def operations() -> dict[tuple[str, str], Operation]:
             "models",
             {200: ModelExplanation},
             (400, 404, 422),
+        ),
+        ("get", "/v1/language/report"): Operation(
+            "What each language part gains and costs, by the logs.", "models", {200: WorthReport}, (422,), query=WINDOW
         ),
         ("get", "/v1/transparency"): Operation(
             "What this service goes by, as it is configured and running: main parameters, data used and not, who else "

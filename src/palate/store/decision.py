@@ -60,7 +60,7 @@ class Reordered(msgspec.Struct, omit_defaults=True):
     arm: ``asked``, or ``held`` where chance said no; chance: the probability of that arm, which is no part of the
     propensities: these hold given the arm. events, margin: of the person and of the scores, which the gate went by.
     moves: places that each of the shown items went up (down: negative), empty where nothing moved. degraded: why the
-    former order stood. prompt, model: who was asked and how.
+    former order stood. prompt, model: who was asked and how. tokens_in, tokens_out: what it took, by its own count.
     """
 
     arm: Literal["asked", "held"]
@@ -71,6 +71,8 @@ class Reordered(msgspec.Struct, omit_defaults=True):
     degraded: str = ""
     prompt: str = ""
     model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
 
 
 def pack(features: F32) -> bytes:

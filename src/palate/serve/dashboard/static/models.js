@@ -4,6 +4,7 @@ import { api } from "./api.js";
 import { $, fill, h } from "./dom.js";
 import { importancePanel } from "./importance.js";
 import { live } from "./live.js";
+import { worthPanel } from "./worth.js";
 import { milliseconds, moment, number, percent, t, word } from "./i18n.js";
 
 let versions = null;
@@ -121,5 +122,5 @@ export const models = {
     load();
   },
 
-  render: () => fill($("models"), versionsPanel(), live.status && importancePanel(live.status.model, alerts, models.render), healthPanel()),
+  render: () => fill($("models"), versionsPanel(), live.status && importancePanel(live.status.model, alerts, models.render), worthPanel(alerts, models.render), healthPanel()),
 };

@@ -54,6 +54,12 @@ function lasting(entries, onTag) {
   return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.tags")), h("div", { class: "chips" }, chips));
 }
 
+function summary(found) {
+  if (!found) return null;
+  const by = found.ai_generated ? t("profile.ai", { model: found.model }) : t("profile.template");
+  return h("section", { class: "summary" }, h("p", { class: "worded", lang: found.language === "zh" ? "zh-CN" : "en" }, found.text), h("p", { class: "soft small" }, by));
+}
+
 function wishes(said) {
   const entries = said.filter((entry) => entry.said);
   return entries.length > 0 && h("section", {}, h("h3", {}, t("profile.wishes")), h("div", { class: "chips" }, entries.map((entry) => h("span", { class: "chip" }, entry.said))));
@@ -98,6 +104,7 @@ export function renderProfile(subject, profile, onTag, changed) {
   fill(
     $("profile"),
     h("div", { class: "who" }, avatar(subject, "large"), h("div", {}, h("h2", {}, name), h("p", { class: "soft" }, events))),
+    subject.user !== undefined && summary(profile?.summary),
     facts.length > 0 && h("dl", { class: "facts", "aria-label": t("profile.fields") }, facts.map(([key, value]) => h("div", {}, h("dt", {}, key), h("dd", {}, Array.isArray(value) ? value.join(", ") : String(value))))),
     subject.user === undefined
       ? h("p", { class: "soft small" }, t("profile.session"))

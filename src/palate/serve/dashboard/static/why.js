@@ -2,11 +2,12 @@
 
 import { api } from "./api.js";
 import { fill, h, icon } from "./dom.js";
-import { language, number, plural, signed, t, typeName } from "./i18n.js";
+import { language, number, plural, signed, t, typeName, word } from "./i18n.js";
 import { learn, title } from "./items.js";
 
 const OUTSIDE = new Set(["policy", "rules", "language"]);
 const told = new Map(); // "ranking item" → explanation, for as long as the page lives
+const said = new Map(); // "ranking item language" → the reasons as a text
 const MOST = 200;
 
 async function ask(node, ranking, id) {
@@ -58,11 +59,38 @@ function show(node, found) {
   );
 }
 
+async function say(node, ranking, id) {
+  const key = `${ranking} ${id} ${language()}`;
+  fill(node, h("p", { class: "soft small" }, t("why.wording")));
+  try {
+    const found = (await api.words(ranking, id, language())).words;
+    if (said.size >= MOST) said.delete(said.keys().next().value);
+    said.set(key, found);
+    worded(node, found);
+  } catch (error) {
+    fill(node, h("p", { class: "notice problem" }, icon("alert"), h("span", {}, error.message)), sayButton(node, ranking, id));
+  }
+}
+
+function sayButton(node, ranking, id) {
+  return h("button", { type: "button", class: "quiet", data: { action: "words" }, on: { click: () => say(node, ranking, id) } }, t("why.words"));
+}
+
+function worded(node, found) {
+  const why = (found.degraded ?? []).filter((one) => one !== "generator_off").map((one) => word("degraded", one)).join(", ");
+  const by = found.ai_generated ? t("why.ai") : why ? t("why.template_since", { why }) : t("why.template");
+  fill(node, h("p", { class: "worded", lang: found.language === "zh" ? "zh-CN" : "en" }, found.text), h("p", { class: "soft small" }, by));
+}
+
 /** Below an item's contributions. */
 export function more(ranking, id) {
   const node = h("div", { class: "more", "aria-live": "polite" });
   const found = told.get(`${ranking} ${id}`);
   if (found) show(node, found);
   else fill(node, button(node, ranking, id));
-  return node;
+  const words = h("div", { class: "more", "aria-live": "polite" });
+  const text = said.get(`${ranking} ${id} ${language()}`);
+  if (text) worded(words, text);
+  else fill(words, sayButton(words, ranking, id));
+  return [words, node];
 }
