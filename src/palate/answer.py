@@ -133,6 +133,9 @@ def build_answer(
         penalties = [0.0] * len(order) if slate.penalty is None else slate.penalty.tolist()
     terms: list[list[Contribution]] = [[] for _ in shown]
     places = slate.order
+    online: list[float] = []
+    if scored.moved is not None:
+        online = scored.moved[places].tolist() + [0.0] * len(unscored)
     if request.explain:
         weights = np.zeros((len(order), len(model.scorer.features)))
         at = {name: column for column, name in enumerate(model.scorer.features)}
@@ -140,6 +143,8 @@ def build_answer(
             terms[position], _ = explainer.contributions(int(rows[place]), scored.x[place], request.query is not None)
             for term in terms[position]:
                 weights[position, at[term.feature]] = term.contribution
+            if online:
+                terms[position].append(_learnt(online[position]))
             if penalties:
                 terms[position].append(_diversity(penalties[position]))
     else:
@@ -209,12 +214,18 @@ def build_answer(
         filters=scored.removed,
         rules=rules,
         penalties=penalties,
+        online=online,
     )
     return answer, decision
 
 
 def _unscored() -> Reason:
     return Reason("unscored", "It is not in the catalogue, so it can't be scored and comes last.")
+
+
+def _learnt(shift: float) -> Contribution:
+    """What was learnt while the model served: a part of the score."""
+    return Contribution("online", None, shift)
 
 
 def _diversity(penalty: float) -> Contribution:
@@ -285,6 +296,8 @@ def explain_decision(
     for term in terms:
         for source in term.sources:
             source.id = event_ids.get((source.item, source.timestamp))
+    if position is not None and decision.online:
+        terms.append(_learnt(decision.online[position - 1]))
     if score is None:
         score = base + sum(term.contribution for term in terms)
     if position is not None and decision.penalties:

@@ -64,6 +64,8 @@ _PAUSE_SECONDS = 1.0
 class Follower(Member):
     """An engine whose events are stored elsewhere. ``catch_up`` stands before everything that it answers."""
 
+    learns = False
+
     def __init__(
         self,
         parts: Parts,

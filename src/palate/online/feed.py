@@ -1,0 +1,49 @@
+"""Both logs as one stream: every event behind the decisions that were made before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from palate.store import Decisions, Record, Store
+from palate.store.decision import Decision
+from palate.store.following import tail_of
+
+MOST = 20_000
+"""Newest decisions that a beginning looks back at."""
+
+
+class Feed:
+    """Where a follower of both logs stands. Not thread-safe."""
+
+    def __init__(self, store: Store, log: Decisions, directory: Path | None) -> None:
+        """directory: of the decision log's segments, None in memory."""
+        self._store, self._log = store, log
+        self._tail = tail_of(log, directory)
+        self._begun = False
+        self.seq = 0
+        """Position of the last event given."""
+
+    def next(self) -> Iterator[Decision | Record]:
+        """What was logged since; at first, the newest ``MOST`` decisions and what came after the oldest of them.
+
+        Decisions stand in the order of (``as_of``, time, id), each before the events that it didn't know. One that
+        its process wrote late comes late. Errors: ``Unavailable``, ``OSError``, ``CorruptArtefact``.
+        """
+        until = self._store.seq
+        self._log.flush()  # whoever answered an event up to there has ranked before
+        if self._begun:
+            decisions = self._tail.next()
+        else:
+            decisions = self._tail.begin(MOST)
+            self.seq = min((one.as_of for one in decisions), default=until)
+            self._begun = True
+        decisions.sort(key=lambda one: (one.as_of, one.timestamp, one.ranking), reverse=True)
+        for records in self._store.read(self.seq, until):
+            for record in records:
+                while decisions and decisions[-1].as_of < record.seq:
+                    yield decisions.pop()
+                yield record
+                self.seq = record.seq
+        self.seq = max(self.seq, until)
+        yield from reversed(decisions)
