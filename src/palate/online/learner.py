@@ -56,8 +56,7 @@ class Learner:
         self._hasty = 0
         self.lessons = 0
         self.labels = 0
-        self.losses = [0.0, 0.0]
-        """Mean log loss a label since the start: the blend's and the corrected one's, decayed as the beliefs are."""
+        self._sums = [0.0, 0.0, 0.0]  # log losses of the blend and of the corrected one, and labels, decayed
         self.proven = False
         self.drifts = 0
         self.switched = 0
@@ -76,11 +75,10 @@ class Learner:
         y, weight = np.array(lesson.label), np.array(lesson.weight)
         plain, full = self._plain.predict(x[:, :_FIXED]), self._full.predict(x)
         losses = _loss(plain, y), _loss(full, y)
-        self._judge(float((losses[0] - losses[1]).mean()))
-        keep = 0.5 ** (1.0 / self._settings.half_life) if self.lessons > self._settings.half_life else None
-        for place, loss in enumerate(losses):
-            rate = 1.0 / (self.lessons + 1) if keep is None else 1.0 - keep
-            self.losses[place] += rate * (float(loss.mean()) - self.losses[place])
+        self._judge(float((weight * (losses[0] - losses[1])).sum()))
+        keep = 0.5 ** (1.0 / self._settings.half_life)
+        for place, more in enumerate((float(losses[0].sum()), float(losses[1].sum()), float(len(y)))):
+            self._sums[place] = keep * self._sums[place] + more
         shown.loss += float(losses[0].sum())
         shown.labels += len(y)
         haste = _HASTE if self._hasty > 0 else 1.0
@@ -115,8 +113,14 @@ class Learner:
         )  # fmt: skip
 
     @property
+    def losses(self) -> tuple[float, float]:
+        """Mean log loss a label, lately: the blend's and the corrected one's."""
+        labels = max(1e-9, self._sums[2])
+        return self._sums[0] / labels, self._sums[1] / labels
+
+    @property
     def gain(self) -> tuple[float, float, int]:
-        """Mean gain in log loss a label over the last lessons, its standard error, and how many."""
+        """Mean gain in log loss a lesson over the last ones, its standard error, and how many."""
         n = len(self._gains)
         if n < 2:
             return 0.0, 0.0, n
@@ -167,7 +171,7 @@ class Learner:
             "version": self.version, "columns": self.columns.tolist(), "number": self._number,
             "mean": self._mean.tolist(), "spread": self._spread.tolist(), "full": self._full.state(),
             "plain": self._plain.state(), "gains": list(self._gains), "drift": self._drift.state(),
-            "hasty": self._hasty, "lessons": self.lessons, "labels": self.labels, "losses": self.losses,
+            "hasty": self._hasty, "lessons": self.lessons, "labels": self.labels, "sums": self._sums,
             "proven": self.proven, "drifts": self.drifts, "switched": self.switched,
         }  # fmt: skip
 
@@ -182,7 +186,7 @@ class Learner:
         self._number, self._mean, self._spread = int(state["number"]), mean, spread
         self._gains.extend(map(float, state["gains"]))
         self._hasty, self.lessons, self.labels = int(state["hasty"]), int(state["lessons"]), int(state["labels"])
-        self.losses = [float(one) for one in state["losses"]]
+        self._sums = [float(one) for one in state["sums"]]
         self.proven, self.drifts, self.switched = bool(state["proven"]), int(state["drifts"]), int(state["switched"])
 
 

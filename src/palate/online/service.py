@@ -48,8 +48,8 @@ _FORMAT = 1
 class OnlineStatus(msgspec.Struct, omit_defaults=True):
     """How learning while serving stands. state: ``off``; ``learning``, not applied; ``correcting``, applied. model:
     whose scores are corrected. lessons, labels: learnt from. loss, loss_corrected: mean log loss a label, predicted
-    before it was learnt, of the model's score and with the correction. gain, error: the difference over the last
-    ``judged`` lessons, and its standard error. weights: by feature, in log odds a standard deviation. waiting: rankings
+    before it was learnt, of the model's score and with the correction. gain, error: the difference of a lesson
+    over the last ``judged`` ones, and its standard error. weights: by feature, in log odds a standard deviation. waiting: rankings
     that wait for answers. drifts: changes for the worse that were found; trained: trainings begun for one, or by the
     clock. trial: of the model that was trained in the background last. taken_back: models that failed theirs.
     """
@@ -267,7 +267,7 @@ class Online:
             said = (
                 "applied: it predicts better" if state == "correcting" else "no longer applied: it predicts no better"
             )
-            _log.warning("The correction of %s is %s (%+.5f ± %.5f a label).", learner.version, said, gain, error)
+            _log.warning("The correction of %s is %s (%+.5f ± %.5f a lesson).", learner.version, said, gain, error)
         self._save(_SAVE)
 
     # -------------------------------------------------------------------------- what is heard
