@@ -15,7 +15,7 @@ def alarms(values: np.ndarray, delta: float = 0.002) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("kind", ["coin", "rare", "uniform"])
 def test_false_alarms_on_streams_without_a_change(kind: str) -> None:
-    """At the default δ no more than one stream of 3,000 in fifty alarms at all (150 streams; none of 450 was seen to)."""
+    """At the default δ no more than one stream of 3,000 values in fifty gives any alarm."""
     found = 0
     for seed in range(50):
         rng = np.random.default_rng(seed)

@@ -53,7 +53,12 @@ def play(engine: Engine, first: int, rankings: int, wanted: int) -> None:
             engine.ingest(
                 [
                     Interaction(
-                        id=f"did-{number}", timestamp=now + 1, user=user, item=item, type="view", ranking=ranking.ranking
+                        id=f"did-{number}",
+                        timestamp=now + 1,
+                        user=user,
+                        item=item,
+                        type="view",
+                        ranking=ranking.ranking,
                     )
                 ]
             )
@@ -145,7 +150,8 @@ def test_a_closed_engine_kept_what_it_learnt_and_nothing_of_a_person(tmp_path: P
         engine.online.catch_up()
         learnt = weights(engine)
     body = (tmp_path / "a" / "online.json").read_text()
-    assert "u1" not in body and "i1" not in body
+    assert "u1" not in body
+    assert "i1" not in body
     with opened(tmp_path / "a") as engine:
         engine.online.catch_up()
         assert weights(engine) == learnt
@@ -177,9 +183,9 @@ def msgspec_replace(shift: Any, version: str) -> Any:
 
 
 def test_features_that_there_arent_are_refused() -> None:
-    with pytest.raises(ConfigError, match="online.features names 'colour'"):
+    with pytest.raises(ConfigError, match=r"online\.features names 'colour'"):
         opened(":memory:", features=["colour"])
-    with pytest.raises(ConfigError, match="online.drift false"):
+    with pytest.raises(ConfigError, match=r"online\.drift false"):
         opened(":memory:", retrain_on_drift=True)
 
 
@@ -220,7 +226,8 @@ def test_a_model_that_earns_less_is_rolled_back_and_one_chosen_by_hand_is_left_a
                 online._settled(shown)  # pyright: ignore[reportArgumentType]
             online.close()
             assert host.did == done
-            assert online._guard.trial is not None and online._guard.trial.verdict == "worse"
+            assert online._guard.trial is not None
+            assert online._guard.trial.verdict == "worse"
 
 
 def test_the_clock_and_drift_train_in_the_background() -> None:

@@ -34,11 +34,16 @@ def test_a_worse_model_is_taken_back_before_long() -> None:
         played(guard, "v1", rng, 5_000, 0.3)
         guard.begin("v2", "v1")
         when = played(guard, "v2", rng, 5_000, 0.2)
-        assert when is not None and LEAST <= when < 4_000
+        assert when is not None
+        assert LEAST <= when < 4_000
         trial = guard.trial
-        assert trial is not None and trial.verdict == "worse"
-        assert trial.high is not None and trial.low is not None and trial.low < -0.1 < 0.0
-        assert trial.high < 0 and guard.taken_back == 1
+        assert trial is not None
+        assert trial.verdict == "worse"
+        assert trial.high is not None
+        assert trial.low is not None
+        assert trial.low < -0.1 < 0.0
+        assert trial.high < 0
+        assert guard.taken_back == 1
         assert not guard.settled("v2", 0.0)  # once
 
 
@@ -47,7 +52,8 @@ def test_a_better_model_stays() -> None:
     played(guard, "v1", rng, 6_000, 0.2)
     guard.begin("v2", "v1")
     assert played(guard, "v2", rng, 6_000, 0.3) is None
-    assert guard.trial is not None and (guard.trial.low or 0.0) > 0
+    assert guard.trial is not None
+    assert (guard.trial.low or 0.0) > 0
 
 
 def test_nothing_is_said_of_few() -> None:
@@ -56,7 +62,8 @@ def test_nothing_is_said_of_few() -> None:
         guard.settled("v1", 1.0)
     guard.begin("v2", "v1")
     assert not any(guard.settled("v2", 0.0) for _ in range(3 * LEAST))
-    assert guard.trial is not None and guard.trial.value is None
+    assert guard.trial is not None
+    assert guard.trial.value is None
 
 
 def test_the_former_is_judged_by_its_last_rankings_in_bounded_memory() -> None:

@@ -1,4 +1,4 @@
-"""The correction in a world whose truth is known: it finds what the score misses, and nothing where it misses nothing."""
+"""The correction in a world whose truth is known: it finds what the score misses, or that there is nothing."""
 
 from __future__ import annotations
 

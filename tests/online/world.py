@@ -11,7 +11,8 @@ from palate.features import NAMES
 from palate.online.learner import Learner
 from palate.online.lists import Lists, Shown
 from palate.online_settings import OnlineSettings
-from palate.store.decision import Decision, Shown as Logged, pack
+from palate.store.decision import Decision, pack
+from palate.store.decision import Shown as Logged
 from palate.train.replay import feature_key
 from palate.types import F64, Interaction
 
@@ -34,9 +35,7 @@ def decision(
     rows = np.zeros((len(scores), len(NAMES)), np.float32)
     rows[:, COLUMNS] = x
     ids = [f"i{number}-{place}" for place in range(len(scores))]
-    shown = Logged(
-        ids, scores.tolist(), list(range(1, len(ids) + 1)), [1.0] * len(ids), [False] * len(ids), pack(rows)
-    )
+    shown = Logged(ids, scores.tolist(), list(range(1, len(ids) + 1)), [1.0] * len(ids), [False] * len(ids), pack(rows))
     return Decision(
         ranking=f"r{number}", timestamp=START + number * MINUTE, as_of=0, subject=user, model=model,
         features=feature_key(), shown=shown, online=online or [],

@@ -49,9 +49,10 @@ class OnlineStatus(msgspec.Struct, omit_defaults=True):
     """How learning while serving stands. state: ``off``; ``learning``, not applied; ``correcting``, applied. model:
     whose scores are corrected. lessons, labels: learnt from. loss, loss_corrected: mean log loss a label, predicted
     before it was learnt, of the model's score and with the correction. gain, error: the difference of a lesson
-    over the last ``judged`` ones, and its standard error. weights: by feature, in log odds a standard deviation. waiting: rankings
-    that wait for answers. drifts: changes for the worse that were found; trained: trainings begun for one, or by the
-    clock. trial: of the model that was trained in the background last. taken_back: models that failed theirs.
+    over the last ``judged`` ones, and its standard error. switched: times that the correction came or went. weights:
+    by feature, in log odds a standard deviation. waiting: rankings that wait for answers. drifts: changes for the worse
+    that were found; trained: trainings begun for one, or by the clock. trial: of the model that was trained in the
+    background last. taken_back: models that failed theirs.
     """
 
     state: str = "off"
@@ -115,7 +116,7 @@ class Online:
         self._host, self._settings = host, settings
         self._path: Path | None = None if parts.path is None else parts.path / _FILE
         self._columns = _columns(settings.online.features)
-        self._learns = learns and parts.writable
+        self._learns, self._follows = learns and parts.writable, not learns
         log = parts.decisions.log if self._learns and settings.decisions.enabled else None
         directory = None if parts.path is None else parts.path / "decisions"
         self._new_feed = None if log is None else lambda: Feed(parts.store, log, directory)
@@ -145,8 +146,12 @@ class Online:
 
     def _wanted(self) -> bool:
         online = self._settings.online
-        if not self._learns:
-            return online.correct != "off" and self._path is not None
+        if not self._learns:  # nor does an engine that was opened for reading
+            return (
+                self._follows
+                and self._path is not None
+                and (online.correct != "off" or online.drift or online.retrain_hours > 0)
+            )
         if self._feed is None:
             return online.retrain_hours > 0
         return online.correct != "off" or online.drift or online.retrain_hours > 0 or self._on_trial()
@@ -182,7 +187,7 @@ class Online:
         with self._turn:
             if self._feed is not None:
                 self._follow()
-            elif not self._learns:
+            elif self._path is not None:
                 self._take_over()
 
     def close(self) -> None:
