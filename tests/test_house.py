@@ -48,7 +48,7 @@ LAYERS: list[set[str]] = [
     {"explain", "reasons", "people"},
     {"train", "ratings"},
     {"opening", "answer", "portrait", "intake", "background", "documents", "reranking", "experiment", "wording"},
-    {"teaching", "erasure", "rights", "online"},
+    {"teaching", "erasure", "rights", "online", "interleaving"},
     {"models"},
     {"arms"},
     {"reencoding"},

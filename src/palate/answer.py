@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -72,12 +73,13 @@ def rules_of(settings: Settings, policy: PolicySettings, explore: bool, seen: st
 
 
 class Drawn(NamedTuple):
-    """A slate, of how many places, and what drew it."""
+    """A slate, of how many places, and what drew it; teams: whose each item is, of interleaved arms."""
 
     slate: Slate
     k: int
     policy: str
     rules: Rules
+    teams: Sequence[int] = ()
 
 
 def draw(
@@ -118,7 +120,7 @@ def build_answer(
 ) -> tuple[Ranking, Decision]:
     """The answer and its decision. Candidates without a score come last, with a reason."""
     started = time.perf_counter()
-    (slate, k, policy, rules), model = drawn, explainer.model
+    (slate, k, policy, rules, teams), model = drawn, explainer.model
     as_of = explainer.computer.state.seq
     rows, ids = scored.candidates.rows, scored.candidates.ids
     order: list[int] = slate.order.tolist()
@@ -215,6 +217,7 @@ def build_answer(
         rules=rules,
         penalties=penalties,
         online=online,
+        teams=list(teams),
     )
     return answer, decision
 

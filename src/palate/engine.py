@@ -210,14 +210,16 @@ class Engine(Reader):
         self.line.prepare(request)
         with self._lock:
             moment = self.clock() if now is None else now
-            model, policy, arm, missing = self.arms.serve(request, self._model)
+            model, policy, arm, missing, rival = self.arms.serve(request, self._model)
             scored = self.line.run(request, moment, model)
             scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
-            asks = self.reranking
+            asks = self.reranking if rival is None else None
             question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
             drawn = draw(
                 self.settings, policy, ranking, request, scored, self.catalogue, question.top if question else 0
             )
+            if rival is not None:
+                drawn = rival.draft(self.line, ranking, request, scored, drawn, moment, model)
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
             sampled = self.parts.decisions.samples(ranking)
             answer, decision = build_answer(ranking, request, scored, drawn, explainer, moment, sampled, arm)
@@ -383,6 +385,7 @@ class Engine(Reader):
         self.reencoding.close()  # ends every training
         self.erasure.close()
         self.online.close()
+        self.arms.watch.close()
         if self.reranking is not None:
             self.reranking.close()
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave

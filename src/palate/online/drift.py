@@ -3,7 +3,7 @@
 A window that grows while its parts look alike and drops the older one once they don't: for a split into n₀ older and
 n₁ newer values, m = 1 / (1/n₀ + 1/n₁), means further apart than √(2 σ² ln(2/δ') / m) + 2 ln(2/δ') / (3 m) with
 δ' = δ / ln n (their equation 3.1, σ² of the whole window). O(log n) memory, as an exponential histogram: at most five
-buckets of each size 2ⁱ. Looked at every 32 values. On streams without a change the paper bounds a false cut by δ a look;
+buckets of each size 2ⁱ. Looked at every 32 values. Without a change the paper bounds a false cut by δ a look;
 ``tests/online/test_drift.py`` says what is seen.
 """
 

