@@ -1,4 +1,4 @@
-"""Team draft: every probability against the frequency and against all coins; what a draft shows; the engine's answers."""
+"""Team draft: every probability against all falls of the coins; what a draft shows; the engine's answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def outcomes(first: list[int], second: list[int], k: int) -> list[tuple[list[int
         ([5, 6, 7], [7, 8, 9], 3),
     ],
 )
-def test_the_logged_chance_is_that_of_the_item_given_those_above_it(first: list[int], second: list[int], k: int) -> None:
+def test_the_logged_chance_is_that_of_the_item_given_those_above_it(
+    first: list[int], second: list[int], k: int
+) -> None:
     found = outcomes(first, second, k)
     above: Counter[tuple[int, ...]] = Counter()
     for order, _, _ in found:

@@ -148,6 +148,8 @@ def _parameters(found: ModelExplanation, hidden: frozenset[str]) -> list[Paramet
             features[group_of(name)].append(name)
     out: list[Parameter] = []
     for code, mine in features.items():
+        if not mine:  # what is learnt online has no features of its own
+            continue
         used = [name for name in mine if name not in hidden]
         named = ", ".join(f'"{name}"' for name in mine if not name.startswith("context."))
         share = shares.get(code, 0.0) if used else 0.0

@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from palate.kernels import kernel
 from palate.online.drift import Adwin
 from palate.online.lists import Lesson, Shown
 from palate.online.logistic import Logistic
 from palate.online_settings import OnlineSettings
-from palate.score.shift import WIDEST, Shift, standardised
+from palate.score.shift import WIDEST, Shift
 from palate.types import F32, F64, I64
 
 WARM = 300
@@ -36,6 +37,23 @@ _FIXED = 3
 _HASTE, _KEPT = 4.0, 0.25
 
 
+@kernel
+def _design(which: I64, scores: F64, places: F64, rows: F32, mean: F64, scale: F64, out: F64) -> None:
+    """(n, 3 + d): a constant, the score and minus the logarithm of the place of ``which``, and their features, as
+    ``score.shift.standardised`` has them. mean, scale: (1 + d,) of the score, then of the features."""
+    for n in range(len(which)):
+        row = which[n]
+        out[n, 0] = 1.0
+        out[n, 1] = min(WIDEST, max(-WIDEST, (scores[row] - mean[0]) / scale[0]))
+        out[n, 2] = -np.log(places[row])
+        for k in range(rows.shape[1]):
+            value = np.float64(rows[row, k])
+            if np.isfinite(value):
+                out[n, 3 + k] = min(WIDEST, max(-WIDEST, (value - mean[1 + k]) / scale[1 + k]))
+            else:
+                out[n, 3 + k] = 0.0
+
+
 class Learner:
     """Of the model ``version``. columns: (d,) of the features in a logged row. Not thread-safe."""
 
@@ -47,6 +65,7 @@ class Learner:
         self._number = 0
         self._mean: F64 = np.zeros(d + 1)  # of the score, then of the features
         self._spread: F64 = np.zeros(d + 1)
+        self._kept: F64 | None = None
         mean = np.array([-2.0, 0.5, 0.5, *[0.0] * d])
         variance = np.array([4.0, 1.0, 1.0, *[0.04] * d])
         self._full = Logistic(mean, variance, settings.half_life)
@@ -64,27 +83,24 @@ class Learner:
     # ---------------------------------------------------------------------------- learning
 
     def learn(self, lesson: Lesson) -> None:
-        """Predict, compare, learn. About 60 µs."""
+        """Predict, compare, learn."""
         shown, which = lesson.shown, lesson.which
         if shown.x is None:
             return
         if self._number < WARM:
             self._warm(np.column_stack([shown.scores[which], shown.x[which].astype(np.float64)]))
             return
-        x = self._design(shown, shown.x[which], which)
+        x = self._design(shown, shown.x, which)
         y, weight = np.array(lesson.label), np.array(lesson.weight)
-        plain, full = self._plain.predict(x[:, :_FIXED]), self._full.predict(x)
-        losses = _loss(plain, y), _loss(full, y)
+        haste = _HASTE if self._hasty > 0 else 1.0
+        self._hasty = max(0, self._hasty - 1)
+        losses = self._plain.learn(x, y, weight, haste), self._full.learn(x, y, weight, haste)
         self._judge(float((weight * (losses[0] - losses[1])).sum()))
         keep = 0.5 ** (1.0 / self._settings.half_life)
         for place, more in enumerate((float(losses[0].sum()), float(losses[1].sum()), float(len(y)))):
             self._sums[place] = keep * self._sums[place] + more
         shown.loss += float(losses[0].sum())
         shown.labels += len(y)
-        haste = _HASTE if self._hasty > 0 else 1.0
-        self._hasty = max(0, self._hasty - 1)
-        self._full.learn(x, y, weight, haste)
-        self._plain.learn(np.ascontiguousarray(x[:, :_FIXED]), y, weight, haste)
         self.lessons += 1
         self.labels += len(y)
 
@@ -142,15 +158,15 @@ class Learner:
             self._spread += off * np.where(np.isfinite(row), row - self._mean, 0.0)
 
     def _scale(self) -> F64:
-        scale = np.sqrt(self._spread / max(1, self._number))
-        return np.where(scale > 1e-6, scale, 1.0)
+        """(1 + d,) standard deviations; they stay once the first rankings have been looked at."""
+        if self._kept is None or self._number < WARM:
+            scale: F64 = np.sqrt(self._spread / max(1, self._number))
+            self._kept = np.where(scale > 1e-6, scale, 1.0)
+        return self._kept
 
     def _design(self, shown: Shown, rows: F32, which: list[int]) -> F64:
-        scale = self._scale()
-        z = np.clip((shown.scores[which] - self._mean[0]) / scale[0], -WIDEST, WIDEST)
         x = np.empty((len(which), _FIXED + len(self.columns)))
-        x[:, 0], x[:, 1], x[:, 2] = 1.0, z, -np.log(shown.places[which])
-        x[:, _FIXED:] = standardised(rows, np.arange(len(self.columns)), self._mean[1:], scale[1:])
+        _design(np.array(which), shown.scores, shown.places, rows, self._mean, self._scale(), x)
         return x
 
     def _judge(self, gain: float) -> None:
@@ -183,13 +199,8 @@ class Learner:
         self._full.restore(state["full"])
         self._plain.restore(state["plain"])
         self._drift.restore(state["drift"])
-        self._number, self._mean, self._spread = int(state["number"]), mean, spread
+        self._number, self._mean, self._spread, self._kept = int(state["number"]), mean, spread, None
         self._gains.extend(map(float, state["gains"]))
         self._hasty, self.lessons, self.labels = int(state["hasty"]), int(state["lessons"]), int(state["labels"])
         self._sums = [float(one) for one in state["sums"]]
         self.proven, self.drifts, self.switched = bool(state["proven"]), int(state["drifts"]), int(state["switched"])
-
-
-def _loss(p: F64, y: F64) -> F64:
-    p = np.clip(p, 1e-6, 1.0 - 1e-6)
-    return -(y * np.log(p) + (1.0 - y) * np.log(1.0 - p))

@@ -18,11 +18,23 @@ _EVERY = 32
 """Lessons between two acts of forgetting, which cost O(d³)."""
 
 
+_LEAST = 1e-6
+"""Probabilities are cut to within this of 0 and 1 where their log is taken."""
+
+
 @kernel
-def _learn(mean: F64, spread: F64, x: F64, y: F64, weight: F64) -> None:
-    """One Newton step a row, in order. mean: (d,); spread: (d, d), the covariance; x: (n, d); y, weight: (n,)."""
+def _learn(mean: F64, spread: F64, x: F64, y: F64, weight: F64, loss: F64) -> None:
+    """The log loss (n,) of each row at the mean as it was before all of them; then one Newton step a row, in order.
+    mean: (d,); spread: (d, d), the covariance; x: (n, d') of which the first d columns count; y, weight: (n,)."""
     d = len(mean)
     towards = np.empty(d, np.float64)
+    for row in range(len(x)):
+        u = 0.0
+        for i in range(d):
+            u += mean[i] * x[row, i]
+        p = 1.0 / (1.0 + np.exp(-min(30.0, max(-30.0, u))))
+        p = min(1.0 - _LEAST, max(_LEAST, p))
+        loss[row] = -np.log(p) if y[row] > 0.5 else -np.log(1.0 - p)
     for row in range(len(x)):
         u = 0.0
         for i in range(d):
@@ -55,16 +67,15 @@ class Logistic:
         self._half_life = half_life
         self._lessons = 0
 
-    def predict(self, x: F64) -> F64:
-        """(n,) probabilities of rows (n, d), at the mean."""
-        return 1.0 / (1.0 + np.exp(-np.clip(x @ self.mean, -30.0, 30.0)))
-
-    def learn(self, x: F64, y: F64, weight: F64, haste: float = 1.0) -> None:
-        """Labels y (n,) in {0, 1} of rows x (n, d), each worth ``weight`` (n,). haste: forget so many times faster."""
-        _learn(self.mean, self.spread, x, y, weight)
+    def learn(self, x: F64, y: F64, weight: F64, haste: float = 1.0) -> F64:
+        """Labels y (n,) in {0, 1} of rows x, each worth ``weight`` (n,); x may have more columns than this has weights.
+        Returns the log loss (n,) of each, predicted before any was learnt. haste: forget so many times faster."""
+        loss: F64 = np.empty(len(y))
+        _learn(self.mean, self.spread, x, y, weight, loss)
         self._lessons += 1
         if self._lessons % _EVERY == 0:
             self.forget(0.5 ** (_EVERY * haste / self._half_life))
+        return loss
 
     def forget(self, share: float) -> None:
         """Keep ``share`` of what was learnt, and take the rest from the prior. O(d³)."""
