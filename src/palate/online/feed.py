@@ -21,29 +21,38 @@ class Feed:
         self._store, self._log = store, log
         self._tail = tail_of(log, directory)
         self._begun = False
+        self._until = 0
+        self._waiting: list[Decision] = []
         self.seq = 0
         """Position of the last event given."""
 
+    def flush(self) -> None:
+        """Have everybody write the decisions that wait: whoever answered an event has ranked before. Errors:
+        ``Unavailable``, and nothing has changed."""
+        self._until = self._store.seq
+        self._log.flush()
+
     def next(self) -> Iterator[Decision | Record]:
-        """What was logged since; at first, the newest ``MOST`` decisions and what came after the oldest of them.
+        """What was logged up to ``flush``; at first, the newest ``MOST`` decisions and the events since the oldest.
 
         Decisions stand in the order of (``as_of``, time, id), each before the events that it didn't know. One that
-        its process wrote late comes late. Errors: ``Unavailable``, ``OSError``, ``CorruptArtefact``.
+        its process wrote late comes late. Errors: ``Unavailable``, ``OSError``, ``CorruptArtefact``; what was not given
+        by then comes with the next call.
         """
-        until = self._store.seq
-        self._log.flush()  # whoever answered an event up to there has ranked before
+        until, waiting = self._until, self._waiting
         if self._begun:
-            decisions = self._tail.next()
+            waiting += self._tail.next()
         else:
-            decisions = self._tail.begin(MOST)
-            self.seq = min((one.as_of for one in decisions), default=until)
+            waiting += self._tail.begin(MOST)
+            self.seq = min((one.as_of for one in waiting), default=until)
             self._begun = True
-        decisions.sort(key=lambda one: (one.as_of, one.timestamp, one.ranking), reverse=True)
+        waiting.sort(key=lambda one: (one.as_of, one.timestamp, one.ranking), reverse=True)
         for records in self._store.read(self.seq, until):
             for record in records:
-                while decisions and decisions[-1].as_of < record.seq:
-                    yield decisions.pop()
+                while waiting and waiting[-1].as_of < record.seq:
+                    yield waiting.pop()
                 yield record
                 self.seq = record.seq
         self.seq = max(self.seq, until)
-        yield from reversed(decisions)
+        while waiting:
+            yield waiting.pop()

@@ -23,7 +23,7 @@ import numpy as np
 
 from palate.config import Settings
 from palate.disk import sync_directory
-from palate.errors import ConfigError, Conflict, CorruptArtefact
+from palate.errors import ConfigError, Conflict, CorruptArtefact, Unavailable
 from palate.features import NAMES
 from palate.features.off import off
 from palate.online.feed import Feed
@@ -42,6 +42,8 @@ _FILE = "online.json"
 _PAUSE = 1.0
 """Seconds between two looks at the logs."""
 _SAVE = 5.0
+_PATIENCE = 5.0
+"""Seconds that closing waits for a look in hand, which may wait for other workers that are leaving."""
 _FORMAT = 1
 
 
@@ -196,8 +198,8 @@ class Online:
         if self._thread is None or self._closed:
             return
         self._closed = True
-        self._thread.join()
-        if self._restored:
+        self._thread.join(_PATIENCE)
+        if self._restored and not self._thread.is_alive():
             with self._turn, contextlib.suppress(OSError):  # the logs hold what isn't kept: the next start learns it
                 self._save(0.0)
 
@@ -209,6 +211,10 @@ class Online:
                 self.catch_up()
                 self._clockwork()
                 self.failing = False
+            except (Unavailable, OSError) as error:  # of a disk, or of a worker that leaves: the next look goes on
+                if not self.failing:
+                    _log.error("Learning while serving waits: %s", error)
+                self.failing = True
             except Exception as error:  # whatever it is, ranking goes on as it is, and what was missed is read again
                 if not self.failing:
                     _log.error("Learning while serving has stopped, and begins again with what it kept: %s", error)
@@ -239,6 +245,7 @@ class Online:
         if version != self._learner.version:
             self._learner = Learner(version, self._columns, self._settings.online)
             self._host.corrected(None)
+        self._feed.flush()
         seq, clock = self._until
         lists = self._lists
         for one in self._feed.next():
