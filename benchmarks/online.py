@@ -32,7 +32,7 @@ from palate.store.decision import Shown as Logged
 from palate.train.replay import feature_key
 from palate.types import F64, I64, Interaction
 
-K, CANDIDATES, THIRD = 8, 40, 4_000
+K, CANDIDATES, THIRD = 8, 40, 2_000
 FEATURES = OnlineSettings().features
 COLUMNS: I64 = np.array([NAMES.index(name) for name in FEATURES], np.int64)
 TRUTH = 0.8
