@@ -52,7 +52,8 @@ class Arms:
         for version in self.models():  # now rather than in somebody's request
             self._loaded(version)
         self.watch = Watch(self.experiments, self._stand, lambda name, why: self.stop(name, self._now(), why))
-        self.watch.wake()
+        if parts.writable:
+            self.watch.wake()
 
     def _now(self) -> int:
         return self._parts.state.now(now_ms())

@@ -220,7 +220,7 @@ def test_a_model_that_earns_less_is_rolled_back_and_one_chosen_by_hand_is_left_a
                 online._guard.settled("v0001", reward)
             online.trained("v0002")
             host.model = chosen
-            shown = type("S", (), {"model": "v0002", "labels": 0, "loss": 0.0})
+            shown = type("S", (), {"model": "v0002", "labels": 0, "loss": 0.0, "mixed": False})
             for reward in itertools.islice(itertools.cycle([0.0, 0.0, 1.0]), 900):
                 shown.reward = reward  # pyright: ignore[reportAttributeAccessIssue]
                 online._settled(shown)  # pyright: ignore[reportArgumentType]
@@ -244,6 +244,26 @@ def test_the_clock_and_drift_train_in_the_background() -> None:
         online._train("why not")
         assert host.did == ["train"]
         online.close()
+
+
+def test_a_trial_that_is_over_ends_the_thread(tmp_path: Path) -> None:
+    with filled(tmp_path / "a", correct="off") as engine:
+        online = engine.online
+        assert online._thread is None
+        engine.train_in_background = lambda: None  # pyright: ignore[reportAttributeAccessIssue]
+        engine.activate = lambda version: None  # pyright: ignore[reportAttributeAccessIssue]
+        online.trained("v0002")
+        assert online._thread is not None
+        assert not online._done()
+        trial = online._guard.trial
+        assert trial is not None
+        trial.verdict = "kept"
+        online.catch_up()
+        assert online._done()
+        assert online.status.trial is not None
+        assert online.status.trial.verdict == "kept"
+    with opened(tmp_path / "a", correct="off") as engine:
+        assert engine.online._thread is None, "the trial is over"
 
 
 def test_features_of_the_default_are_declared_ones() -> None:

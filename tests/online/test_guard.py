@@ -76,6 +76,15 @@ def test_the_former_is_judged_by_its_last_rankings_in_bounded_memory() -> None:
     assert {block.mean for block in blocks} == {1.0}
 
 
+def test_models_of_long_ago_are_forgotten() -> None:
+    guard = Guard()
+    guard.begin("v1", "v0")
+    for number in range(30):
+        guard.settled(f"v{number}", 1.0)
+    assert len(guard.state()["of"]) == 8
+    assert {"v0", "v1", "v29"} <= set(guard.state()["of"])
+
+
 def test_state_and_back() -> None:
     guard, rng = Guard(), np.random.default_rng(1)
     played(guard, "v1", rng, 700, 0.3)

@@ -94,7 +94,8 @@ class Local:
         return self.engine.models()
 
     def online(self) -> OnlineStatus:
-        self.engine.online.catch_up()
+        if self.engine.settings.online.correct != "off" or self.engine.settings.online.drift:
+            self.engine.online.catch_up()
         return self.engine.online.status
 
     def activate(self, version: str) -> ModelInfo:

@@ -65,11 +65,6 @@ class Watch:
                     break
         return ended
 
-    def broken(self) -> int:
-        """How many guardrails of running experiments were found broken."""
-        running = set(self._guarded())
-        return sum(name in running for name, _, _ in self._said)
-
     def _guarded(self) -> list[str]:
         return [one.name for one in self._shelf.list() if one.running and one.guardrails]
 

@@ -22,6 +22,7 @@ BLOCK, BLOCKS = 500, 20
 """The former model is judged by its last blocks of rankings."""
 TRIAL = 20_000
 """Rankings after which a new model has stood the test."""
+_MODELS = 8
 
 
 class Block(msgspec.Struct):
@@ -68,6 +69,9 @@ class Guard:
     def settled(self, model: str, reward: float) -> bool:
         """A ranking's time is over. True where the model on trial is beyond doubt the worse one. O(1)."""
         blocks = self._of.setdefault(model, [Block()])
+        if len(self._of) > _MODELS:
+            held = () if self.trial is None else (self.trial.model, self.trial.before)
+            del self._of[next(name for name in self._of if name not in (model, *held))]
         if blocks[-1].number >= BLOCK:
             blocks.append(Block())
             trial = self.trial is not None and model == self.trial.model

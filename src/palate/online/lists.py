@@ -48,6 +48,8 @@ class Shown:
     reward: float = 0.0
     loss: float = 0.0
     labels: int = 0
+    mixed: bool = False
+    """Of interleaved arms: what comes of it is no one model's."""
 
 
 @dataclass(slots=True)
@@ -111,7 +113,7 @@ class Lists:
             np.array([shown.positions[place] for place in there], np.float64),
             shown.matrix()[there][:, self._columns] if one.features == self._key else None,
             np.array([float(shown.scores[place] or 0.0) for place in there]) - moved[there],
-            np.zeros(len(there)), np.zeros(len(there), np.bool_),
+            np.zeros(len(there)), np.zeros(len(there), np.bool_), mixed=bool(one.teams),
         )  # fmt: skip
         self._waiting[one.ranking] = mine
         self._of.setdefault(one.subject, []).append(one.ranking)

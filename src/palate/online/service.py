@@ -164,9 +164,10 @@ class Online:
         return self._settings.online.guard and trial is not None and trial.verdict == "open"
 
     def _start(self) -> None:
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="palate-online", daemon=True)
-            self._thread.start()
+        with self._turn:
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._run, name="palate-online", daemon=True)
+                self._thread.start()
 
     # -------------------------------------------------------------------------- from outside
 
@@ -181,6 +182,8 @@ class Online:
         self._host.activate(version)
         if self._settings.online.guard and self._feed is not None and version != before:
             with self._turn:
+                if self._thread is None:  # what was logged since it was last followed is gone through again
+                    self._begin()
                 self._guard.begin(version, before)
             self._start()
 
@@ -195,11 +198,13 @@ class Online:
     def close(self) -> None:
         """Keep what was learnt and end the thread. Closing twice is fine."""
         self._stop.set()
-        if self._thread is None or self._closed:
+        thread = self._thread
+        if thread is None or self._closed:
+            self._closed = True
             return
         self._closed = True
-        self._thread.join(_PATIENCE)
-        if self._restored and not self._thread.is_alive():
+        thread.join(_PATIENCE)
+        if self._restored and not thread.is_alive():
             with self._turn, contextlib.suppress(OSError):  # the logs hold what isn't kept: the next start learns it
                 self._save(0.0)
 
@@ -211,6 +216,8 @@ class Online:
                 self.catch_up()
                 self._clockwork()
                 self.failing = False
+                if self._done():
+                    return
             except (Unavailable, OSError) as error:  # of a disk, or of a worker that leaves: the next look goes on
                 if not self.failing:
                     _log.error("Learning while serving waits: %s", error)
@@ -221,6 +228,18 @@ class Online:
                 self.failing = True
                 with self._turn:
                     self._begin()
+
+    def _done(self) -> bool:
+        """Whether only a trial was to be followed, and it is over: the thread ends."""
+        online, trial = self._settings.online, self._guard.trial
+        with self._turn:
+            wanted = online.correct != "off" or online.drift or online.retrain_hours > 0 or not self._learns
+            if wanted or (trial is not None and trial.verdict == "open"):
+                return False
+            with contextlib.suppress(OSError):  # it is judged again at the next start
+                self._save(0.0)
+            self._thread = None
+            return True
 
     def _clockwork(self) -> None:
         hours = self._settings.online.retrain_hours
@@ -289,7 +308,7 @@ class Online:
             self._learner.learn(lesson)
 
     def _settled(self, shown: Shown) -> None:
-        if self._guard.settled(shown.model, shown.reward):
+        if not shown.mixed and self._guard.settled(shown.model, shown.reward):
             self._take_back()
         if shown.model == self._learner.version and self._learner.settled(shown):
             _log.warning("The model %s predicts worse than it did: what was learnt counts less.", shown.model)
