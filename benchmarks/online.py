@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+import palate
 from palate.config import Settings
 from palate.features import NAMES
 from palate.online.learner import Learner
@@ -132,7 +133,6 @@ def interval(values: list[float]) -> str:
 
 def taste_shift(seeds: range) -> None:
     """The table of ``--world``."""
-    import palate
     from palate.world import InProcess, Play, World, WorldSettings
 
     found: dict[str, list[list[float]]] = {"off": [], "auto": []}

@@ -38,7 +38,7 @@ def test_two_workers_learn_as_one(start: Start, tmp_path: Path, world: list[dict
         return service.request("GET", "/v1/models").json()["online"]
 
     # the first 300 shown items are looked at; six of each of the later rankings are labels by now
-    wait_for(lambda: told().get("labels", 0) >= 6 * 25, 30.0)
+    wait_for(lambda: told().get("labels", 0) >= 6 * 25, 60.0)
 
     async def both() -> None:
         workers = await meet(service, 2)
