@@ -28,7 +28,7 @@ from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
 from palate.explaining.importance import ModelExplanation
 from palate.explaining.item import ItemExplanation
-from palate.online.service import OnlineStatus
+from palate.online.kept import OnlineStatus
 from palate.opening import check_log
 from palate.types import ModelInfo, Ranking, RankRequest, RecommendRequest
 

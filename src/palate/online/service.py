@@ -16,18 +16,18 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from palate.config import Settings
-from palate.disk import sync_directory
 from palate.errors import ConfigError, Conflict, CorruptArtefact, Unavailable
 from palate.features import NAMES
 from palate.features.off import off
 from palate.online.feed import Feed
-from palate.online.guard import Guard, Trial
+from palate.online.guard import Guard
+from palate.online.kept import FILE, FORMAT, Kept, OnlineStatus, read, write
 from palate.online.learner import Learner
 from palate.online.lists import Lesson, Lists, Shown
 from palate.opening import Parts
@@ -38,54 +38,11 @@ from palate.train.replay import feature_key
 from palate.types import I64
 
 _log = logging.getLogger("palate")
-_FILE = "online.json"
 _PAUSE = 1.0
 """Seconds between two looks at the logs."""
 _SAVE = 5.0
 _PATIENCE = 5.0
 """Seconds that closing waits for a look in hand, which may wait for other workers that are leaving."""
-_FORMAT = 1
-
-
-class OnlineStatus(msgspec.Struct, omit_defaults=True):
-    """How learning while serving stands. state: ``off``; ``learning``, not applied; ``correcting``, applied. model:
-    whose scores are corrected. lessons, labels: learnt from. loss, loss_corrected: mean log loss a label, predicted
-    before it was learnt, of the model's score and with the correction. gain, error: the difference of a lesson
-    over the last ``judged`` ones, and its standard error. switched: times that the correction came or went. weights:
-    by feature, in log odds a standard deviation. waiting: rankings that wait for answers. drifts: changes for the worse
-    that were found; trained: trainings begun for one, or by the clock. trial: of the model that was trained in the
-    background last. taken_back: models that failed theirs.
-    """
-
-    state: str = "off"
-    model: str = ""
-    as_of: int = 0
-    lessons: int = 0
-    labels: int = 0
-    loss: float = 0.0
-    loss_corrected: float = 0.0
-    gain: float = 0.0
-    error: float = 0.0
-    judged: int = 0
-    switched: int = 0
-    weights: dict[str, float] = {}
-    waiting: int = 0
-    drifts: int = 0
-    trained: int = 0
-    trial: Trial | None = None
-    taken_back: int = 0
-
-
-class _Kept(msgspec.Struct):
-    """The file. clock: event time of the newest decision that was learnt from."""
-
-    format: int
-    seq: int
-    clock: int
-    ratings: list[float]
-    learner: dict[str, Any]
-    guard: dict[str, Any]
-    status: OnlineStatus
 
 
 class Host(Protocol):
@@ -116,7 +73,7 @@ class Online:
 
         Errors: ``ConfigError`` for a feature that there isn't."""
         self._host, self._settings = host, settings
-        self._path: Path | None = None if parts.path is None else parts.path / _FILE
+        self._path: Path | None = None if parts.path is None else parts.path / FILE
         self._columns = _columns(settings.online.features)
         self._learns, self._follows = learns and parts.writable, not learns
         log = parts.decisions.log if self._learns and settings.decisions.enabled else None
@@ -159,7 +116,7 @@ class Online:
         return online.correct != "off" or online.drift or online.retrain_hours > 0 or self._on_trial()
 
     def _on_trial(self) -> bool:
-        kept = self._read() if self._path is not None else None
+        kept = read(self._path) if self._path is not None else None
         trial = None if kept is None else kept.status.trial
         return self._settings.online.guard and trial is not None and trial.verdict == "open"
 
@@ -334,31 +291,12 @@ class Online:
         if self._path is None or now - self._saved_at < pause:
             return
         self._saved_at = now
-        kept = _Kept(
-            _FORMAT, *self._until, self._lists.ratings, self._learner.state(), self._guard.state(), self._status
-        )
-        aside = self._path.with_name(f".{_FILE}.{os.getpid()}")
-        with aside.open("wb") as file:
-            file.write(msgspec.json.encode(kept))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(self._path)
-        sync_directory(self._path.parent)
-
-    def _read(self) -> _Kept | None:
-        assert self._path is not None
-        try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            _log.error("%s can't be read (%s): learning begins anew.", self._path, error)
-            return None
-        return kept if kept.format == _FORMAT else None
+        kept = Kept(FORMAT, *self._until, self._lists.ratings, self._learner.state(), self._guard.state(), self._status)
+        write(self._path, kept)
 
     def _restore(self) -> None:
         self._restored = True
-        kept = None if self._path is None else self._read()
+        kept = None if self._path is None else read(self._path)
         if kept is None:
             return
         learner = Learner(str(kept.learner.get("version", "")), self._columns, self._settings.online)
@@ -382,7 +320,7 @@ class Online:
         except OSError:
             return
         stamp = status.st_mtime_ns, status.st_ino
-        kept = self._read() if stamp != self._stamp else None
+        kept = read(self._path) if stamp != self._stamp else None
         self._stamp = stamp
         if kept is None:
             return

@@ -20,7 +20,7 @@ from palate import __version__
 from palate.config import Limits
 from palate.errors import Conflict, CorruptArtefact, InvalidInput, MalformedBody, NotFound
 from palate.feedback.summary import AspectOpinion
-from palate.online.service import OnlineStatus
+from palate.online.kept import OnlineStatus
 from palate.serve.metrics import Latency, Metrics
 from palate.types import Counts, FieldValue, ModelInfo
 from palate.wire import check_id
