@@ -50,7 +50,7 @@ def test_two_workers_learn_as_one(start: Start, tmp_path: Path, world: list[dict
             await asyncio.sleep(0.2)
         assert found[0] == found[1]
         assert found[0]["state"] in ("learning", "correcting")
-        pages = [(await one.connection.request("GET", "/metrics")).text for one in workers]
+        pages = [(await one.connection.request("GET", "/metrics")).body.decode() for one in workers]
         for page in pages:
             assert f"palate_online_labels_total {found[0]['labels']}" in page
         await part(workers)
