@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -76,12 +77,13 @@ def rules_of(settings: Settings, policy: PolicySettings, explore: bool, seen: st
 
 
 class Drawn(NamedTuple):
-    """A slate, of how many places, and what drew it."""
+    """A slate, of how many places, and what drew it; teams: whose each item is, of interleaved arms."""
 
     slate: Slate
     k: int
     policy: str
     rules: Rules
+    teams: Sequence[int] = ()
 
 
 def draw(
@@ -122,7 +124,7 @@ def build_answer(
 ) -> tuple[Ranking, Decision]:
     """The answer and its decision. Candidates without a score come last, with a reason."""
     started = time.perf_counter()
-    (slate, k, policy, rules), model = drawn, explainer.model
+    (slate, k, policy, rules, teams), model = drawn, explainer.model
     as_of = explainer.computer.state.seq
     rows, ids = scored.candidates.rows, scored.candidates.ids
     order: list[int] = slate.order.tolist()
@@ -137,6 +139,9 @@ def build_answer(
         penalties = [0.0] * len(order) if slate.penalty is None else slate.penalty.tolist()
     terms: list[list[Contribution]] = [[] for _ in shown]
     places = slate.order
+    online: list[float] = []
+    if scored.moved is not None:
+        online = scored.moved[places].tolist() + [0.0] * len(unscored)
     if request.explain:
         weights = np.zeros((len(order), len(model.scorer.features)))
         at = {name: column for column, name in enumerate(model.scorer.features)}
@@ -144,6 +149,8 @@ def build_answer(
             terms[position], _ = explainer.contributions(int(rows[place]), scored.x[place], request.query is not None)
             for term in terms[position]:
                 weights[position, at[term.feature]] = term.contribution
+            if online:
+                terms[position].append(_learnt(online[position]))
             if penalties:
                 terms[position].append(_diversity(penalties[position]))
     else:
@@ -213,12 +220,19 @@ def build_answer(
         filters=scored.removed,
         rules=rules,
         penalties=penalties,
+        online=online,
+        teams=list(teams),
     )
     return answer, decision
 
 
 def _unscored() -> Reason:
     return Reason("unscored", "It is not in the catalogue, so it can't be scored and comes last.")
+
+
+def _learnt(shift: float) -> Contribution:
+    """What was learnt while the model served: a part of the score."""
+    return Contribution("online", None, shift)
 
 
 def _diversity(penalty: float) -> Contribution:
@@ -289,6 +303,8 @@ def explain_decision(
     for term in terms:
         for source in term.sources:
             source.id = event_ids.get((source.item, source.timestamp))
+    if position is not None and decision.online:
+        terms.append(_learnt(decision.online[position - 1]))
     if score is None:
         score = base + sum(term.contribution for term in terms)
     if position is not None and decision.penalties:

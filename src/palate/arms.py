@@ -10,25 +10,30 @@ import msgspec
 
 from palate.config import PolicySettings, Settings
 from palate.errors import Gone, NotFound, PalateError
-from palate.experiment import Experiment, check, label, policy_of
-from palate.experiment.report import ExperimentReport, judge
+from palate.experiment import INTERLEAVED, Arm, Experiment, check, interleaved, label, policy_of, report
+from palate.experiment.report import ExperimentReport
 from palate.experiment.shelf import ExperimentShelf
+from palate.experiment.watch import Watch
+from palate.interleaving import Rival
 from palate.line import Model, warm_up
 from palate.models import ModelShelf
 from palate.opening import Parts
 from palate.state.state import subject_of
 from palate.types import RecommendRequest
+from palate.wire import now_ms
 
 _log = logging.getLogger("palate")
 
 
 class Serving(NamedTuple):
-    """What ranks for one request. arm: its label, '' outside of experiments. degraded: ``arm_unusable``, or ''."""
+    """What ranks for one request. arm: its label, '' outside of experiments. degraded: ``arm_unusable``, or ''. rival:
+    the second of interleaved arms."""
 
     model: Model
     policy: PolicySettings
     arm: str = ""
     degraded: str = ""
+    rival: Rival | None = None
 
 
 class Arms:
@@ -46,24 +51,46 @@ class Arms:
         self._models: dict[str, Model | None] = {}
         for version in self.models():  # now rather than in somebody's request
             self._loaded(version)
+        self.watch = Watch(self.experiments, self._stand, lambda name, why: self.stop(name, self._now(), why))
+        if parts.writable:
+            self.watch.wake()
+
+    def _now(self) -> int:
+        return self._parts.state.now(now_ms())
+
+    def _stand(self, name: str) -> ExperimentReport:
+        return self.report(name, self._now())
 
     def serve(self, request: RecommendRequest, active: Model) -> Serving:
         """What ranks for ``request``: ``active`` and the settings, unless an experiment holds the person. Looking for
         one takes 0.2 µs where none runs and 2 µs else; a model is loaded with the first request that needs it."""
         found = self.experiments.of(subject_of(request.user, request.session))
-        if found is None:
+        if found is None or (found[0].kind == INTERLEAVED and request.policy not in (None, "greedy")):
             if self._plain is None or self._plain[0] is not active:
                 self._plain = active, Serving(active, self._policy)
             return self._plain[1]
         experiment, arm = found
         name = label(experiment, arm)
-        policy = self._policies.get(name)
+        model, policy = self._of(experiment, arm, active)
+        if experiment.kind != INTERLEAVED:
+            return Serving(model or active, policy, name, "" if model else "arm_unusable")
+        other, rules = self._of(experiment, experiment.arms[1], active)
+        if model is None or other is None:
+            return Serving(model or active, policy, name, "arm_unusable")
+        return Serving(model, policy, name, "", Rival(other, rules))
+
+    def _of(self, experiment: Experiment, arm: Arm, active: Model) -> tuple[Model | None, PolicySettings]:
+        """What an arm ranks with; no model where it can't be used. Interleaved arms leave nothing to chance."""
+        key = f"{experiment.name}/{arm.name}"
+        policy = self._policies.get(key)
         if policy is None:
-            policy = self._policies[name] = policy_of(arm, self._policy)
+            policy = policy_of(arm, self._policy)
+            if experiment.kind == INTERLEAVED:
+                policy = msgspec.structs.replace(policy, explore=False)
+            self._policies[key] = policy
         if not arm.model or arm.model == active.version:
-            return Serving(active, policy, name)
-        model = self._loaded(arm.model)
-        return Serving(active, policy, name, "arm_unusable") if model is None else Serving(model, policy, name)
+            return active, policy
+        return self._loaded(arm.model), policy
 
     def start(self, experiment: Experiment, now: int) -> Experiment:
         """Let it run. Errors: ``InvalidInput``, ``Conflict``, and those of loading a model that an arm names."""
@@ -75,15 +102,18 @@ class Arms:
         for arm in experiment.arms:
             if arm.model:
                 self._models[arm.model] = self._load(arm.model)
-        return self.experiments.start(experiment, now)
+        started = self.experiments.start(experiment, now)
+        self.watch.wake()
+        return started
 
-    def stop(self, name: str, now: int) -> Experiment:
-        """Rank everybody as before. Errors: ``NotFound``, ``Conflict`` where it has ended."""
+    def stop(self, name: str, now: int, why: str = "") -> Experiment:
+        """Rank everybody as before. why: the guardrail that wants it. Errors: ``NotFound``, ``Conflict`` where it has
+        ended."""
         if self.elsewhere is not None:
             body = self.elsewhere("experiment.stop", name)
             self.experiments.list()
             return msgspec.msgpack.decode(body, type=Experiment)
-        return self.experiments.stop(name, now)
+        return self.experiments.stop(name, now, why)
 
     def report(self, name: str, now: int, progress: Callable[[str, int, int], None] | None = None) -> ExperimentReport:
         """How an experiment stands at event time ``now``. Both logs are read. Errors: ``NotFound``."""
@@ -91,6 +121,7 @@ class Arms:
         log = self._parts.decisions.log
         if log is not None:
             log.flush()
+        judge = interleaved.judge if experiment.kind == INTERLEAVED else report.judge
         return judge(experiment, () if log is None else log.read(), self._parts.store, now, progress)
 
     def models(self) -> set[str]:

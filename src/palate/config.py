@@ -16,6 +16,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from palate.errors import ConfigError
+from palate.online_settings import OnlineSettings
 from palate.settings import (
     DEFAULT_WEIGHTS,
     TOWERS,
@@ -47,6 +48,7 @@ __all__ = [
     "GeneratorSettings",
     "LanguageSettings",
     "Limits",
+    "OnlineSettings",
     "PolicySettings",
     "PrivacySettings",
     "Ranker",
@@ -71,6 +73,7 @@ _CHOICES: dict[tuple[str, ...], tuple[str, ...]] = {
     ("language", "generator", "kind"): ("none", "openai", "gguf"),
     ("language", "reduce"): get_args(Reduce),
     ("language", "rerank", "gate"): ("learnt", "rule"),
+    ("online", "correct"): ("off", "auto"),
     ("train", "people"): ("trees", "forest", "svm", "logistic", "off"),
     ("train", "tier"): get_args(Tier),
     ("train", "reader"): ("plain", "auto"),

@@ -32,10 +32,12 @@ from palate.explain import Explainer
 from palate.intake import Settle, listen, offer, pour, records_of, resolve, stamped_records
 from palate.line import Line, Model, warm_up
 from palate.models import ModelShelf
+from palate.online.service import Online
 from palate.reader import Reader
 from palate.redact import redact
 from palate.reencoding import Reencoding
 from palate.reranking import Question, make_reranking
+from palate.score.shift import Shift
 from palate.state import State, snapshot
 from palate.store import AppendResult, Record
 from palate.store.decision import Decision
@@ -75,6 +77,7 @@ class Engine(Reader):
             self._model: Model = self.shelf.usable()
             warm_up(self._model)
             self.arms = Arms(parts, self.shelf, settings)
+            self.online = Online(self, parts, settings, self.learns)
         except BaseException:
             parts.close()
             raise
@@ -86,7 +89,7 @@ class Engine(Reader):
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
         self._missed = 0
-        self._training = BackgroundTraining(lambda: self.activate(self.shelf.train_apart(parts, settings)))
+        self._training = BackgroundTraining(lambda: self.online.trained(self.shelf.train_apart(parts, settings)))
         queue = settings.serve.queue_events, settings.serve.queue_bytes
         self._committer = None if until is not None else parts.committing(parts.store, self._fold, *queue)
         self._saver = BackgroundSnapshot(self.snapshot)
@@ -206,14 +209,16 @@ class Engine(Reader):
         self.line.prepare(request)
         with self._lock:
             moment = self.clock() if now is None else now
-            model, policy, arm, missing = self.arms.serve(request, self._model)
+            model, policy, arm, missing, rival = self.arms.serve(request, self._model)
             scored = self.line.run(request, moment, model)
             scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
-            asks = self.reranking
+            asks = self.reranking if rival is None else None
             question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
             drawn = draw(
                 self.settings, policy, ranking, request, scored, self.catalogue, question.top if question else 0
             )
+            if rival is not None:
+                drawn = rival.draft(self.line, ranking, request, scored, drawn, moment, model)
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
             sampled = self.parts.decisions.samples(ranking)
             answer, decision = build_answer(ranking, request, scored, drawn, explainer, moment, sampled, arm)
@@ -297,6 +302,11 @@ class Engine(Reader):
         """The version that serves now."""
         return self._model.version
 
+    def corrected(self, shift: Shift | None) -> None:
+        """Add ``shift`` to the scores of its model from the next request on (``online``)."""
+        with self._lock:
+            self.line.shift = shift
+
     # --------------------------------------------------------------------------- keeping
     @property
     def ready(self) -> bool:
@@ -343,11 +353,12 @@ class Engine(Reader):
     def _serve_from(self, state: State, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
         """Rank from ``state`` from the next request on; with other vectors where a catalogue of it is given."""
         catalogue = catalogue or opening.new_catalogue(state, self.catalogue.cache, self.settings)
+        line = Line(state, catalogue, self.settings)
         with self._swapping, self._lock:
             self._missed = self._missed if state is self.state else 0
             self.parts.state, self.parts.catalogue = self.state, self.catalogue = state, catalogue
             self.parts.cache = catalogue.cache
-            self.line = Line(state, catalogue, self.settings)
+            line.shift, self.line = self.line.shift, line
             self.shelf.catalogue = catalogue
             self.arms.forget()
             self._model = model or self.shelf.usable()
@@ -363,6 +374,8 @@ class Engine(Reader):
             self._closed = True
         self.reencoding.close()  # ends every training
         self.erasure.close()
+        self.online.close()
+        self.arms.watch.close()
         if self.reranking is not None:
             self.reranking.close()
         if self.path is not None:  # in memory training can't be stopped, and has no directory to leave

@@ -38,6 +38,7 @@ from palate.features.off import Off, off
 from palate.language.gate import RULE, Gate
 from palate.score import Scorer
 from palate.score.linear import LinearScorer
+from palate.score.shift import Shift
 from palate.sourcing import REPEATS, Sourcing
 from palate.state import State
 from palate.state.state import subject_of
@@ -86,7 +87,8 @@ def prior_model() -> Model:
 @dataclass(slots=True)
 class Scored:
     """Candidates with features (m, f) and scores (m,), NaN where not scored; ``removed`` by reason; off:
-    features that read 0 because they are switched off."""
+    features that read 0 because they are switched off; moved: (m,) of each score what was learnt online, if anything.
+    """
 
     subject: Subject
     side: ItemSide
@@ -99,6 +101,7 @@ class Scored:
     removed: dict[str, int] = field(default_factory=dict[str, int])
     non_finite: int = 0
     off: frozenset[str] = frozenset()
+    moved: F64 | None = None
 
 
 class _Clock:
@@ -132,6 +135,8 @@ class Line:
         self.reach = Reach(state)
         self.crowd = Crowd(state)
         self.sourcing = Sourcing(state, catalogue, settings)
+        self.shift: Shift | None = None
+        """What was learnt of the scores of one model while it served."""
 
     def run(self, request: RecommendRequest, now: int, model: Model, other: Subject | None = None) -> Scored:
         """Everything up to the scores. ``now``: event time, ms. Errors: ``InvalidInput`` for a bad filter.
@@ -191,6 +196,10 @@ class Line:
         own = hints is not None  # nothing else writes those columns
         scores = total_score(model, x, query is not None, own) if len(rows) else np.zeros(0)
         non_finite = len(scores) - int(np.count_nonzero(np.isfinite(scores)))
+        moved = None
+        if self.shift is not None and self.shift.version == model.version and len(rows):
+            moved = self.shift.of(x)
+            scores = scores + moved
         if not every:
             few, x, scores = (
                 (x, scores),
@@ -198,13 +207,17 @@ class Line:
                 np.full(len(candidates), np.nan),
             )
             x[known], scores[known] = few
+            if moved is not None:
+                few_moved, moved = moved, np.zeros(len(candidates))
+                moved[known] = few_moved
         clock.ran("score", {"scored": len(rows), "non_finite": non_finite})
         degraded = ["vectors_pending"] if self.catalogue.pending else []
         if model.note:
             degraded.append(model.note)
         if query is not None and not self.catalogue.cache.answered(self._asked(request)):
             degraded.append("query_not_encoded")
-        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, self.off.names)
+        left = self.off.names
+        return Scored(subject, side, candidates, x, scores, seen, stages, degraded, removed, non_finite, left, moved)
 
     def prepare(self, request: RecommendRequest) -> None:
         """What of a request needs no lock: the query's vector, which takes milliseconds the first time."""

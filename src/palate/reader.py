@@ -34,6 +34,8 @@ class Reader:
     """The reading half of ``palate.engine.Engine``, which sets all of these."""
 
     settings: Settings
+    learns = True
+    """Whether this process learns while it serves (``palate.online``); one that follows another doesn't."""
     parts: opening.Parts
     state: State
     catalogue: Catalogue

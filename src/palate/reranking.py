@@ -247,6 +247,8 @@ def _apply(answer: Ranking, decision: Decision, order: list[int], limit: int) ->
     if decision.penalties:
         held_back = decision.penalties
         decision.penalties = [held_back[place] if place < len(held_back) else 0.0 for place in order]
+    if decision.online:
+        decision.online = [decision.online[place] for place in order]
     for position, (item, places) in enumerate(zip(answer.items, moves, strict=True), 1):
         item.position = position
         if places:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from palate.feedback.grades import grade_of, sent, weighed
+from palate.online_settings import OnlineSettings
 
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
@@ -21,10 +22,8 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 TOWERS = ("factors", "hybrid", "sasrec", "lstm", "ncf")
 """The towers that a training can fit (``palate.towers``); of the last three, which need PyTorch, the first named."""
-POLICIES = ("greedy", "plackett_luce", "epsilon_greedy")
-"""By which a slate is drawn from scores (``palate.policy``)."""
-_MANY = 2**50
-"""As good as no bound: what may be any size above nothing."""
+POLICIES = ("greedy", "plackett_luce", "epsilon_greedy")  # by which a slate is drawn from scores (``palate.policy``)
+_MANY = 2**50  # as good as no bound
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
@@ -376,6 +375,7 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: PolicySettings = PolicySettings()
     decisions: DecisionSettings = DecisionSettings()
     train: TrainSettings = TrainSettings()
+    online: OnlineSettings = OnlineSettings()
     serve: ServeSettings = ServeSettings()
     retention: RetentionSettings = RetentionSettings()
     privacy: PrivacySettings = PrivacySettings()

@@ -7,11 +7,19 @@ EXPERIMENT_HELP: dict[str, str] = {
     "Start an A/B test: from now on its arms rank for the people who take part.": (
         "开始 A/B 测试：从现在起由各组为参与者排序。"
     ),
-    "OF is users (share of people with at least one), events (how many a person), value (sum a person), mean_value, or "
-    "per_ranking (how many a ranking, of events that name theirs).": (
-        "OF 可以是 users（至少有一次的人所占比例）、events（人均次数）、value（人均数值之和）、mean_value（平均数值）"
+    "OF is users (share of people with at least one), events (how many a person), value (sum a person), mean_value, "
+    "share (of values, those of at least so much), sentiment (of texts), or per_ranking (how many a ranking, of events "
+    "that name theirs).": (
+        "OF 可以是 users（至少有一次的人所占比例）、events（人均次数）、value（人均数值之和）、mean_value（平均数值）、"
+        "share（数值不低于某值的比例）、sentiment（文字的情感）"
         "或 per_ranking（每次排序的次数，只计写明所属排序的事件）。"
     ),
+    "A guardrail is worse than the control by at most worst, a share; less says that less is better, stop that the "
+    "experiment ends where an arm breaks it.": (
+        "护栏指标最多可比对照组差 worst（比例）；less 表示越少越好，stop 表示被突破时结束实验。"
+    ),
+    "A metric that no arm may spoil.": "任何一组都不得损害的指标。",
+    "Mix both arms into every ranking instead of spreading people.": "把两组混排在每次排序中，而不是把人分组。",
     "The experiment's name.": "实验的名称。",
     "An arm, the control first. Keys: weight, model, and settings of the policy.": (
         "一个组，对照组在先。可用的键：weight、model 以及策略的设置。"
@@ -46,7 +54,32 @@ EXPERIMENT_TROUBLE: dict[str, str] = {
     ),
     "--arm {text}: {pair} is not of the form key=value.": "--arm {text}：{pair} 不是“键=值”的形式。",
     "--arm {text}: {value} is no number.": "--arm {text}：{value} 不是数字。",
+    "--metric {text}: {value} is no number.": "--metric {text}：{value} 不是数字。",
+    "--guardrail {text}: {value} is no number.": "--guardrail {text}：{value} 不是数字。",
     "--metric {text}: {of} is unknown; use {names}.": "--metric {text}：没有 {of}；请用 {names}。",
+    "--guardrail {text}: {of} is unknown; use {names}.": "--guardrail {text}：没有 {of}；请用 {names}。",
+    "An experiment has at most {most} guardrails, no two the same.": "实验至多有 {most} 个护栏，且互不相同。",
+    "{where} is a share: say of what value on with at_least.": "{where} 是比例：请用 at_least 说明从什么数值算起。",
+    "{where} is what texts say, which has no value: leave at_least out.": (
+        "{where} 取自文字，没有数值：请去掉 at_least。"
+    ),
+    "Two arms are interleaved; this experiment has {count}.": "混排只能有两个组；这个实验有 {count} 个。",
+    "{where} draws its order by chance: interleaved arms are greedy, for propensities to be exact.": (
+        "{where} 的顺序带随机性：混排的组必须是 greedy，倾向才精确。"
+    ),
+    "{where}: {of} credits no arm; interleaved arms are credited with items that were taken up: use per_ranking.": (
+        "{where}：{of} 无法归因到某一组；混排按被选中的物品归因：请用 per_ranking。"
+    ),
+    "Interleaved arms share their people: no guardrail can tell them apart.": "混排的两组共用同一批人：护栏无法区分。",
+    "Left out: {count} whose arm's model couldn't be used, so that another one ranked (rankings: {told}). They are "
+    "missing in that arm alone; stop the experiment, mend the model, and start another.": (
+        "{count} 人因所在组的模型不可用而由另一个模型排序，不予计入（排序次数：{told}）。"
+        "只有那一组缺了这些人；请停止实验、修好模型后另开一个。"
+    ),
+    "Left out: {count} rankings that one arm made alone, as a model couldn't be used.": (
+        "{count} 次排序因模型不可用而由单独一组完成，不予计入。"
+    ),
+    "Ended by a guardrail: {what}.": "因护栏而结束：{what}。",
     "Not counted yet: {count}; everybody is once {days} days have passed since their first ranking.": (
         "{count} 人尚未计入：每人在首次排序满 {days} 天后计入。"
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from palate.cli.chinese_experiment import EXPERIMENT_HELP
 from palate.cli.chinese_text import TEXT_HELP
 from palate.cli.chinese_why import WHY_HELP
+from palate.cli.online_words import ONLINE_HELP
 
 HELP: dict[str, str] = {
     **TEXT_HELP,
@@ -243,4 +244,5 @@ HELP: dict[str, str] = {
     "Measure again what was measured before.": "重新测量已测过的。",
     **EXPERIMENT_HELP,
     **WHY_HELP,
+    **ONLINE_HELP,
 }

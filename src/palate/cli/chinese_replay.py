@@ -44,6 +44,9 @@ REPLAY_ZH: dict[str, str] = {
     "Not judged, since candidates and features are those of the log: {names}.": (
         "候选与特征取自日志，因此没有评判：{names}。"
     ),
+    "What was learnt while serving (online.correct) is not judged: scores are the model's.": (
+        "服务期间学到的修正（online.correct）不参与评判：得分只取模型本身的。"
+    ),
     "policy.diversity is judged as 0: how alike items are is not in the log.": (
         "policy.diversity 按 0 评判：物品之间的相似度不在日志里。"
     ),

@@ -13,11 +13,11 @@ from palate.cli.messages import say
 from palate.cli.target import DEFAULT_DIR, DirOption, quoted, target
 from palate.cli.translation import local
 from palate.errors import InvalidInput
-from palate.experiment import Arm, Experiment, Metric
+from palate.experiment import Arm, Experiment, Guardrail, Metric
 from palate.experiment.report import Comparison, ExperimentReport
 
 app = typer.Typer(help="A/B tests: arms, people, differences with intervals.", no_args_is_help=False)
-_OF = ("users", "events", "value", "mean_value", "per_ranking")
+_OF = ("users", "events", "value", "mean_value", "share", "sentiment", "per_ranking")
 Name = Annotated[str, typer.Argument(help="The experiment's name.")]
 
 
@@ -40,8 +40,19 @@ def start(
     ] = [],  # noqa: B006  Typer copies it
     metric: Annotated[
         list[str],
-        typer.Option("--metric", metavar="TYPE:OF", help="Of events of a type; the first decides."),
+        typer.Option("--metric", metavar="TYPE:OF[>=VALUE]", help="Of events of a type; the first decides."),
     ] = [],  # noqa: B006
+    guardrail: Annotated[
+        list[str],
+        typer.Option(
+            "--guardrail",
+            metavar="TYPE:OF[>=VALUE][,less][,worst=SHARE][,stop]",
+            help="A metric that no arm may spoil.",
+        ),
+    ] = [],  # noqa: B006
+    interleave: Annotated[
+        bool, typer.Option("--interleave", help="Mix both arms into every ranking instead of spreading people.")
+    ] = False,
     share: Annotated[float, typer.Option("--share", help="Of all people that take part.")] = 1.0,
     horizon: Annotated[
         float, typer.Option("--days", help="How long after a person's first ranking events count.")
@@ -53,20 +64,30 @@ def start(
 ) -> None:
     """Start an A/B test: from now on its arms rank for the people who take part.
 
-    OF is users (share of people with at least one), events (how many a person), value (sum a person), mean_value, or
-    per_ranking (how many a ranking, of events that name theirs).
+    OF is users (share of people with at least one), events (how many a person), value (sum a person), mean_value,
+    share (of values, those of at least so much), sentiment (of texts), or per_ranking (how many a ranking, of events
+    that name theirs).
+
+    A guardrail is worse than the control by at most worst, a share; less says that less is better, stop that the
+    experiment ends where an arm breaks it.
 
     [bold]Examples[/bold]
 
     palate experiment start diverse --arm control --arm mixed,diversity=0.3 --metric click:per_ranking
 
-    palate experiment start new-model --arm old,model=v0001 --arm new,model=v0002 --share 0.5
+    palate experiment start new-model --arm old,model=v0001 --arm new,model=v0002 --guardrail hide:users,less,stop
+
+    palate experiment start which --interleave --arm old,model=v0001 --arm new,model=v0002 --metric click:per_ranking
     """
     out = Out(json_)
     metrics = [_metric(one) for one in metric]
     wanted = Experiment(name=name, arms=[_arm(one) for one in arm], share=share, horizon_days=horizon, people=people)
     if metrics:
         wanted.metrics = metrics
+    elif interleave:
+        wanted.metrics = [Metric("click", "per_ranking")]
+    wanted.kind = "interleaved" if interleave else "split"
+    wanted.guardrails = [_guardrail(one) for one in guardrail]
     with target(directory) as place:
         found = place.start_experiment(wanted)
     out.result(found)
@@ -111,6 +132,11 @@ def show(name: Name, directory: DirOption = DEFAULT_DIR, json_: JsonOption = Fal
     out.result(found)
     out.show(_arms(found))
     out.show(_differences(found))
+    for one in found.preferences:
+        out.say("experiment.preference", metric=one.metric, arm=found.arms[1].arm, wins=one.wins, losses=one.losses,
+                ties=one.ties)  # fmt: skip
+    if found.guardrails:
+        out.show(_guardrails(found))
     if not found.trustworthy:
         out.say("experiment.broken", p=f"{found.sample_ratio_p:.2g}")
     for note in found.notes:
@@ -148,11 +174,11 @@ def _arm(text: str) -> Arm:
     return arm
 
 
-def _number(value: str, text: str) -> float:
+def _number(value: str, text: str, option: str = "--arm") -> float:
     try:
         return float(value)
     except ValueError:
-        raise InvalidInput(f"--arm {text!r}: {value!r} is no number.", "--arm") from None
+        raise InvalidInput(f"{option} {text!r}: {value!r} is no number.", option) from None
 
 
 def _value(value: str) -> object:
@@ -162,13 +188,31 @@ def _value(value: str) -> object:
         return value
 
 
-def _metric(text: str) -> Metric:
-    kind, _, of = text.rpartition(":")
+def _metric(text: str, option: str = "--metric") -> Metric:
+    plain, at_least, value = text.partition(">=")
+    kind, _, of = plain.rpartition(":")
     if not kind:
         kind, of = of, "events"
     if of not in _OF:
-        raise InvalidInput(f"--metric {text!r}: {of!r} is unknown; use {', '.join(_OF)}.", "--metric")
-    return Metric(kind, of)
+        raise InvalidInput(f"{option} {text!r}: {of!r} is unknown; use {', '.join(_OF)}.", option)
+    return Metric(kind, of, _number(value, text, option) if at_least else None)
+
+
+def _guardrail(text: str) -> Guardrail:
+    plain, *more = (part.strip() for part in text.split(","))
+    metric = _metric(plain, "--guardrail")
+    found = Guardrail(metric.type, metric.of, metric.at_least)
+    for part in more:
+        key, _, value = part.partition("=")
+        if key == "worst":
+            found.worst = _number(value, text, "--guardrail")
+        elif part in ("less", "stop"):
+            setattr(found, part, True)
+        else:
+            raise InvalidInput(
+                f"--guardrail {text!r}: {part!r} is unknown; use less, stop, worst=SHARE.", "--guardrail"
+            )
+    return found
 
 
 def _arms(found: ExperimentReport) -> Table:
@@ -197,6 +241,15 @@ def _differences(found: ExperimentReport) -> Table:
     )
     for one in found.comparisons:
         row(made, one.metric, one.arm, _interval(one), _relative(one), _p(one), say(f"verdict.{one.verdict}"))
+    return made
+
+
+def _guardrails(found: ExperimentReport) -> Table:
+    made = table(say("title.guardrails"), say("col.metric"), say("col.arm"), (say("col.relative"), "right"),
+                 say("col.verdict"))  # fmt: skip
+    for one in found.guardrails:
+        value = "–" if one.value is None else f"{one.value:+.1%}"
+        row(made, one.metric, one.arm, value, say(f"guardrail.{one.verdict}"))
     return made
 
 

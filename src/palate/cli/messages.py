@@ -13,6 +13,7 @@ from typing import Literal
 from palate.cli.bench_words import BENCH
 from palate.cli.experiment_words import EXPERIMENT
 from palate.cli.language_words import LANGUAGE
+from palate.cli.online_words import ONLINE
 from palate.cli.replay_words import REPLAY
 from palate.cli.text_words import TEXTS
 from palate.cli.why_words import WHY
@@ -25,6 +26,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "reason.said_of": ("praised for {tags}", "大家称赞其{tags}"),
     **BENCH,
     **EXPERIMENT,
+    **ONLINE,
     **LANGUAGE,
     **REPLAY,
     **TEXTS,

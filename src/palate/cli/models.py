@@ -196,6 +196,36 @@ def importance_(
         show_importance(out, found)
 
 
+@app.command("online")
+def online_(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: LangOption = None) -> None:
+    """Say what is learnt while the model serves: whether a correction is applied, what it is worth, changes that were
+    found, and how a model that was trained in the background compares with the one before.
+
+    [bold]Examples[/bold]
+
+    palate models online --json
+    """
+    out = Out(json_)
+    with target(directory) as place:
+        found = place.online()
+    out.result(found)
+    out.say(f"online.{found.state}", model=found.model, labels=found.labels)
+    if found.judged:
+        out.say("online.gain", gain=f"{found.gain:+.5f}", error=f"{found.error:.5f}", judged=found.judged,
+                loss=number(found.loss), corrected=number(found.loss_corrected))  # fmt: skip
+    if found.drifts or found.trained:
+        out.say("online.drifts", drifts=found.drifts, trained=found.trained)
+    if found.trial is not None:
+        one = found.trial
+        span = "–" if one.value is None else f"{one.value:+.4f} [{one.low or 0.0:+.4f}, {one.high or 0.0:+.4f}]"
+        out.say(f"online.trial.{one.verdict}", model=one.model, before=one.before, rankings=one.rankings, span=span)
+    if found.weights:
+        made = table("", say("col.feature"), (say("col.weight"), "right"))
+        for name, value in sorted(found.weights.items(), key=lambda pair: -abs(pair[1])):
+            row(made, word("feature", name), f"{value:+.3f}")
+        out.show(made)
+
+
 @app.command("carry")
 def carry(
     source: Annotated[Path, typer.Argument(metavar="DIRECTORY|FILE", help="Where a map is learnt, or kept.")],

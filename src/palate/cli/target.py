@@ -28,6 +28,7 @@ from palate.experiment import Experiment
 from palate.experiment.report import ExperimentReport
 from palate.explaining.importance import ModelExplanation
 from palate.explaining.item import ItemExplanation
+from palate.online.kept import OnlineStatus
 from palate.opening import check_log
 from palate.types import ModelInfo, Ranking, RankRequest, RecommendRequest
 
@@ -58,6 +59,7 @@ class Target(Protocol):
     ) -> ItemExplanation: ...
     def importance(self, version: str) -> ModelExplanation: ...
     def models(self) -> list[ModelInfo]: ...
+    def online(self) -> OnlineStatus: ...
     def activate(self, version: str) -> ModelInfo: ...
     def rollback(self) -> ModelInfo: ...
     def title(self, item: str) -> str: ...
@@ -97,6 +99,11 @@ class Local:
 
     def models(self) -> list[ModelInfo]:
         return self.engine.models()
+
+    def online(self) -> OnlineStatus:
+        if self.engine.settings.online.correct != "off" or self.engine.settings.online.drift:
+            self.engine.online.catch_up()
+        return self.engine.online.status
 
     def activate(self, version: str) -> ModelInfo:
         return self.engine.activate(version)
@@ -222,6 +229,9 @@ class Remote:
     def models(self) -> list[ModelInfo]:
         return self.call("GET", "/v1/models", _ModelList).models
 
+    def online(self) -> OnlineStatus:
+        return self.call("GET", "/v1/models", _ModelList).online
+
     def train(self) -> None:
         """Let the service train in the background."""
         self.call("POST", "/v1/train", _Anything)
@@ -276,6 +286,7 @@ class _ExperimentList(msgspec.Struct):
 
 class _ModelList(msgspec.Struct):
     models: list[ModelInfo]
+    online: OnlineStatus
 
 
 class _Title(msgspec.Struct):

@@ -102,6 +102,9 @@ def notes_of(target: Settings, served: Settings, variant: str) -> list[Remark]:
         )
     if target.policy.diversity:
         notes.append(Remark("diversity", "policy.diversity is judged as 0: how alike items are is not in the log."))
+    if served.online.correct != "off":
+        said = "What was learnt while serving (online.correct) is not judged: scores are the model's."
+        notes.append(Remark("online", said))
     if variant == "slot":
         notes.append(
             Remark(

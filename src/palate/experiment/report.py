@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
 import numpy as np
 
-from palate.experiment import Experiment, Metric, arm_of, label
-from palate.experiment.statistics import FEWEST, Difference, adjusted, difference, ratio, sample_ratio
-from palate.store import Record, Store
+from palate.experiment import INTERLEAVED, Experiment, Guardrail, Metric, arm_of
+from palate.experiment.measured import DAY_MS, Measured, People, outcome
+from palate.experiment.statistics import FEWEST, Difference, adjusted, difference, sample_ratio
+from palate.store import Store
 from palate.store.decision import Decision
-from palate.train.history import event_of
-from palate.types import F64, I64, Bools, Interaction
+from palate.types import I64, Bools
 
-DAY_MS = 86_400_000
 BROKEN = 0.001
 """Below this p-value people didn't come to the arms as declared, and nothing else of the report is to be believed."""
 Verdict = Literal["better", "worse", "open", "too_few"]
+Guarded = Literal["held", "broken", "open", "too_few"]
 
 
 class ArmFigures(msgspec.Struct):
     """people: who were ranked for by this arm; counted: those of them whose horizon has passed, whom the means are of;
-    rankings: of these within it. means: by metric, None where nobody counts."""
+    rankings: of these within it. means: by metric, None where nobody counts. unusable: rankings of this arm that
+    another model made, since its own couldn't be used; whoever had one is left out."""
 
     arm: str
     people: int
     counted: int
     rankings: int
     means: dict[str, float | None]
+    unusable: int = 0
 
 
 class Comparison(msgspec.Struct):
@@ -49,10 +50,35 @@ class Comparison(msgspec.Struct):
     adjusted: float = 0.0
 
 
+class GuardrailFigures(msgspec.Struct):
+    """Of an arm in a guardrail. verdict: ``broken`` where the arm is worse than the guardrail bears, ``held`` where it
+    is not, both beyond doubt at all times together. value: the arm's mean less the control's, relative to that; low,
+    high: of the arm's mean less the worst that is borne."""
+
+    metric: str
+    arm: str
+    verdict: Guarded
+    stop: bool
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Preference(msgspec.Struct):
+    """Of interleaved arms, by metric: rankings in which the second's items were credited more often, less often, and
+    equally often. Those without any credit count as none."""
+
+    metric: str
+    wins: int
+    losses: int
+    ties: int
+
+
 class ExperimentReport(msgspec.Struct):
     """comparisons: by metric, then arm; the first metric's is what decides. sample_ratio_p: whether people came to the
     arms as declared; below .001 ``trustworthy`` is False. moved: people whom another arm ranked for as well, who are
-    left out. notes: sentences on what the figures don't say."""
+    left out. guardrails: by guardrail, then arm. preferences: of interleaved arms. notes: sentences on what the figures
+    don't say."""
 
     experiment: Experiment
     as_of: int
@@ -62,36 +88,8 @@ class ExperimentReport(msgspec.Struct):
     trustworthy: bool
     moved: int
     notes: list[str]
-
-
-class _People:
-    """Of the people of an experiment: (people,) arm and first ranking, (rankings,) whose they are and when."""
-
-    def __init__(self, experiment: Experiment, decisions: Iterable[Decision]) -> None:
-        arms = {label(experiment, arm): place for place, arm in enumerate(experiment.arms)}
-        self.rows: dict[str, int] = {}
-        arm, self.moved = array("b"), set[int]()
-        whose, when = array("q"), array("q")
-        for decision in decisions:
-            place = arms.get(decision.arm)
-            if place is None or decision.subject is None or decision.source != "live":
-                continue
-            row = self.rows.setdefault(decision.subject, len(self.rows))
-            if row == len(arm):
-                arm.append(place)
-            elif arm[row] != place:
-                self.moved.add(row)
-            whose.append(row)
-            when.append(decision.timestamp)
-        self.arm: I64 = np.array(arm, np.int64)
-        self._whose, self._when = np.array(whose, np.int64), np.array(when, np.int64)
-        self.first: I64 = np.full(len(arm), np.iinfo(np.int64).max)
-        np.minimum.at(self.first, self._whose, self._when)  # several processes may have written decisions, not in order
-
-    def rankings(self, horizon: int) -> I64:
-        """(people,) within ``horizon`` ms of the first."""
-        within = self._when < self.first[self._whose] + horizon
-        return np.bincount(self._whose[within], minlength=len(self.arm))
+    guardrails: list[GuardrailFigures] = []
+    preferences: list[Preference] = []
 
 
 def judge(
@@ -101,20 +99,24 @@ def judge(
     now: int,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ExperimentReport:
-    """The report at event time ``now``. Both logs are read once."""
-    people = _People(experiment, decisions)
+    """The report at event time ``now``, of arms that people are spread over. Both logs are read once."""
+    people = People(experiment, decisions)
     horizon = int(experiment.horizon_days * DAY_MS)
     arm = people.arm
     stays = np.ones(len(arm), np.bool_)
-    stays[list(people.moved)] = False
+    stays[list(people.moved | people.elsewhere)] = False
     counts = np.bincount(arm, minlength=len(experiment.arms))
     weights = np.array([one.weight for one in experiment.arms])
     p = sample_ratio(counts, weights) if len(arm) else 1.0
     ripe = stays & (people.first + horizon <= now)
-    told = _Measured(experiment, people, horizon)
+    told = Measured(experiment.metrics, people, horizon)
+    guard_days = int(min(experiment.guard_days, experiment.horizon_days) * DAY_MS)
+    guarded = Measured(experiment.guardrails, people, guard_days)
     total = store.seq
     for records in store.read():
         told.take(records)
+        if experiment.guardrails:
+            guarded.take(records)
         if progress is not None:
             progress("experiment", min(records[-1].seq, total - 1), total)
     if progress is not None and total:
@@ -126,6 +128,7 @@ def judge(
             int((ripe & (arm == place)).sum()),
             int(told.rankings[ripe & (arm == place)].sum()),
             {m.name: _mean(told, n, m, ripe & (arm == place)) for n, m in enumerate(experiment.metrics)},
+            people.unusable[place],
         )
         for place, one in enumerate(experiment.arms)
     ]
@@ -134,109 +137,78 @@ def judge(
         for n, metric in enumerate(experiment.metrics)
         for place in range(1, len(experiment.arms))
     ]
-    notes = list(_notes(experiment, arms, len(people.moved), told.unnamed))
-    return ExperimentReport(experiment, now, arms, comparisons, p, p >= BROKEN, len(people.moved), notes)
+    early = stays & (people.first + guard_days <= now)
+    guardrails = [
+        _guard(experiment, guarded, n, one, arm, early, place)
+        for n, one in enumerate(experiment.guardrails)
+        for place in range(1, len(experiment.arms))
+    ]
+    notes = list(_notes(experiment, arms, len(people.moved), len(people.elsewhere), told.unnamed))
+    return ExperimentReport(experiment, now, arms, comparisons, p, p >= BROKEN, len(people.moved), notes, guardrails)
 
 
-class _Measured:
-    """(metrics, people) sums after and before each one's first ranking."""
-
-    def __init__(self, experiment: Experiment, people: _People, horizon: int) -> None:
-        shape = len(experiment.metrics), len(people.arm)
-        self._first: list[int] = people.first.tolist()
-        self.number, self.value = np.zeros(shape), np.zeros(shape)
-        self.number_before, self.value_before = np.zeros(shape), np.zeros(shape)
-        self.rankings = people.rankings(horizon)
-        self.unnamed = 0
-        self._people, self._horizon = people, horizon
-        self._wanted: dict[str, list[int]] = {}
-        for place, metric in enumerate(experiment.metrics):
-            self._wanted.setdefault(metric.type, []).append(place)
-        self._by_ranking = [metric.of == "per_ranking" for metric in experiment.metrics]
-
-    def take(self, records: list[Record]) -> None:
-        """Events of the log."""
-        rows, first = self._people.rows, self._first
-        for record in records:
-            if record.kind != "interaction" or record.subject is None:
-                continue
-            row = rows.get(record.subject)
-            if row is None:
-                continue
-            since = min(record.timestamp, record.received) - first[row]
-            if not -self._horizon <= since < self._horizon:
-                continue
-            event = event_of(record)
-            if isinstance(event, Interaction):
-                self._count(event, row, since >= 0)
-
-    def _count(self, event: Interaction, row: int, after: bool) -> None:
-        number, value = (self.number, self.value) if after else (self.number_before, self.value_before)
-        for place in self._wanted.get(event.type, ()):
-            if after and self._by_ranking[place] and event.ranking is None:
-                self.unnamed += 1
-                continue
-            number[place, row] += 1
-            value[place, row] += event.value or 0.0
-
-
-def _outcome(told: _Measured, place: int, metric: Metric, who: Bools) -> tuple[F64, F64] | None:
-    """What a person counts, and the same before; None where a ratio has nothing below its line."""
-    number, value = told.number[place, who], told.value[place, who]
-    before = told.number_before[place, who]
-    if metric.of == "users":
-        return (number > 0).astype(np.float64), (before > 0).astype(np.float64)
-    if metric.of == "events":
-        return number, before
-    if metric.of == "value":
-        return value, told.value_before[place, who]
-    below = told.rankings[who].astype(np.float64) if metric.of == "per_ranking" else number
-    if not below.sum():
-        return None
-    return ratio(number if metric.of == "per_ranking" else value, below), before
-
-
-def _mean(told: _Measured, place: int, metric: Metric, who: Bools) -> float | None:
-    found = _outcome(told, place, metric, who) if who.any() else None
+def _mean(told: Measured, place: int, metric: Metric, who: Bools) -> float | None:
+    found = outcome(told, place, metric, who) if who.any() else None
     return None if found is None else float(found[0].mean())
 
 
 def _compare(
-    experiment: Experiment, told: _Measured, n: int, metric: Metric, arm: I64, ripe: Bools, place: int
+    experiment: Experiment, told: Measured, n: int, metric: Metric, arm: I64, ripe: Bools, place: int
 ) -> Comparison:
     name = experiment.arms[place].name
     control, other = ripe & (arm == 0), ripe & (arm == place)
-    mine, theirs = _outcome(told, n, metric, other), _outcome(told, n, metric, control)
+    mine, theirs = outcome(told, n, metric, other), outcome(told, n, metric, control)
     if mine is None or theirs is None or min(len(mine[0]), len(theirs[0])) < FEWEST:
         return Comparison(metric.name, name, "too_few")
     few = len(theirs[0])
-    outcome, before = np.concatenate([theirs[0], mine[0]]), np.concatenate([theirs[1], mine[1]])
-    less = adjusted(outcome, before)
-    within = [part.var() for part in (outcome[:few], outcome[few:], less[:few], less[few:])]
+    found, before = np.concatenate([theirs[0], mine[0]]), np.concatenate([theirs[1], mine[1]])
+    less = adjusted(found, before)
+    within = [part.var() for part in (found[:few], found[few:], less[:few], less[few:])]
     saved = 1 - (within[2] + within[3]) / (within[0] + within[1]) if within[0] + within[1] > 0 else 0.0
     others = len(experiment.arms) - 1
     alpha = experiment.alpha / others
-    found = difference(less[:few], less[few:], alpha, experiment.people)
-    assert found is not None
+    told_apart = difference(less[:few], less[few:], alpha, experiment.people)
+    assert told_apart is not None
     base = float(theirs[0].mean())
     return Comparison(
         metric.name,
         name,
-        _verdict(found),
-        found.value,
-        found.low,
-        found.high,
-        found.value / base if base else None,
-        min(1.0, found.p * others),
+        verdict_of(told_apart),
+        told_apart.value,
+        told_apart.low,
+        told_apart.high,
+        told_apart.value / base if base else None,
+        min(1.0, told_apart.p * others),
         max(0.0, float(saved)),
     )
 
 
-def _verdict(found: Difference) -> Verdict:
+def _guard(
+    experiment: Experiment, told: Measured, n: int, one: Guardrail, arm: I64, ripe: Bools, place: int
+) -> GuardrailFigures:
+    """What an arm's mean is held against is the control's, as much worse as the guardrail bears."""
+    name = experiment.arms[place].name
+    mine, theirs = outcome(told, n, one, ripe & (arm == place)), outcome(told, n, one, ripe & (arm == 0))
+    alpha = experiment.alpha / (len(experiment.arms) - 1)
+    borne = 1.0 + one.worst if one.less else 1.0 - one.worst
+    found = None
+    if mine is not None and theirs is not None:
+        found = difference(borne * theirs[0], mine[0], alpha, experiment.people)
+    if found is None or mine is None or theirs is None:
+        return GuardrailFigures(one.name, name, "too_few", one.stop)
+    low, high = (-found.high, -found.low) if one.less else (found.low, found.high)
+    verdict: Guarded = "broken" if high < 0 else "held" if low >= 0 else "open"
+    base = float(theirs[0].mean())
+    value = (float(mine[0].mean()) - base) / base if base else None
+    return GuardrailFigures(one.name, name, verdict, one.stop, value, found.low, found.high)
+
+
+def verdict_of(found: Difference) -> Verdict:
+    """Beyond doubt or not."""
     return "better" if found.low > 0 else "worse" if found.high < 0 else "open"
 
 
-def _notes(experiment: Experiment, arms: list[ArmFigures], moved: int, unnamed: int) -> Iterator[str]:
+def _notes(experiment: Experiment, arms: list[ArmFigures], moved: int, elsewhere: int, unnamed: int) -> Iterator[str]:
     waiting = sum(one.people - one.counted for one in arms)
     if waiting:
         yield (
@@ -245,6 +217,14 @@ def _notes(experiment: Experiment, arms: list[ArmFigures], moved: int, unnamed: 
         )
     if moved:
         yield f"Left out: {moved:,} for whom more than one arm ranked."
+    if elsewhere:
+        told = ", ".join(f"{one.arm} {one.unusable:,}" for one in arms if one.unusable)
+        yield (
+            f"Left out: {elsewhere:,} whose arm's model couldn't be used, so that another one ranked (rankings: "
+            f"{told}). They are missing in that arm alone; stop the experiment, mend the model, and start another."
+        )
+    if experiment.stopped_by:
+        yield f"Ended by a guardrail: {experiment.stopped_by}."
     if unnamed:
         yield (
             f"Events that name no ranking, and so count for no per_ranking metric: {unnamed:,}. Send the answer's id "
@@ -257,4 +237,4 @@ def _notes(experiment: Experiment, arms: list[ArmFigures], moved: int, unnamed: 
 def assignment(experiment: Experiment, subject: str) -> str:
     """The arm's name, '' for one who takes no part; of an experiment that has ended, what it was."""
     arm = arm_of(experiment, subject)
-    return "" if arm is None else arm.name
+    return "" if arm is None else INTERLEAVED if experiment.kind == "interleaved" else arm.name

@@ -57,7 +57,11 @@ class ExperimentShelf:
         """
         check(experiment, self._policy)
         started = msgspec.structs.replace(
-            experiment, salt=experiment.salt or f"{ids.random_words(1)[0]:016x}", started=max(1, now), stopped=0
+            experiment,
+            salt=experiment.salt or f"{ids.random_words(1)[0]:016x}",
+            started=max(1, now),
+            stopped=0,
+            stopped_by="",
         )
         with self._lock:
             self._read()
@@ -66,9 +70,9 @@ class ExperimentShelf:
             self._write([*self._all, started])
         return started
 
-    def stop(self, name: str, now: int) -> Experiment:
-        """Rank everybody as before from now on. Errors: ``NotFound``, ``Conflict`` where it has ended; else
-        those of ``start``."""
+    def stop(self, name: str, now: int, why: str = "") -> Experiment:
+        """Rank everybody as before from now on. why: the guardrail that wants it. Errors: ``NotFound``, ``Conflict``
+        where it has ended; else those of ``start``."""
         with self._lock:
             self._read()
             found = next((one for one in self._all if one.name == name), None)
@@ -76,7 +80,7 @@ class ExperimentShelf:
                 raise NotFound(f"There is no experiment {name[:80]!r}: GET /v1/experiments lists them.", "name")
             if not found.running:
                 raise Conflict(f"The experiment {name} has ended already.", "name")
-            ended = msgspec.structs.replace(found, stopped=max(1, now))
+            ended = msgspec.structs.replace(found, stopped=max(1, now), stopped_by=why)
             self._write([ended if one is found else one for one in self._all])
         return ended
 

@@ -27,6 +27,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "said": ("what people write of it", "大家的文字评价"),
     "you": ("how you use this", "你的使用习惯"),
     "context": ("time and place", "时间与情境"),
+    "online": ("what was learnt from answers lately", "近来从反馈中学到的"),
     "policy": ("how the order is drawn", "排序策略"),
     "rules": ("rules", "规则"),
     "language": ("a language model", "语言模型"),

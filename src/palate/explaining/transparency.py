@@ -148,6 +148,8 @@ def _parameters(found: ModelExplanation, hidden: frozenset[str]) -> list[Paramet
             features[group_of(name)].append(name)
     out: list[Parameter] = []
     for code, mine in features.items():
+        if not mine:  # what is learnt online has no features of its own
+            continue
         used = [name for name in mine if name not in hidden]
         named = ", ".join(f'"{name}"' for name in mine if not name.startswith("context."))
         share = shares.get(code, 0.0) if used else 0.0
@@ -260,11 +262,27 @@ def _retention(settings: Settings) -> list[Statement]:
              "neither be explained later nor learnt from."),
             (f"排序结果保留 {days} 天，用于解释和学习。", "不记录排序结果：事后无法解释，也不用于学习。"),
         ),
+        *_training(settings),
+    ]  # fmt: skip
+
+
+def _training(settings: Settings) -> list[Statement]:
+    """When models are trained, and what is learnt in between."""
+    after, hours = settings.train.auto_events, settings.online.retrain_hours
+    when = f"after every {after:,} interactions" if after else f"every {hours:g} hours"
+    when_zh = f"每 {after:,} 次互动后" if after else f"每 {hours:g} 小时"
+    return [
         _either(
-            "training", settings.train.auto_events > 0, "train.auto_events",
-            (f"A new model is trained after every {settings.train.auto_events:,} interactions.",
-             "A new model is only trained when somebody asks for it."),
-            (f"每 {settings.train.auto_events:,} 次互动后训练新模型。", "只有在有人要求时才训练新模型。"),
+            "training", after > 0 or hours > 0, "train.auto_events, online.retrain_hours",
+            (f"A new model is trained {when}.", "A new model is only trained when somebody asks for it."),
+            (f"{when_zh}训练新模型。", "只有在有人要求时才训练新模型。"),
+        ),
+        _either(
+            "online", settings.online.correct != "off", "online.correct",
+            ("Between trainings what people take up and leave of rankings corrects everybody's scores, by a bounded "
+             "amount, while that predicts better.", "Between trainings the model stays as it is."),
+            ("两次训练之间，人们对排序结果的取舍会在预测更准时有限度地修正所有人的得分。",
+             "两次训练之间模型保持不变。"),
         ),
     ]  # fmt: skip
 

@@ -20,6 +20,7 @@ from palate import __version__
 from palate.config import Limits
 from palate.errors import Conflict, CorruptArtefact, InvalidInput, MalformedBody, NotFound
 from palate.feedback.summary import AspectOpinion
+from palate.online.kept import OnlineStatus
 from palate.serve.metrics import Latency, Metrics
 from palate.types import Counts, FieldValue, ModelInfo
 from palate.wire import check_id
@@ -54,9 +55,10 @@ class ItemView(msgspec.Struct):
 
 
 class ModelList(msgspec.Struct):
-    """All ranking artefacts, in order of creation."""
+    """All ranking artefacts, in order of creation; and what is learnt while one serves."""
 
     models: list[ModelInfo]
+    online: OnlineStatus = msgspec.field(default_factory=OnlineStatus)
 
 
 class Training(msgspec.Struct):
@@ -142,7 +144,7 @@ def _models(engine: Engine) -> Sequence[HTTPRouteHandler]:
     @get("/v1/models")
     async def models(request: Request[Any, Any, Any]) -> Response[bytes]:
         """All ranking artefacts and which one answers."""
-        return reply(ModelList(await asyncio.to_thread(engine.models)))
+        return reply(ModelList(await asyncio.to_thread(engine.models), engine.online.status))
 
     @get("/v1/models/{version:str}/importance")
     async def importance(request: Request[Any, Any, Any]) -> Response[bytes]:

@@ -157,6 +157,7 @@ class Metrics:
         )
         for name, kind, text, value in single:
             yield from _family(name, kind, text, [("", value)])
+        yield from _online(engine)
         yield from _family(
             "palate_model_info", "gauge", "The model that answers.", [(f'version="{_escape(engine.model)}"', 1)]
         )
@@ -183,6 +184,27 @@ class Metrics:
                 yield f'{name}_bucket{{route="{route}",le="{bound}"}} {below}\n'
             yield f'{name}_sum{{route="{route}"}} {histogram.sum:.6f}\n'
             yield f'{name}_count{{route="{route}"}} {histogram.count}\n'
+
+
+def _online(engine: Engine) -> Iterator[str]:
+    """What is learnt while the model serves (``palate.online``)."""
+    found = engine.online.status
+    for name, kind, text, value in (
+        ("palate_online_applied", "gauge", "1 while a correction of scores is applied.", found.state == "correcting"),
+        ("palate_online_labels_total", "counter", "Labels that the correction learnt from.", found.labels),
+        ("palate_online_gain", "gauge", "Log loss that the correction saves a lesson, predicted before.", found.gain),
+        ("palate_online_waiting", "gauge", "Rankings that wait for answers.", found.waiting),
+        ("palate_online_switched_total", "counter", "Times that the correction came or went.", found.switched),
+        ("palate_online_log_position", "gauge", "Up to where of the log it has learnt.", found.as_of),
+        ("palate_drifts_total", "counter", "Changes for the worse that were found in the loss.", found.drifts),
+        ("palate_trainings_begun_total", "counter", "Trainings begun by the clock or for a change.", found.trained),
+        ("palate_models_taken_back_total", "counter", "Models that earned less than the one before.", found.taken_back),
+        ("palate_trial_open", "gauge", "1 while a new model is watched.",
+         found.trial is not None and found.trial.verdict == "open"),
+    ):  # fmt: skip
+        yield from _family(name, kind, text, [("", float(value) if isinstance(value, float) else int(value))])
+    losses = (('part="model"', found.loss), ('part="corrected"', found.loss_corrected))
+    yield from _family("palate_online_loss", "gauge", "Log loss a label, predicted before it was learnt.", losses)
 
 
 def _family(name: str, kind: str, text: str, samples: Iterable[tuple[str, float]]) -> Iterator[str]:

@@ -132,14 +132,14 @@ def operations() -> dict[tuple[str, str], Operation]:
             "All experiments, those that have ended included.", "experiments", {200: ExperimentList}
         ),
         ("post", "/v1/experiments"): Operation(
-            "Start an experiment: from now on its arms rank for the people who take part.",
+            "Start an experiment: its arms rank for the people who take part, each for some or both interleaved.",
             "experiments",
             {201: Experiment},
             (*_POSTED, 404, 409, 422, 503),
             Experiment,
         ),
         ("get", "/v1/experiments/{name}"): Operation(
-            "How an experiment stands: people, means, differences with intervals that hold at any time.",
+            "How an experiment stands: people, means, differences and guardrails with intervals that always hold.",
             "experiments",
             {200: ExperimentReport},
             (400, 404, 422),
@@ -192,7 +192,7 @@ def operations() -> dict[tuple[str, str], Operation]:
         ("get", "/v1/items/{item}"): Operation(
             "An item of the catalogue and its fields.", "users and items", {200: ItemView}, (400, 404, 422)
         ),
-        ("get", "/v1/models"): Operation("All ranking artefacts; one is active.", "models", {200: ModelList}),
+        ("get", "/v1/models"): Operation("Ranking artefacts, and what is learnt online.", "models", {200: ModelList}),
         ("get", "/v1/models/{version}/importance"): Operation(
             "What a model goes by, over logged decisions: importance and dependence of features, a tree that stands "
             "for it, and how often what it puts first is taken up. A second or two.",

@@ -124,7 +124,9 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     clicked: label hints of a replay. base: the part of every score that no feature contributes. format: of the record,
     set by ``encode``. rules: None in format 1, and in replayed decisions, which no policy drew. penalties: MMR's, of
     the shown items that have a score, as ``Slate.penalty``; empty without diversity. reordered:
-    None where no language model could have had to do with it.
+    None where no language model could have had to do with it. online: of the score of each shown item what was learnt
+    online (``score.shift``), part of the score; empty where nothing was. teams: which arm of an interleaved
+    experiment, 0 or 1, brought each of the shown items that has a score.
     """
 
     ranking: str = ""
@@ -147,6 +149,8 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     rules: Rules | None = None
     penalties: list[float] = []
     reordered: Reordered | None = None
+    online: list[float] = []
+    teams: list[int] = []
 
 
 _encoder = msgspec.msgpack.Encoder()

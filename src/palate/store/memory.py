@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -198,6 +199,14 @@ class MemoryDecisionLog:
         for body in bodies:
             if not subjects or concerns_any(body, subjects):
                 yield decode(body, "memory")
+
+    def after(self, place: int) -> tuple[list[Decision], int]:
+        """Decisions appended after the ``place``-th, counted from 1, and the place of the last."""
+        with self._lock:
+            more = min(self.appended - place, len(self._bodies))
+            bodies = list(islice(reversed(self._bodies.values()), max(0, more)))
+            last = self.appended
+        return [decode(body, "memory") for body in reversed(bodies)], last
 
     def erase(self, subjects: Collection[str]) -> int:
         """See ``DecisionLog.erase``."""

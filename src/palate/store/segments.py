@@ -14,7 +14,7 @@ from array import array
 from collections.abc import Callable, Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from palate.disk import sync_directory
 from palate.errors import CorruptArtefact
@@ -88,6 +88,12 @@ def created(path: Path) -> int | None:
             "that wrote it, or move the file away."
         )
     return int(moment)
+
+
+def status_of(file: BinaryIO) -> tuple[int, int]:
+    """The number of an open file, which another one has once it was written anew (``rewrite``), and its size."""
+    status = os.fstat(file.fileno())
+    return status.st_ino, status.st_size
 
 
 def frame(key: Key, body: bytes) -> bytes:

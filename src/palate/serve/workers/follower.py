@@ -65,6 +65,8 @@ _PAUSE_SECONDS = 1.0
 class Follower(Member):
     """An engine whose events are stored elsewhere. ``catch_up`` stands before everything that it answers."""
 
+    learns = False
+
     def __init__(
         self,
         parts: Parts,
@@ -87,6 +89,7 @@ class Follower(Member):
         super().__init__(parts, decisions, quiet, board, slot)
         self._saver = BackgroundSnapshot(lambda: None, events=sys.maxsize)
         self.arms.elsewhere = self.ask
+        self.arms.watch.close()  # the leading worker looks after guardrails
 
     @property
     def sender(self) -> Sender:

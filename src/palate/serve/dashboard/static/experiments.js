@@ -42,8 +42,11 @@ async function stop() {
 
 const figure = (value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(3)).toString().replace("-", "−"));
 const change = (value) => (value > 0 ? "+" : "") + figure(value);
-const metricName = (metric) => t(`experiment.of.${metric.of ?? "events"}`, { type: metric.type });
-const keyOf = (metric) => `${metric.type}.${metric.of ?? "events"}`;
+const interleaved = () => report.experiment.kind === "interleaved";
+const least = (metric) => (metric.at_least === null || metric.at_least === undefined ? "" : ` ≥ ${metric.at_least}`);
+const metricName = (metric) => t(interleaved() ? "experiment.credit" : `experiment.of.${metric.of ?? "events"}`, { type: metric.type }) + least(metric);
+/** How the report names a metric: the means stand in the order of the metrics. */
+const keyOf = (place) => Object.keys(report.arms[0].means)[place];
 
 function grid(label, heads, rows) {
   const head = heads.map((text) => h("th", { scope: "col" }, text));
@@ -54,7 +57,7 @@ function arms() {
   const { metrics } = report.experiment;
   const heads = [t("experiment.arm"), t("experiment.people"), t("experiment.counted"), t("experiment.rankings"), ...metrics.map(metricName)];
   const rows = report.arms.map((arm) =>
-    h("tr", {}, h("th", { scope: "row" }, arm.arm), [arm.people, arm.counted, arm.rankings].map((count) => h("td", { class: "figure" }, number(count))), metrics.map((metric) => h("td", { class: "figure" }, figure(arm.means[keyOf(metric)])))),
+    h("tr", {}, h("th", { scope: "row" }, arm.arm), [arm.people, arm.counted, arm.rankings].map((count) => h("td", { class: "figure" }, number(count))), metrics.map((_, place) => h("td", { class: "figure" }, figure(arm.means[keyOf(place)])))),
   );
   return grid(t("experiment.arms"), heads, rows);
 }
@@ -70,7 +73,7 @@ function interval(one, reach) {
 
 function differences() {
   const rows = report.experiment.metrics.flatMap((metric, place) => {
-    const mine = report.comparisons.filter((one) => one.metric === keyOf(metric));
+    const mine = report.comparisons.filter((one) => one.metric === keyOf(place));
     const reach = Math.max(...mine.flatMap((one) => [Math.abs(one.low ?? 0), Math.abs(one.high ?? 0)])) * 1.08 || 1;
     return mine.map((one) =>
       h(
@@ -88,6 +91,35 @@ function differences() {
   return grid(t("experiment.differences", { control: report.arms[0].arm }), heads, rows);
 }
 
+/** The arms that a guardrail holds, breaks, or can't yet be said to. */
+function guardrails() {
+  const per = report.guardrails.length / report.experiment.guardrails.length;
+  const rows = report.guardrails.map((one, place) => {
+    const rail = report.experiment.guardrails[Math.floor(place / per)];
+    const relative = one.value === null || one.value === undefined ? "–" : `${change(100 * one.value)} %`;
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, metricName(rail)),
+      h("td", {}, one.arm),
+      h("td", { class: "figure" }, relative),
+      h("td", { class: "figure" }, `${figure(100 * (rail.worst ?? 0))} %`),
+      h("td", {}, h("span", { class: `chip ${one.verdict === "held" ? "on" : ""}`, "data-verdict": one.verdict }, t(`experiment.guardrail.${one.verdict}`))),
+    );
+  });
+  return grid(t("experiment.guardrails"), ["metric", "arm", "relative", "borne", "verdict"].map((key) => t(`experiment.${key}`)), rows);
+}
+
+function told() {
+  const { experiment, preferences } = report;
+  return [
+    experiment.stopped_by && h("p", { class: "notice problem" }, icon("alert"), h("span", {}, t("experiment.stopped_by", { what: experiment.stopped_by }))),
+    report.arms.filter((arm) => arm.unusable > 0).map((arm) => h("p", { class: "notice info" }, t("experiment.unusable", { arm: arm.arm, count: number(arm.unusable) }))),
+    interleaved() && h("p", { class: "soft" }, t("experiment.interleaved")),
+    preferences.map((one) => h("p", { class: "preference" }, t("experiment.preference", { arm: report.arms[1].arm, wins: number(one.wins), losses: number(one.losses), ties: number(one.ties) }))),
+  ];
+}
+
 function judged() {
   const { experiment, notes, trustworthy } = report;
   const dates = experiment.stopped ? t("experiment.ended", { from: moment(experiment.started), to: moment(experiment.stopped) }) : t("experiment.running", { from: moment(experiment.started) });
@@ -97,10 +129,12 @@ function judged() {
     h("div", { class: "head" }, h("h2", {}, experiment.name), h("div", { class: "actions" }, !experiment.stopped && h("button", { type: "button", disabled: busy, on: { click: stop } }, t("experiment.stop")))),
     h("p", { class: "meta" }, dates),
     !trustworthy && h("p", { class: "notice problem" }, icon("alert"), h("span", {}, t("experiment.broken", { p: report.sample_ratio_p.toPrecision(2) }))),
+    told(),
     h("h3", {}, t("experiment.arms")),
     arms(),
     h("h3", {}, t("experiment.differences", { control: report.arms[0].arm })),
     differences(),
+    report.guardrails.length > 0 && [h("h3", {}, t("experiment.guardrails")), guardrails()],
     h("p", { class: "soft small" }, t("experiment.hint")),
     notes.length > 0 && h("ul", { class: "sentences" }, notes.map((text) => h("li", { lang: "en" }, text))),
   );

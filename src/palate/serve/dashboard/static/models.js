@@ -8,13 +8,14 @@ import { worthPanel } from "./worth.js";
 import { milliseconds, moment, number, percent, t, word } from "./i18n.js";
 
 let versions = null;
+let online = null;
 let done = "";
 let busy = false;
 let alerts = null;
 
 async function load() {
   try {
-    versions = (await api.models()).models;
+    ({ models: versions, online } = await api.models());
     models.render();
   } catch (error) {
     alerts.show(error, load);
@@ -90,6 +91,24 @@ function versionsPanel() {
   );
 }
 
+/** What is learnt while the model serves; nothing where nothing is. */
+function onlinePanel() {
+  if (!online || (online.state === undefined && !online.trial && !online.trained)) return null;
+  const { trial, weights } = online;
+  const given = { model: online.model, labels: number(online.labels ?? 0) };
+  const rows = Object.entries(weights ?? {}).sort(([, a], [, b]) => Math.abs(b) - Math.abs(a));
+  return h(
+    "section",
+    { class: "panel", id: "online" },
+    h("h2", {}, t("online.title")),
+    h("p", {}, t(`online.${online.state ?? "off"}`, given)),
+    online.judged > 0 && h("p", {}, t("online.gain", { loss: (online.loss ?? 0).toFixed(4), corrected: (online.loss_corrected ?? 0).toFixed(4) })),
+    (online.drifts > 0 || online.trained > 0) && h("p", {}, t("online.drifts", { drifts: number(online.drifts ?? 0), trained: number(online.trained ?? 0) })),
+    trial && h("p", { class: trial.verdict === "worse" ? "notice problem" : null }, t(`online.trial.${trial.verdict}`, { model: trial.model, before: trial.before, rankings: number(trial.rankings) })),
+    rows.length > 0 && h("dl", { class: "figures" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, word("feature", name)), h("dd", {}, value.toFixed(3))))),
+  );
+}
+
 function healthPanel() {
   const { status } = live;
   if (!status) return null;
@@ -122,5 +141,5 @@ export const models = {
     load();
   },
 
-  render: () => fill($("models"), versionsPanel(), live.status && importancePanel(live.status.model, alerts, models.render), worthPanel(alerts, models.render), healthPanel()),
+  render: () => fill($("models"), versionsPanel(), live.status && importancePanel(live.status.model, alerts, models.render), onlinePanel(), worthPanel(alerts, models.render), healthPanel()),
 };
