@@ -163,12 +163,12 @@ def _interval(drawn: F64) -> tuple[list[float | None], list[float | None]]:
 
 def measured(played: Played, resamples: int = 1000, seed: int = 1) -> Measured:
     """All measures of a play. Cost: about ``resamples`` × people × 100 multiplications."""
-    one, n = played.world.settings, len(played.reward)
+    one, n = played.settings, len(played.reward)
     ratios = Ratios(played.people, resamples, seed)
     ones = np.ones(n)
     day = (played.times - one.start) / DAY_MS
     bins = np.minimum((day / one.days * BINS).astype(np.int64), BINS - 1)
-    last = int(bins[-1]) + 1 if n else 0
+    last = int(bins.max()) + 1 if n else 0
     x = [round(one.days * (at + 1) / BINS, 6) for at in range(last)]
     lucky = played.at_random
     above, below = played.reward - lucky, played.best - lucky
@@ -184,8 +184,7 @@ def measured(played: Played, resamples: int = 1000, seed: int = 1) -> Measured:
 
 def adaptation(played: Played, ratios: Ratios, above: F64, below: F64) -> Adaptation | None:
     """Of the ratio of ``above`` to ``below``, (n,) each; None where tastes didn't change while it was played."""
-    one = played.world.settings
-    changed = played.world.shifted[played.people]
+    one, changed = played.settings, played.changed
     if one.shift is None or not (changed & (played.heard >= 0)).any():
         return None
     early = changed & (played.heard < 0) & (played.times >= (one.start + one.shift) // 2)

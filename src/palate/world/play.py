@@ -6,16 +6,16 @@ The chance of everything is the world's, visit by visit, so that two rankers tha
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from palate.errors import InvalidInput
 from palate.types import F64, I64, Bools, Event, Impression, Interaction
 from palate.world.rankers import Choose, Reference, Shown, Visit
-from palate.world.settings import DAY_MS
+from palate.world.settings import DAY_MS, WorldSettings
 from palate.world.truth import World
 
 if TYPE_CHECKING:
@@ -33,21 +33,22 @@ class Played:
     """What was counted, a row a visit, n of them. All values are expectations of the truth, not drawn clicks, but for
     ``clicks`` and ``purchases``.
 
-    people, times, first: of the visits, and the number of the first. reward: (n,) clicks expected of what was shown;
-    best, at_random: of the best possible slate and of one drawn uniformly, of the same candidates and the same past.
-    heard: (n,) interactions of this person that were reported since tastes changed, −1 before. items: (n, places)
-    shown, −1 for none. propensity: likewise, NaN where it isn't known. Of candidates that are new (``new_days``):
-    fresh: (n,) exposure (the sum of examination) that they got; fair: what they would get in proportion to α;
-    fresh_best: what the best possible slate gives them.
+    people, times: of the visits; changed: (n,) whether the person's tastes change at the shift. reward: (n,) clicks
+    expected of what was shown; best, at_random: of the best possible slate and of one drawn uniformly, of the same
+    candidates and the same past. heard: (n,) interactions of this person that were reported since tastes changed, −1
+    before. items: (n, places) shown, −1 for none. propensity: likewise, NaN where it isn't known. Of candidates that
+    are new (``new_days``): fresh: (n,) exposure (the sum of examination) that they got; fair: what they would get in
+    proportion to α; fresh_best: what the best possible slate gives them.
 
-    Of every new candidate of every visit: chance: how often it had been a candidate before; given, due: its exposure
-    and its fair one; whose: the person.
+    Of every new candidate of every visit: chance, shown_before: how often it had been a candidate, and shown, before;
+    given, due: its exposure and its fair one; whose: the person.
     """
 
-    world: World
+    settings: WorldSettings
     ranker: str
     people: I64
     times: I64
+    changed: Bools
     reward: F64
     best: F64
     at_random: F64
@@ -250,6 +251,7 @@ class Play:
     def played(self) -> Played:
         """All that was counted so far."""
         n, world = self.done, self.world
+        people = world.visitors[:n]
         reward, best, chance, fresh, fair, ideal = self._values[:n].T.copy()
         whose = np.repeat(
             np.array([person for person, *_ in self._fresh], np.int64), [len(part[1]) for part in self._fresh]
@@ -257,7 +259,8 @@ class Play:
         columns = [np.concatenate([part[at] for part in self._fresh]) if self._fresh else np.zeros(0) for at in (1, 2)]
         values = [np.concatenate([part[at] for part in self._fresh]) if self._fresh else np.zeros(0) for at in (3, 4)]
         return Played(
-            world, self.ranker.name, world.visitors[:n], world.times[:n], reward, best, chance, self._clicks[:n].copy(),
+            world.settings, self.ranker.name, people, world.times[:n], world.shifted[people], reward, best, chance,
+            self._clicks[:n].copy(),
             self._purchases, self._heard[:n].copy(), self._shown[:n].copy(), self._propensity[:n].copy(), fresh, fair,
             ideal, columns[0].astype(np.int64), values[0], values[1], whose, columns[1].astype(np.int64),
         )  # fmt: skip
@@ -270,3 +273,22 @@ def _exponential(uniform: float) -> float:
 def play(world: World, ranker: Ranker | Choose, steps: int | None = None, progress: Progress | None = None) -> Played:
     """Play ``ranker`` for ``steps`` visits, all by default. See ``Play.run``."""
     return Play(world, ranker).run(steps, progress)
+
+
+def pooled(parts: Sequence[Played]) -> Played:
+    """Plays of one ranker in worlds that differ by their seed alone, as one play of all their people."""
+    first, people = parts[0], 0
+    columns: dict[str, list[Any]] = {}
+    for part in parts:
+        for one in fields(part):
+            value = getattr(part, one.name)
+            if one.name in ("people", "whose"):
+                value = value + people
+            columns.setdefault(one.name, []).append(value)
+        people += part.settings.people
+    made = {
+        name: np.concatenate(values) if isinstance(values[0], np.ndarray) else values[0]
+        for name, values in columns.items()
+    }
+    made["purchases"] = sum(part.purchases for part in parts)
+    return replace(first, **made)

@@ -105,7 +105,9 @@ class WorldSettings:
                 continue
             value = getattr(self, one.name)
             if not (math.isfinite(value) and low <= value <= high):
-                raise InvalidInput(f"{one.name} of the world is {value:g}; it must lie between {low:g} and {high:g}.")
+                raise InvalidInput(
+                    f"{one.name} of the world is {value:,.10g}; it must lie between {low:,.10g} and {high:,.10g}."
+                )
         if len(self.prefix.encode()) > 100:
             raise InvalidInput("prefix of the world is longer than 100 bytes.")
         if self.candidates and self.candidates < self.places:
