@@ -109,14 +109,17 @@ def coverage(runs: int, rankings: int, temperature: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "world.palate"
         drawn = {"rank": "plackett_luce", "temperature": 1.0}
-        logged = load(overrides={"policy": drawn, "decisions": {"sample": 1.0}, "language": {"encoder": "hashing"}})
+        changes: dict[str, Any] = {"policy": drawn, "decisions": {"sample": 1.0}, "language": {"encoder": "hashing"}}
+        logged = load(overrides={"durability": "fast", **changes})
+        started = time.perf_counter()
         with palate.open(path, settings=logged) as engine:
             play(world, InProcess(engine, world))
+        say(f"played in {time.perf_counter() - started:.0f} s")
         wanted = load(overrides={"policy": {"rank": "plackett_luce", "temperature": temperature}})
         contexts = contexts_of(path, logged, world)
     model = prior_model()
     logging, target = Target(logged, model, "cascade"), Target(wanted, model, "cascade")
-    truth, own = contexts.truth(target), contexts.truth(logging)
+    truth, own = contexts.truth(target, 50), contexts.truth(logging, 50)
     say(f"{len(contexts.cases)} decisions; truth: target {truth.mean():.4f}, the policy that logged {own.mean():.4f}")
     covered = {variant: dict.fromkeys((*names, "lift"), 0) for variant in ("cascade", "slate")}
     width = {variant: dict.fromkeys((*names, "lift"), 0.0) for variant in ("cascade", "slate")}
