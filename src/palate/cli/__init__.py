@@ -32,6 +32,7 @@ from palate.cli import (
     ranking,
     replay,
     serve,
+    simulate,
     tune,
 )
 from palate.cli.console import LangOption
@@ -67,6 +68,7 @@ language.app.command("teach")(language_offline.teach_)
 language.app.command("report")(language_report.report_)
 app.add_typer(language.app, name="language")
 app.add_typer(experiment.app, name="experiment")
+app.command("simulate")(simulate.simulate)
 app.command("bench")(bench.bench)
 app.command("rebuild")(data.rebuild)
 app.command("doctor")(doctor.doctor)
