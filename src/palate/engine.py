@@ -21,6 +21,7 @@ from palate import opening, rights, wire
 from palate.answer import build_answer, draw, rehearse
 from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
+from palate.bandits.chooser import Bandits
 from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
 from palate.chat.talk import Talk
@@ -76,6 +77,9 @@ class Engine(Reader):
             self._model: Model = self.shelf.usable()
             warm_up(self._model)
             self.arms = Arms(parts, self.shelf, settings)
+            get, writes = parts.decisions.get, until is None
+            self.bandits = Bandits(settings, parts.path, get, self.arms.learns(), writes)
+            self.bandits.resume(parts.store, parts.state.seq)
         except BaseException:
             parts.close()
             raise
@@ -138,6 +142,8 @@ class Engine(Reader):
             if not self._apply(records[start : start + _FOLD]):
                 self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, records[-1].seq))
                 break
+        if self.bandits.on:
+            self.bandits.learn(records)
         if self._missed and not records:  # repeated events are acknowledged as well: they must be in the state by then
             self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, self.parts.store.seq))
         if self.catalogue.pending:
@@ -208,13 +214,14 @@ class Engine(Reader):
         with self._lock:
             moment = self.clock() if now is None else now
             model, policy, arm, missing = self.arms.serve(request, self._model)
+            self.line.sourcing.newcomers = self.bandits.lane(request, self.line, moment)
             scored = self.line.run(request, moment, model)
             scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
             asks = self.reranking
             question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
-            drawn = draw(
-                self.settings, policy, ranking, request, scored, self.catalogue, question.top if question else 0
-            )
+            plan = self.bandits.planner(request, policy, self.line, model, scored, moment, question is None)
+            least = question.top if question else 0
+            drawn = draw(self.settings, policy, ranking, request, scored, self.catalogue, least, plan)
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
             sampled = self.parts.decisions.samples(ranking)
             answer, decision = build_answer(ranking, request, scored, drawn, explainer, moment, sampled, arm)
@@ -227,6 +234,8 @@ class Engine(Reader):
             if self.settings.privacy.redact and decision.request is not None and decision.request.query:
                 decision.request.query = redact(decision.request.query)
             self.parts.decisions.append(answer.ranking, decision)
+        if decision.bandit is not None:
+            self.bandits.remember(answer.ranking, decision)
         return answer
 
     def warm(self) -> None:
@@ -234,6 +243,7 @@ class Engine(Reader):
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
         self.talk.warm()
+        self.bandits.warm()
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())
@@ -340,6 +350,7 @@ class Engine(Reader):
             self.parts.store.sync()  # a snapshot that outlived the events it holds would say that they are lost
             written = snapshot.write(self.path / "snapshots", seq, files)
             self._at_snapshot = seq
+            self.bandits.try_save()
             return written
 
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -348,6 +359,7 @@ class Engine(Reader):
             until = max(self.state.seq, self._missed)
             fresh, told = opening.replay_beside(self.state, self.parts.store, self.settings, until, progress)
             self._serve_from(fresh)
+            self.bandits.again(self.parts.store, until)
         return told
 
     def _serve_from(self, state: State, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
@@ -379,6 +391,7 @@ class Engine(Reader):
             self._training.join()
         self._saver.close()
         self._encoder.close()
+        self.bandits.try_save()
         try:
             behind = self.path is None or self._committer is None or self._missed
             if not behind and self.state.seq > self._at_snapshot:

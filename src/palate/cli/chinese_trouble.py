@@ -7,8 +7,8 @@ TROUBLE: dict[str, str] = {
     "{sentence}: {name} is {value}; it must lie between {least} and {most}.": (
         "{sentence}：{name} 是 {value}；它必须在 {least} 与 {most} 之间。"
     ),
-    "{sentence}: {name} is {value}; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.": (
-        "{sentence}：{name} 是 {value}；请用 'greedy'、'plackett_luce' 或 'epsilon_greedy'。"
+    "{sentence}: {name} is {value}; use 'greedy', 'plackett_luce', 'epsilon_greedy', 'linucb' or 'thompson'.": (
+        "{sentence}：{name} 是 {value}；请用 'greedy'、'plackett_luce'、'epsilon_greedy'、'linucb' 或 'thompson'。"
     ),
     "the environment variable {name}": "环境变量 {name}",
     "the arguments": "参数",

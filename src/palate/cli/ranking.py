@@ -16,6 +16,7 @@ from palate.cli.translation import word
 from palate.cli.why import show_more
 from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
+from palate.settings_policy import POLICIES
 from palate.types import (
     Candidate,
     Explanation,
@@ -40,7 +41,7 @@ FilterOption = Annotated[
 ExcludeOption = Annotated[list[str] | None, typer.Option("--exclude", metavar="ITEM", help="An item to leave out.")]
 SeenOption = Annotated[str, typer.Option("--seen", metavar="auto|drop|keep", help="Items that the user knows already.")]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", metavar="greedy|plackett_luce|epsilon_greedy", help="How the order is chosen.")
+    str | None, typer.Option("--policy", metavar="|".join(POLICIES), help="How the order is chosen.")
 ]
 ExplainOption = Annotated[bool, typer.Option("--explain", help="Give every item's contributions.")]
 
