@@ -77,8 +77,8 @@ class Engine(Reader):
             self._model: Model = self.shelf.usable()
             warm_up(self._model)
             self.arms = Arms(parts, self.shelf, settings)
-            get, writes = parts.decisions.get, until is None
-            self.bandits = Bandits(settings, parts.path, get, self.arms.learns(), writes)
+            get, learns = parts.decisions.get, self.arms.learns()
+            self.bandits = Bandits(settings, parts.path, get, learns, until is None, parts.encoding is not None)
             self.bandits.resume(parts.store, parts.state.seq)
         except BaseException:
             parts.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from palate.bandits.budget import Budget, Floor
 from palate.bandits.context import ContextMap, Contexts
 from palate.bandits.learner import Learner, Shown, shown_of
 from palate.config import PolicySettings, Settings
-from palate.errors import Gone, NotFound, PalateError
+from palate.errors import Gone, NotFound, PalateError, Unavailable
 from palate.line import Line, Model, Scored
 from palate.policy import Policy, make_policy
 from palate.policy.greedy import ExploreSlot
@@ -38,6 +39,8 @@ _log = logging.getLogger("palate")
 _RECENT = 4096
 """Rankings whose contexts are kept in memory until an event names them; others are read from the log of decisions."""
 _WITHOUT = 16_384
+_PAUSE = 1.0
+"""Seconds between two looks of followers at what is believed, at least."""
 _NOBODY: I32 = np.zeros(0, np.int32)
 
 
@@ -73,8 +76,10 @@ class Bandits:
         decisions: Callable[[str], Decision],
         learns: bool = False,
         writable: bool = True,
+        follows: bool = False,
     ) -> None:
-        """learns: whether something beside the settings asks for it. writable: False for who only reads."""
+        """learns: whether something beside the settings asks for it. writable: False for who only reads. follows:
+        whether another process learns, and this one reads what that believes."""
         self.settings = settings.policy
         self.path = path
         self._all, self._writable = settings, writable
@@ -83,8 +88,7 @@ class Bandits:
         """Whether events are learnt from."""
         self.active = self.on or self.settings.bounded
         """Whether anything of a request is asked here."""
-        self.follows = False
-        """Whether another process learns, and this one reads what it wrote."""
+        self.follows = follows
         self.budget, self.floor = Budget(self.settings), Floor(self.settings)
         self._decisions = decisions
         self._learning = threading.Lock()
@@ -95,7 +99,8 @@ class Bandits:
         self._worlds: dict[tuple[str, int, float], tuple[Belief, F64]] = {}
         self._changes = 0
         self._written = -1
-        self._read = 0.0
+        self._published = (0, 0.0)
+        self._read = (0, 0.0)
 
     # --------------------------------------------------------------------------- a request
 
@@ -180,6 +185,8 @@ class Bandits:
 
     def belief(self, key: str) -> Belief:
         """What is believed of contexts by the map ``key``."""
+        if self.follows:
+            self._follow()
         held = self._beliefs.get(key)
         if held is not None and held[0] == self._changes:
             return held[1]
@@ -266,10 +273,10 @@ class Bandits:
 
         Errors: those of reading the log.
         """
-        if not self.on:
+        if not self.on or self.follows:
             return
         if self.path is not None:
-            learnt, why = kept.read(self.path)
+            learnt, why = kept.read(kept.path_of(self.path))
             if learnt is not None and learnt.seq > until:
                 learnt, why = None, f"{kept.path_of(self.path)} knows more than the log holds"
             if learnt is not None:
@@ -286,7 +293,7 @@ class Bandits:
         """Learn from the events after position ``seq``, on top of what was written once; for an arm of an experiment
         that begins while the engine runs. What came in between named no rankings with contexts."""
         if self.path is not None and not self.follows:
-            learnt, _ = kept.read(self.path)
+            learnt, _ = kept.read(kept.path_of(self.path))
             if learnt is not None and learnt.seq <= seq:
                 with self._learning:
                     self.learner.restore(learnt)
@@ -309,14 +316,46 @@ class Bandits:
             self.learner.seq = max(self.learner.seq, until)
             self._changes += 1
 
-    def save(self, durable: bool = True) -> None:
+    def save(self) -> None:
         """Write what was learnt, where anything was since. Errors: ``Unavailable``."""
         if not self.on or self.follows or not self._writable or self.path is None or self._written == self.learner.seq:
             return
         with self._learning:
             learnt = self.learner.keep()
-        kept.write(self.path, learnt, durable)
+        kept.write(kept.path_of(self.path), learnt)
         self._written = learnt.seq
+
+    def due(self) -> bool:
+        """Whether processes that follow should hear of something new. About 0.2 µs."""
+        return self.on and self._published[0] != self._changes and time.monotonic() - self._published[1] >= _PAUSE
+
+    def publish(self) -> None:
+        """Show what is believed now to processes that follow."""
+        if self.path is None or self.follows:
+            return
+        with self._learning:
+            self._published = self._changes, time.monotonic()
+            learnt = self.learner.keep(with_open=False)
+        try:
+            kept.write(kept.published(self.path), learnt, durable=False)
+        except Unavailable as error:
+            _log.error("%s Other workers go by what was believed before.", error.message)
+
+    def _follow(self) -> None:
+        """Take what the process that learns has shown last, looked at now and then; under the engine's lock."""
+        now = time.monotonic()
+        if self.path is None or now - self._read[1] < _PAUSE / 2:
+            return
+        try:
+            stamp = kept.published(self.path).stat().st_mtime_ns
+        except OSError:  # nothing was shown yet
+            stamp = 0
+        if stamp != self._read[0]:
+            learnt, _ = kept.read(kept.published(self.path))
+            if learnt is not None:
+                self.learner.restore(learnt)
+                self._changes += 1
+        self._read = stamp, now
 
     def try_save(self) -> None:
         """``save``; where the disk refuses, the log is told."""

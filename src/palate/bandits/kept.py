@@ -19,6 +19,7 @@ from palate.errors import Unavailable
 
 FOLDER = "bandits"
 _NAME = "learnt.json"
+_PUBLISHED = "beliefs.json"
 _decoder = msgspec.json.Decoder(Learnt)
 
 
@@ -27,9 +28,13 @@ def path_of(directory: Path) -> Path:
     return directory / FOLDER / _NAME
 
 
-def write(directory: Path, learnt: Learnt, durable: bool = True) -> None:
-    """Errors: ``Unavailable``; then the former one stands."""
-    path = path_of(directory)
+def published(directory: Path) -> Path:
+    """Where the process that learns shows others what it believes, a few times a minute; worth nothing after it."""
+    return directory / FOLDER / _PUBLISHED
+
+
+def write(path: Path, learnt: Learnt, durable: bool = True) -> None:
+    """Write to ``path_of`` or ``published``. Errors: ``Unavailable``; then the former one stands."""
     beside = path.with_suffix(".new")
     try:
         make_directory(path.parent)
@@ -45,9 +50,8 @@ def write(directory: Path, learnt: Learnt, durable: bool = True) -> None:
         raise Unavailable(f"What the bandits learnt can't be written to {path} ({error.strerror}).") from None
 
 
-def read(directory: Path) -> tuple[Learnt | None, str]:
+def read(path: Path) -> tuple[Learnt | None, str]:
     """What was written, None where there is none or it can't be used, and then why, '' where there is none."""
-    path = path_of(directory)
     try:
         found = _decoder.decode(path.read_bytes())
     except FileNotFoundError:

@@ -28,7 +28,7 @@ from palate.types import F64, Event, Impression, Interaction
 SLACK_MS = 300_000
 """By so much an event may be dated before the ranking that it names: clocks differ."""
 MOST_OPEN = 20_000
-"""Rankings whose answers are waited for; what is older is closed."""
+"""Rankings whose answers are waited for, at most, and for twice their time at most; what is older is closed."""
 _BELIEFS = 4
 _DAY_MS = 86_400_000
 
@@ -223,15 +223,22 @@ class Learner:
         if shown is None or shown.z.shape[1] != self._dimensions:
             self.counts["unknown"] += 1
             return None
+        over = self.clock - 2 * self._window - SLACK_MS
+        while self._open and next(iter(self._open.values())).timestamp < over:
+            self._close_oldest()
         if shown.timestamp <= self._closed:
             self.counts["late"] += 1
             return None
         k = len(shown.ids)
         found = self._open[ranking] = _Open(shown, shown.timestamp, [False] * k, [0.0] * k)
         if len(self._open) > MOST_OPEN:
-            _, oldest = self._open.popitem(last=False)
-            self._closed = max(self._closed, oldest.timestamp)
+            self._close_oldest()
         return found
+
+    def _close_oldest(self) -> None:
+        """Wait no more for answers to the ranking that was opened first, nor to any that is older."""
+        _, oldest = self._open.popitem(last=False)
+        self._closed = max(self._closed, oldest.timestamp)
 
     def _shown(self, ranking: str, found: _Open) -> Shown | None:
         """What an open ranking showed, looked for again after a restart."""
@@ -244,14 +251,11 @@ class Learner:
 
     # ---------------------------------------------------------------------------- keeping
 
-    def keep(self) -> Learnt:
-        """Everything, for ``restore``. Rankings whose time is over twice are closed before."""
-        over = self.clock - 2 * self._window - SLACK_MS
-        for ranking in [name for name, one in self._open.items() if one.timestamp < over]:
-            self._closed = max(self._closed, self._open.pop(ranking).timestamp)
+    def keep(self, with_open: bool = True) -> Learnt:
+        """Everything, for ``restore``. with_open: and the rankings that may still be answered."""
         rows = [
             OpenKept(ranking, one.timestamp, one.learnt, one.rewards, one.seen, one.due, one.answered)
-            for ranking, one in self._open.items()
+            for ranking, one in (self._open.items() if with_open else ())
         ]
         beliefs = {key: posterior.keep() for key, posterior in self.beliefs.items()}
         return Learnt(self.seq, self.clock, self._closed, beliefs, rows, dict(self.counts))

@@ -1,4 +1,4 @@
-"""The configuration that a judgement asks: its scores of logged candidates, and the policy that would have ordered them."""
+"""The configuration that a judgement asks: its scores of logged candidates, and the policy that would order them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Target:
 def learnt_of(directory: Path, settings: Settings) -> tuple[Learner, list[Remark]]:
     """What the bandits of a directory have learnt, as it was written last."""
     learner = Learner(settings, lambda _: None)
-    learnt, why = kept.read(directory)
+    learnt, _ = kept.read(kept.path_of(directory))
     if learnt is not None:
         learner.restore(learnt)
         text = (
@@ -101,5 +101,5 @@ def learnt_of(directory: Path, settings: Settings) -> tuple[Learner, list[Remark
             "taught it: it looks somewhat better than it will be."
         )
     else:
-        text = f"The bandit is judged by what it believes before it has learnt anything{f': {why}' if why else ''}."
+        text = "The bandit is judged by what it believes before it has learnt anything."
     return learner, [Remark("learnt_from_these", text)]
