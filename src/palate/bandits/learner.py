@@ -108,7 +108,7 @@ class Learner:
         self._due: list[tuple[int, str]] = []
         self._closed = 0
         self.clock = self.seq = 0
-        self.counts: dict[str, int] = {name: 0 for name in ("rewards", "declines", "credits", "late", "unknown")}
+        self.counts: dict[str, int] = dict.fromkeys(("rewards", "declines", "credits", "late", "unknown"), 0)
         """Answers learnt by kind, and events that came too late, or named a ranking that isn't known."""
 
     def learn(self, seq: int, events: Iterable[tuple[int, int, Event]]) -> None:

@@ -169,8 +169,8 @@ def _influences(settings: Settings, arms: Arms) -> list[Statement]:
             f"按得分，但 {policy.epsilon:.0%} 的位置随机抽取",
         ),
         "linucb": (
-            "by what people are expected to choose, learnt from what they chose and passed over, and more so where that "
-            f"is uncertain ({policy.alpha:g} standard deviations)",
+            "by what people are expected to choose, learnt from what they chose and passed over, and more so where "
+            f"that is uncertain ({policy.alpha:g} standard deviations)",
             f"按预计人们会选什么：由人们选择与略过的内容学得，越不确定的越靠前（{policy.alpha:g} 个标准差）",
         ),
         "thompson": (
@@ -196,10 +196,9 @@ def _influences(settings: Settings, arms: Arms) -> list[Statement]:
         )
     )  # fmt: skip
     if policy.learns:
-        kept, kept_zh = (
-            (f"; what was learnt counts half after {policy.forget_days:g} days", f"；所学每 {policy.forget_days:g} 天减半")
-            if policy.forget_days else ("", "")
-        )  # fmt: skip
+        days = f"{policy.forget_days:g}"
+        kept = f"; what was learnt counts half after {days} days" if policy.forget_days else ""
+        kept_zh = f"；所学每 {days} 天减半" if policy.forget_days else ""
         out.append(
             Statement(
                 "answers", True, f"What people do with a list within {policy.answer_minutes:g} minutes, and what they "
