@@ -26,7 +26,7 @@ from llvmlite import ir
 from numba import extending, types
 
 F = TypeVar("F", bound=Callable[..., Any])
-_WITHOUT = {"bench", "cli", "datasets", "serve", "testing"}
+_WITHOUT = {"bench", "cli", "datasets", "serve", "testing", "world"}
 """Parts of the package without kernels."""
 
 

@@ -26,6 +26,8 @@ MANY_WORKERS = "Invalid value for '--workers': Input should be less than or equa
 BAD_PORT = "Invalid value for '--port': Input should be less than or equal to 65535."
 FOREIGN = "SHOP exists and was not made by palate demo, which would replace it; choose another --dir."
 
+OWN_SERVICE = "--config and --keep are of the service of its own: leave --url out."
+
 SENTENCES: list[tuple[list[str], str]] = [
     (["nope"], "No such command 'nope'."),
     (["recommend", "u1", "--dir", "no.palate"], NO_ENGINE),
@@ -53,6 +55,14 @@ SENTENCES: list[tuple[list[str], str]] = [
         "items[1] 'i1' is there twice: each candidate may be sent once.",
     ),
     (["import", "--data", "nothing-here", "--dir", "SHOP"], NO_DATA),
+    (["simulate", "--people", "0"], "people of the world is 0; it must lie between 1 and 1,000,000."),
+    (["simulate", "--items", "20"], "items of the world is 20; every ranking needs 40."),
+    (["simulate", "--set", "eta"], "--set eta is not of the form NAME=NUMBER."),
+    (["simulate", "--set", "places=2.5"], "--set places is 2.5; it wants a whole number."),
+    (["simulate", "--config", "no.toml"], "--config no.toml can't be read: name a palate.toml."),
+    (["simulate", "--keep", "SHOP"], "--keep SHOP exists: name a new directory."),
+    (["simulate", "--url", "x", "--keep", "new"], OWN_SERVICE),
+    (["simulate", "--url", "https://x"], "'https://x' is not an address of the form http://host:port."),
     (["import", "--dir", "SHOP"], "Missing option '--data'."),
     (["evaluate", "--data", "FOLDER", "--seen", "all"], "--seen 'all' is unknown: use drop, keep or both."),
     (["evaluate", "--data", "FOLDER", "--test", "-3"], "--test '-3' is neither 'all' nor a number of events above 0."),

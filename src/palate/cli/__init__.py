@@ -31,6 +31,7 @@ from palate.cli import (
     ranking,
     replay,
     serve,
+    simulate,
     tune,
 )
 from palate.cli.console import LangOption
@@ -65,6 +66,7 @@ language.app.command("summarise")(language_offline.summarise_)
 language.app.command("teach")(language_offline.teach_)
 app.add_typer(language.app, name="language")
 app.add_typer(experiment.app, name="experiment")
+app.command("simulate")(simulate.simulate)
 app.command("bench")(bench.bench)
 app.command("rebuild")(data.rebuild)
 app.command("doctor")(doctor.doctor)

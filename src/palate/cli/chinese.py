@@ -10,6 +10,7 @@ from palate.cli.chinese_doctor import DOCTOR
 from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
 from palate.cli.chinese_language import MODELS_ZH
 from palate.cli.chinese_replay import REPLAY_ZH
+from palate.cli.chinese_simulate import SIMULATE_TROUBLE
 from palate.cli.chinese_text import TEXT_TROUBLE
 from palate.cli.chinese_trouble import TROUBLE
 
@@ -319,6 +320,7 @@ SENTENCES: dict[str, str] = {
     **_REPORT,
     **DOCTOR,
     **EXPERIMENT_TROUBLE,
+    **SIMULATE_TROUBLE,
     **MODELS_ZH,
     **TEXT_TROUBLE,
     **SYSTEM,

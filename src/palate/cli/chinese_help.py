@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from palate.cli.chinese_experiment import EXPERIMENT_HELP
+from palate.cli.chinese_simulate import SIMULATE_HELP
 from palate.cli.chinese_text import TEXT_HELP
 from palate.cli.chinese_why import WHY_HELP
 
 HELP: dict[str, str] = {
+    **SIMULATE_HELP,
     **TEXT_HELP,
     "[bold]Examples[/bold]": "[bold]示例[/bold]",
     "Show this message and exit.": "显示本帮助并退出。",

@@ -14,6 +14,7 @@ from palate.cli.bench_words import BENCH
 from palate.cli.experiment_words import EXPERIMENT
 from palate.cli.language_words import LANGUAGE
 from palate.cli.replay_words import REPLAY
+from palate.cli.simulate_words import SIMULATE
 from palate.cli.text_words import TEXTS
 from palate.cli.why_words import WHY
 from palate.reasons import SHORT
@@ -27,6 +28,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **EXPERIMENT,
     **LANGUAGE,
     **REPLAY,
+    **SIMULATE,
     **TEXTS,
     **WHY,
     "usage": ("Usage: ", "用法："),

@@ -1,0 +1,210 @@
+"""Palate in a world whose truth is known (``palate.world``).
+
+    python -m benchmarks.world policies [--policies greedy,…] [--visits 3000] [--people 40] [--seeds 1,2] [--train 1000]
+    python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--temperature 0.7]
+    python -m benchmarks.world speed [--visits 100000]
+
+``policies``: every policy that the settings know ranks the same visits of the same worlds, in process, beside random,
+popularity and the best possible; the engine trains once after ``--train`` visits (0: never), before tastes shift.
+Regret against the best, and its paired difference to greedy's and to random's; interactions of a person after the shift
+until quality is back at 90 % of before; what new items get of their fair exposure, and when. Intervals are over the
+people of all seeds. ``coverage``: a play's decisions judge another configuration (``palate replay``'s estimators),
+beside what the world says it would really earn; and how often 95 % intervals hold the truth over logs drawn anew.
+``speed``: visits a second beside the ranker's own time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import palate
+from palate.config import load
+from palate.evaluate.bootstrap import Estimate, paired
+from palate.evaluate.expected import RewardModel
+from palate.evaluate.judgement import Judgement
+from palate.evaluate.replay import Target, judge, rounds_of
+from palate.features import NAMES
+from palate.line import prior_model
+from palate.settings import POLICIES
+from palate.world import InProcess, Play, Played, Popular, World, WorldSettings, at_random, best_possible, play
+from palate.world.judging import contexts_of
+from palate.world.measure import EVENTS, FAIR, measured
+from palate.world.play import pooled
+
+SMALL: dict[str, Any] = {"trees": 100, "leaves": 7, "decisions": 2000, "candidates": 40, "towers": ["factors"]}
+"""Of the training, that a play isn't longer than it must be."""
+
+
+def policies(names: Sequence[str], base: WorldSettings, seeds: Sequence[int], train: int, encoder: str) -> None:
+    """A line a ranker."""
+    worlds = [World(dataclasses.replace(base, seed=seed)) for seed in seeds]
+    parts: dict[str, list[Played]] = {}
+    seconds: dict[str, float] = {}
+    for world in worlds:
+        for ranker in (best_possible(), Popular(world), at_random(world.settings.seed)):
+            parts.setdefault(ranker.name, []).append(play(world, ranker))
+        for name in names:
+            started = time.perf_counter()
+            parts.setdefault(name, []).append(_palate(world, name, train, encoder))
+            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+            say(f"({name}, seed {world.settings.seed}: {time.perf_counter() - started:.0f} s)")
+    whole = {name: pooled(each) for name, each in parts.items()}
+    after = np.tile(np.arange(base.visits) >= train, len(seeds))
+    for name, played in whole.items():
+        found = measured(played)
+        say(f"{name}: share of the best {show(found.quality)}, skill {show(found.skill)}")
+        say(f"  regret a ranking {show(found.regret)}; after training {show(_mean(played, after))}")
+        for other in ("greedy", "random"):
+            if other in whole and other != name:
+                say(f"  regret − {other}'s {show(paired(played.regret, whole[other].regret, played.people))}")
+        for what, shift in (("quality", found.adaptation), ("skill", found.adaptation_skill)):
+            if shift is not None:
+                events = _events(shift.recovered)
+                between = f"{_events(shift.recovered_low)} to {_events(shift.recovered_high)}"
+                first = " ".join(f"{value:.2f}" for value in shift.after.value[:8] if value is not None)
+                say(f"  {what} before the shift {show(shift.before)}; at 90 % of it after {events} [{between}] events")
+                say(f"    by twos of events since: {first}")
+        if found.exposure is not None:
+            fresh = found.exposure
+            first = " ".join(f"{value:.2f}" for value in fresh.by_chances.value if value is not None)
+            say(f"  new items get {show(fresh.ratio)} of their fair exposure (the best gives them {fresh.best:.2f})")
+            say(
+                f"    at {FAIR:.0%} after {fresh.chances} rankings that could have shown them, {fresh.impressions} "
+                f"impressions; by rankings since {first}"
+            )
+
+
+def _palate(world: World, policy: str, train: int, encoder: str) -> Played:
+    settings = {"rank": policy}
+    with palate.open(":memory:", language={"encoder": encoder}, policy=settings, train=SMALL) as engine:
+        going = Play(world, InProcess(engine, world, name=policy))
+        if train:
+            going.run(train)
+            report = engine.train()
+            say(f"({policy}: {report.kind} {report.name} ships)")
+        return going.run()
+
+
+def _mean(played: Played, rows: np.ndarray[Any, Any]) -> Estimate:
+    return paired(played.regret[rows], np.zeros(int(rows.sum())), played.people[rows])
+
+
+def _events(count: int | None) -> str:
+    return f"> {EVENTS}" if count is None else str(count)
+
+
+def coverage(runs: int, rankings: int, temperature: float) -> None:
+    """One log beside the truth, then how often intervals hold it."""
+    world = World(WorldSettings(visits=3 * rankings, people=max(20, rankings // 4), days=20.0, shift_day=99.0))
+    names = ("ips", "snips", "dm", "dr", "dros")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "world.palate"
+        drawn = {"rank": "plackett_luce", "temperature": 1.0}
+        logged = load(overrides={"policy": drawn, "decisions": {"sample": 1.0}, "language": {"encoder": "hashing"}})
+        with palate.open(path, settings=logged) as engine:
+            play(world, InProcess(engine, world))
+        wanted = load(overrides={"policy": {"rank": "plackett_luce", "temperature": temperature}})
+        contexts = contexts_of(path, logged, world)
+    model = prior_model()
+    logging, target = Target(logged, model, "cascade"), Target(wanted, model, "cascade")
+    truth, own = contexts.truth(target), contexts.truth(logging)
+    say(f"{len(contexts.cases)} decisions; truth: target {truth.mean():.4f}, the policy that logged {own.mean():.4f}")
+    covered = {variant: dict.fromkeys((*names, "lift"), 0) for variant in ("cascade", "slate")}
+    width = {variant: dict.fromkeys((*names, "lift"), 0.0) for variant in ("cascade", "slate")}
+    rng = np.random.default_rng(1)
+    everybody = np.unique(contexts.people)
+    of = {int(person): np.flatnonzero(contexts.people == person) for person in everybody}
+    told, k = 0, world.settings.places
+    for run in range(runs + 1):
+        if run == 0:  # the log as it was, of everybody
+            cases = list(contexts.cases)
+        else:
+            people = rng.choice(everybody, max(2, len(everybody) * rankings // len(contexts.cases)))
+            some = np.concatenate([of[int(person)] for person in people])
+            cases = contexts.again(logging, some, run)
+            sizes = [len(of[int(person)]) for person in people]
+            for number, case in enumerate(cases):  # somebody drawn twice is two people
+                at = int(np.searchsorted(np.cumsum(sizes), number, "right"))
+                cases[number] = dataclasses.replace(case, subject=f"{case.subject}-{at}")
+        expected = RewardModel(len(NAMES), k)
+        for case in cases:
+            expected.add(case)
+        expected.fit()
+        rounds = rounds_of(cases, target, expected, k)
+        for variant in ("cascade", "slate"):
+            found = judge(
+                rounds, Judgement("judged", [], variant, "prior", "click", 60.0, k, len(cases)), None, 100.0, True
+            )
+            if run == 0:
+                shown = ", ".join(f"{name} {show(one)}" for name, one in found.estimates.items())
+                say(f"  {variant}, the log as it was: {found.verdict}; {shown}; lift {show(found.lift)}")
+                continue
+            told += variant == "cascade" and found.verdict == "judged"
+            for name, one in (*found.estimates.items(), ("lift", found.lift)):
+                right = truth.mean() - own.mean() if name == "lift" else truth.mean()
+                covered[variant][name] += bool(one.low <= right <= one.high)
+                width[variant][name] += (one.high - one.low) / runs
+    say(f"verdict judged in {told} of {runs} logs of about {rankings} rankings")
+    for variant, counts in covered.items():
+        parts = [
+            f"{name} {count / max(1, runs):.3f} (width {width[variant][name]:.3f})" for name, count in counts.items()
+        ]
+        say(f"  {variant}: " + ", ".join(parts))
+
+
+def speed(visits: int) -> None:
+    """A ranker that costs next to nothing."""
+    world = World(WorldSettings(visits=visits))
+    started, used = time.perf_counter(), time.process_time()
+    play(world, lambda visit: visit.candidates[: visit.k].tolist())
+    seconds, cpu = time.perf_counter() - started, time.process_time() - used
+    say(f"{visits:,} visits: {seconds:.1f} s, {cpu / visits * 1e6:.0f} µs of CPU each")
+
+
+def show(one: Estimate) -> str:
+    return f"{one.value:.4f}" if one.low is None else f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Palate in a world whose truth is known.")
+    parser.add_argument("what", choices=("policies", "coverage", "speed"))
+    parser.add_argument("--policies", default=",".join(POLICIES))
+    parser.add_argument("--visits", type=int)
+    parser.add_argument("--people", type=int, default=40)
+    parser.add_argument("--items", type=int, default=500)
+    parser.add_argument("--days", type=float, default=30.0)
+    parser.add_argument("--seeds", default="1,2")
+    parser.add_argument("--train", type=int, default=1000)
+    parser.add_argument("--encoder", default="hashing")
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--rankings", type=int, default=500)
+    parser.add_argument("--temperature", type=float, default=0.7)
+    asked = parser.parse_args()
+    if asked.what == "policies":
+        world = WorldSettings(
+            visits=asked.visits or 3000,
+            people=asked.people,
+            items=asked.items,
+            days=asked.days,
+            shift_day=asked.days / 2,
+        )
+        chosen = [int(seed) for seed in asked.seeds.split(",")]
+        policies(asked.policies.split(","), world, chosen, asked.train, asked.encoder)
+    elif asked.what == "coverage":
+        coverage(asked.runs, asked.rankings, asked.temperature)
+    else:
+        speed(asked.visits or 100_000)
