@@ -181,7 +181,7 @@ def test_a_request_may_ask_for_a_bandit_that_nobody_teaches() -> None:
 
 
 def test_new_items_have_their_floor_within_the_budget_and_keep_the_log_exact() -> None:
-    policy = {"explore": True, "explore_share": 0.1, "new_floor": 6, "new_days": 3.0}
+    policy = {"explore": True, "explore_share": 0.1, "new_floor": 6, "new_days": 0.1}
     engine = filled(WORLD, policy=policy, seen="keep")
     now = engine.clock()
     new = [f"new-{number}" for number in range(8)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from palate.bandits.context import NAMES, SHARED, prior_of
-from palate.bandits.learner import MOST_OPEN, Learner, Learnt, Shown
+from palate.bandits.learner import Learner, Learnt, Shown
 from palate.config import load
 from palate.types import F64, Event, Impression, Interaction
 
@@ -164,12 +164,20 @@ def test_events_out_of_order_give_the_same_belief() -> None:
     np.testing.assert_allclose(one.belief("m/12").mean, other.belief("m/12").mean, rtol=1e-8)
 
 
-def test_open_rankings_are_bounded_and_what_was_closed_is_late() -> None:
+def test_open_rankings_are_bounded_and_what_was_closed_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palate.bandits.learner.MOST_OPEN", 50)
     found = learner()
-    for number in range(1, MOST_OPEN + 10):
+    for number in range(1, 60):
         found.learn(number, [(START, START, seen(f"r{number}", []))])
-    assert len(found.keep().open) == MOST_OPEN
+    assert len(found.keep().open) == 50
     tell(found, click("r3", 0))
+    assert found.counts["late"] == 1
+
+
+def test_rankings_whose_time_is_over_twice_are_closed() -> None:
+    found = tell(learner(answer_minutes=10.0), seen("r1", [0]), click("r20", 0), click("r90", 0))
+    assert [one.ranking for one in found.keep().open] == ["r90"]
+    tell(found, click("r1", 0))
     assert found.counts["late"] == 1
 
 
