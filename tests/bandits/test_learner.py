@@ -54,15 +54,16 @@ def tell(to: Learner, *events: Event) -> Learner:
     return to
 
 
-def check(found: Learner, answers: list[tuple[str, int, float]]) -> None:
-    """The belief is that of exactly these answers: (ranking, place, reward)."""
+def check(found: Learner, answers: list[tuple[str, int, float]], shares: list[float] | None = None) -> None:
+    """The belief is that of exactly these answers: (ranking, place, reward), and shares of answers."""
     precision, prior = prior_of(D, 1.0)
     z = np.stack([context(ranking, place) for ranking, place, _ in answers])
     r = np.array([reward for *_, reward in answers])
-    a = precision + z.T @ z
+    w = np.ones(len(z)) if shares is None else np.array(shares)
+    a = precision + (z * w[:, None]).T @ z
     belief = found.belief("m/12")
     np.testing.assert_allclose(belief.covariance, np.linalg.inv(a), atol=1e-9)
-    np.testing.assert_allclose(belief.mean, np.linalg.solve(a, precision @ prior + z.T @ r), atol=1e-9)
+    np.testing.assert_allclose(belief.mean, np.linalg.solve(a, precision @ prior + z.T @ (w * r)), atol=1e-9)
 
 
 def test_what_stands_above_a_click_was_declined_and_below_nothing_is_known() -> None:
@@ -106,7 +107,8 @@ def test_silence_declines_what_an_impression_says_was_seen_and_nothing_else() ->
     found = tell(learner(answer_minutes=10.0), seen("r1", [0, 1, 2]), click("r9", 0, 0.5))
     check(found, [("r9", 0, 1.0)])
     tell(found, click("r12", 0, 0.5))  # 11.5 minutes after the first ranking
-    check(found, [("r9", 0, 1.0), ("r1", 0, 0.0), ("r1", 1, 0.0), ("r1", 2, 0.0), ("r12", 0, 1.0)])
+    silent = [("r1", 0, 0.0), ("r1", 1, 0.0), ("r1", 2, 0.0)]
+    check(found, [("r9", 0, 1.0), *silent, ("r12", 0, 1.0)], [1.0, 1.0, 1 / 2, 1 / 3, 1.0])
 
 
 def test_an_answer_in_time_leaves_what_is_below_it_unknown_whatever_was_seen() -> None:
@@ -115,8 +117,8 @@ def test_an_answer_in_time_leaves_what_is_below_it_unknown_whatever_was_seen() -
 
 
 def test_a_click_after_silence_was_learnt_but_dated_in_time_counts() -> None:
-    found = tell(learner(answer_minutes=10.0), seen("r1", [0, 1]), click("r30", 0), click("r1", 1, 9.0))
-    check(found, [("r30", 0, 1.0), ("r1", 0, 0.0), ("r1", 1, 1.0)])
+    found = tell(learner(answer_minutes=10.0), seen("r1", [0, 1, 2]), click("r12", 0), click("r1", 1, 9.0))
+    check(found, [("r12", 0, 1.0), ("r1", 0, 0.0), ("r1", 1, 1.0), ("r1", 2, 0.0)], [1.0, 1.0, 1.0, 1 / 3])
 
 
 def test_what_comes_too_late_or_names_nothing_known_is_counted_and_not_learnt() -> None:

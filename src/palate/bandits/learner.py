@@ -2,8 +2,9 @@
 
 People look from the top (the cascade model; Craswell et al. 2008; as feedback of a bandit: Kveton et al. 2015).
 Whatever they did last in a list, they looked at everything above it: what they did nothing with there they declined.
-Below it nothing is known. Where nothing at all was done within ``answer_minutes``, impressions say what was looked at,
-and all of that was declined; without impressions silence says nothing.
+Below it nothing is known. Where nothing at all was done within ``answer_minutes``, impressions say what may have been
+looked at, the place k with a chance of about 1 / k (Joachims et al. 2017): it counts as such a share of a decline.
+Without impressions silence says nothing.
 
 A reward may come late, after a decline was learnt: it changes the label of that answer. An item of a ranking is one
 answer, whatever is done with it, worth the largest reward.
@@ -34,11 +35,12 @@ _DAY_MS = 86_400_000
 
 
 class OpenKept(msgspec.Struct, array_like=True):
-    """An open ranking as it is written down; by place: whether learnt, the reward so far, whether seen."""
+    """An open ranking as it is written down; by place: the share of an answer that was learnt, and the reward so far;
+    seen: places."""
 
     ranking: str
     timestamp: int
-    learnt: list[bool]
+    learnt: list[float]
     rewards: list[float]
     seen: list[int]
     due: int
@@ -71,7 +73,7 @@ class Shown:
 class _Open:
     shown: Shown | None
     timestamp: int
-    learnt: list[bool]
+    learnt: list[float]
     rewards: list[float]
     seen: list[int] = field(default_factory=list[int])
     due: int = 0
@@ -155,10 +157,9 @@ class Learner:
         found.answered = True
         place, value = shown.ids.index(event.item), self.value(event.type)
         for above in range(place):
-            self._answer(found, shown, above, 0.0, "declines")
-        if not found.learnt[place]:
-            self._answer(found, shown, place, value, "rewards" if value > 0.0 else "declines")
-        elif value > found.rewards[place]:
+            self._answer(found, shown, above, 0.0)
+        self._answer(found, shown, place, value)
+        if value > found.rewards[place]:  # more than was learnt of it before
             self._posterior(shown.key).credit(shown.z[place], value - found.rewards[place], shown.timestamp)
             found.rewards[place] = value
             self.counts["credits"] += 1
@@ -182,14 +183,19 @@ class Learner:
         shown = self._shown(ranking, found)
         if shown is not None:
             for place in found.seen:
-                self._answer(found, shown, place, 0.0, "declines")
+                self._answer(found, shown, place, 0.0, 1.0 / (1.0 + place))
 
-    def _answer(self, found: _Open, shown: Shown, place: int, value: float, kind: str) -> None:
-        if found.learnt[place]:
+    def _answer(self, found: _Open, shown: Shown, place: int, value: float, share: float = 1.0) -> None:
+        """Learn what of an answer of this share isn't yet; what was learnt of it before keeps its reward."""
+        before = found.learnt[place]
+        if before >= share:
             return
-        found.learnt[place], found.rewards[place] = True, value
-        self._posterior(shown.key).observe(shown.z[place], value, shown.timestamp)
-        self.counts[kind] += 1
+        if not before:
+            found.rewards[place] = value
+            self.counts["rewards" if value > 0.0 else "declines"] += 1
+        reward = found.rewards[place]
+        self._posterior(shown.key).observe(shown.z[place], reward, shown.timestamp, share - before)
+        found.learnt[place] = share
 
     def observe(self, key: str, z: F64, reward: float) -> None:
         """Learn one answer now, without a ranking."""
@@ -230,7 +236,7 @@ class Learner:
             self.counts["late"] += 1
             return None
         k = len(shown.ids)
-        found = self._open[ranking] = _Open(shown, shown.timestamp, [False] * k, [0.0] * k)
+        found = self._open[ranking] = _Open(shown, shown.timestamp, [0.0] * k, [0.0] * k)
         if len(self._open) > MOST_OPEN:
             self._close_oldest()
         return found

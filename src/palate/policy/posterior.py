@@ -98,9 +98,10 @@ class Posterior:
         """d."""
         return len(self._prior)
 
-    def observe(self, z: F64, reward: float, timestamp: int) -> None:
-        """Learn that context ``z`` (d,) brought ``reward`` at ``timestamp`` (ms). O(d²)."""
-        weight = self._weight(timestamp)
+    def observe(self, z: F64, reward: float, timestamp: int, share: float = 1.0) -> None:
+        """Learn that context ``z`` (d,) brought ``reward`` at ``timestamp`` (ms). share: of an answer, in (0, 1], that
+        this counts for. O(d²)."""
+        weight = share * self._weight(timestamp)
         _observe(self._covariance, self._squares, self._products, z, weight, reward)
         self.updates += 1
         self._since += 1
