@@ -167,7 +167,7 @@ class Sourcing:
                 rows, names = np.concatenate([rows, newest]), (*names, "catalogue")
                 held = np.concatenate([held, np.full(len(newest), 1 << (len(names) - 1), np.int64)])
             if len(self.newcomers):
-                new = self.newcomers[allowed[self.newcomers]]
+                new, self.newcomers = self.newcomers[allowed[self.newcomers]], self.newcomers[:0]
                 new = new[~np.isin(new, rows)]
                 rows, names = np.concatenate([rows, new]), (*names, "newcomers")
                 held = np.concatenate([held, np.full(len(new), 1 << (len(names) - 1), np.int64)])
