@@ -10,14 +10,14 @@ CERTAIN = ("greedy", "linucb")
 """Policies that leave nothing to chance but a slot of exploration."""
 POLICIES = ("greedy", "plackett_luce", "epsilon_greedy", *BANDITS)
 """By which a slate is drawn from scores (``palate.policy``)."""
-KNOWN = "use 'greedy', 'plackett_luce', 'epsilon_greedy', 'linucb' or 'thompson'"
 
 
 class PolicySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``.
     temperature: of ``plackett_luce``; epsilon: of ``epsilon_greedy``, the share of places where anybody may stand.
 
-    alpha: standard deviations of the posterior that ``linucb`` adds and ``thompson`` draws with; samples: draws of
+    alpha: by which the uncertainty √(zᵀPz) is multiplied that ``linucb`` adds and ``thompson`` draws with; the standard
+    deviation of a reward makes it that of the posterior: 0.25 where one item in fifteen is clicked. samples: draws of
     ``thompson``. learn: rankings by other policies teach the posterior too. dimensions: of a context. ridge: how firmly
     the prior is believed, in answers a direction. reward: ``any`` (1 for any interaction of positive weight), a type
     (1 for it alone), or ``weights`` (a type's weight over the largest). answer_minutes: how long after a ranking its
@@ -34,11 +34,11 @@ class PolicySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     diversity: float = 0.0
     temperature: float = 1.0
     epsilon: float = 0.1
-    alpha: float = 0.5
+    alpha: float = 0.25
     samples: int = 128
     learn: bool = False
     dimensions: int = 16
-    ridge: float = 10.0
+    ridge: float = 2.0
     reward: str = "any"
     answer_minutes: float = 60.0
     forget_days: float = 0.0
@@ -51,7 +51,10 @@ class PolicySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         for name in ("rank", "recommend"):
             if getattr(self, name) not in POLICIES:
-                raise ValueError(f"policy.{name} is {getattr(self, name)!r}; {KNOWN}")
+                raise ValueError(
+                    f"policy.{name} is {getattr(self, name)!r}; use 'greedy', 'plackett_luce', 'epsilon_greedy', "
+                    "'linucb' or 'thompson'"
+                )
         if not self.reward:
             raise ValueError("policy.reward is empty; use 'any', 'weights' or a type of interactions")
         for name, low, high in (

@@ -15,7 +15,7 @@ import msgspec
 from palate.checks import MAX_TIMESTAMP, check_fields, check_id, check_number, check_text, parse_timestamp
 from palate.config import Limits
 from palate.errors import InvalidInput, MalformedBody, TooLarge
-from palate.settings_policy import KNOWN, POLICIES
+from palate.settings_policy import POLICIES
 from palate.types import (
     Candidate,
     Event,
@@ -331,7 +331,11 @@ def check_request(request: RecommendRequest, limits: Limits) -> None:
     for position, item in enumerate(request.exclude):
         check_id(item, f"exclude[{position}]", limits)
     if request.policy is not None and request.policy not in POLICIES:
-        raise InvalidInput(f"policy {request.policy!r} is unknown; {KNOWN}.", "policy")
+        raise InvalidInput(
+            f"policy {request.policy!r} is unknown; use 'greedy', 'plackett_luce', 'epsilon_greedy', "
+            "'linucb' or 'thompson'.",
+            "policy",
+        )
     if isinstance(request, RankRequest):
         _check_candidates(request.items, limits)
 

@@ -81,7 +81,7 @@ def test_a_decision_keeps_what_its_answer_can_teach(tmp_path: Path) -> None:
         assert decision.bandit is not None
         assert decision.unshown is not None
         assert decision.rules is not None
-        assert (decision.bandit.key, decision.bandit.samples, decision.rules.alpha) == ("prior/16", 40, 0.5)
+        assert (decision.bandit.key, decision.bandit.samples, decision.rules.alpha) == ("prior/16", 40, 0.25)
         assert decision.bandit.updates > 0
         assert (stage(answer, "policy").counts["samples"], answer.policy) == (40, "thompson")
         assert all((one.propensity * 40).is_integer() for one in answer.items)

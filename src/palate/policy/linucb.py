@@ -47,7 +47,7 @@ class LinUCB:
         self,
         belief: Belief,
         contexts: Contexts,
-        alpha: float = 0.5,
+        alpha: float = 0.25,
         explore: ExploreSlot | None = None,
         diversity: float = 0.0,
     ) -> None:

@@ -91,7 +91,7 @@ class Thompson:
     name = "thompson"
 
     def __init__(
-        self, belief: Belief, contexts: Contexts, alpha: float = 0.5, samples: int = 128, diversity: float = 0.0,
+        self, belief: Belief, contexts: Contexts, alpha: float = 0.25, samples: int = 128, diversity: float = 0.0,
         worlds: F64 | None = None,
     ) -> None:  # fmt: skip
         """alpha: α, by which the posterior's standard deviations are multiplied. samples: M. worlds: (M, d), what
