@@ -51,10 +51,7 @@ class PolicySettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=T
         """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
         for name in ("rank", "recommend"):
             if getattr(self, name) not in POLICIES:
-                raise ValueError(
-                    f"policy.{name} is {getattr(self, name)!r}; use 'greedy', 'plackett_luce', 'epsilon_greedy', "
-                    "'linucb' or 'thompson'"
-                )
+                raise ValueError(f"policy.{name} is {getattr(self, name)!r}; use one of {', '.join(POLICIES)}")
         if not self.reward:
             raise ValueError("policy.reward is empty; use 'any', 'weights' or a type of interactions")
         for name, low, high in (

@@ -331,11 +331,7 @@ def check_request(request: RecommendRequest, limits: Limits) -> None:
     for position, item in enumerate(request.exclude):
         check_id(item, f"exclude[{position}]", limits)
     if request.policy is not None and request.policy not in POLICIES:
-        raise InvalidInput(
-            f"policy {request.policy!r} is unknown; use 'greedy', 'plackett_luce', 'epsilon_greedy', "
-            "'linucb' or 'thompson'.",
-            "policy",
-        )
+        raise InvalidInput(f"policy {request.policy!r} is unknown; use {', '.join(POLICIES)}.", "policy")
     if isinstance(request, RankRequest):
         _check_candidates(request.items, limits)
 

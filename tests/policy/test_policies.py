@@ -226,7 +226,7 @@ def test_make_policy() -> None:
 
 def test_an_unknown_policy_is_an_error() -> None:
     with pytest.raises(
-        ConfigError, match="policy 'best' is unknown; use 'greedy', 'plackett_luce', 'epsilon_greedy', '"
+        ConfigError, match="policy 'best' is unknown; use greedy, plackett_luce, epsilon_greedy, linucb, "
     ):
         make_policy("best", PolicySettings())
     with pytest.raises(ConfigError, match="policy 'thompson' learns"):
@@ -251,7 +251,7 @@ def test_policies_out_of_range_are_errors(make: Callable[[], object], message: s
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rank": "best"}, "policy.rank is 'best'; use 'greedy', 'plackett_luce', 'epsilon_greedy', 'linucb' or"),
+        ({"rank": "best"}, "policy.rank is 'best'; use one of greedy, plackett_luce, epsilon_greedy, linucb, thompson"),
         ({"samples": 1}, "policy.samples is 1; it must lie between 2 and 4096"),
         ({"dimensions": 9}, "policy.dimensions is 9; it must lie between 10 and 32"),
         ({"explore_share": 1.5}, "policy.explore_share is 1.5; it must lie between 0 and 1"),

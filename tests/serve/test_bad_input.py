@@ -158,7 +158,7 @@ REQUESTS = [
     Case("unknown key", R, 422, "Object contains unknown field `limit`.", rank(limit=5)),
     Case("unknown seen", R, 422, "Invalid enum value 'maybe' - at `$.seen`.", rank(seen="maybe")),
     Case("unknown policy", R, 422,
-         "policy 'random' is unknown; use 'greedy', 'plackett_luce', 'epsilon_greedy', 'linucb' or 'thompson'.",
+         "policy 'random' is unknown; use greedy, plackett_luce, epsilon_greedy, linucb, thompson.",
          rank(policy="random")),
     Case("user of a wrong type", R, 422, "Expected `str | null`, got `int` - at `$.user`.", rank(user=1)),
     Case("broken UTF-8", R, 400,

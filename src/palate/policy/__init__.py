@@ -14,7 +14,7 @@ import numpy as np
 
 from palate.config import PolicySettings
 from palate.errors import ConfigError
-from palate.settings_policy import BANDITS
+from palate.settings_policy import BANDITS, POLICIES
 from palate.types import F32, F64, I64, Slate
 
 Similarity = Callable[[int], F32]
@@ -69,7 +69,4 @@ def make_policy(name: str, settings: PolicySettings, explore: bool = False) -> P
         raise ConfigError(
             f"policy {name!r} learns, and can't be made of settings alone: rank with an engine.", "policy"
         )
-    raise ConfigError(
-        f"policy {name!r} is unknown; use 'greedy', 'plackett_luce', 'epsilon_greedy', 'linucb' or 'thompson'.",
-        "policy",
-    )
+    raise ConfigError(f"policy {name!r} is unknown; use {', '.join(POLICIES)}.", "policy")
