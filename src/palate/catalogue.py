@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-import zlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from palate.config import LanguageSettings
 from palate.content import text as content
+from palate.content.codes import words_of
 from palate.features import ItemSide
-from palate.features.wording import Wording, packed
+from palate.features.wording import Wording
 from palate.filters import available
 from palate.language.cache import VectorCache
 from palate.language.offline import key_of, sentences
@@ -269,18 +269,3 @@ class Catalogue:
                 raise
             self.place(texts, *encoded)
         return len(texts)
-
-
-def words_of(texts: Iterable[str]) -> I32:
-    """(n, WIDTH) codes of the words of texts, as ``Wording`` holds them. Cost: about 6 µs a text of nine words."""
-    known: dict[str, int] = {}
-    rows: list[list[int]] = []
-    for text in texts:
-        row: list[int] = []
-        for word in content.tokens(text):
-            code = known.get(word)
-            if code is None:
-                code = known[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
-            row.append(code)
-        rows.append(row)
-    return packed(rows)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import palate
-from palate.catalogue import words_of
+from palate.content.codes import words_of
 from palate.explain import Explainer
 from palate.features import NAMES, column
 from palate.features.wording import SLOTS, WIDTH, Wording, packed, shared
@@ -28,7 +28,7 @@ def told(words: Wording, last: list[int], decay: float = 0.8, rows: I32 | None =
     rows = np.arange(len(words.codes), dtype=np.int32) if rows is None else rows
     out = np.zeros((len(rows), 2), np.float32)
     of = np.arange(len(words.codes), dtype=np.int32)
-    shared(rows, of, words.codes, words.frequency, words.texts, np.array(last, np.int32), decay, out)
+    shared(of[rows].astype(np.int64), words.codes, words.frequency, words.texts, np.array(last, np.int32), decay, out)
     return out
 
 

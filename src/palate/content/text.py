@@ -70,12 +70,14 @@ def _clean(text: str) -> str:
     return " ".join(text.split())
 
 
-def _strings(name: str, value: FieldValue) -> list[str]:
+def _strings(value: FieldValue, split: bool) -> list[str]:
     """The strings of a field, without white space around them, empty ones and addresses dropped."""
     if isinstance(value, str):
-        if "|" not in value or name.lower() not in _SPLIT:
+        if not split or "|" not in value:
             text = " ".join(value.split())
-            return [text] if text and not _is_address(text) else []
+            if not text or ((":" in text or text[0] in "wW") and _ADDRESS.match(text)):
+                return []
+            return [text]
         parts = value.split("|")
     elif isinstance(value, list):
         parts = value
@@ -95,7 +97,7 @@ def _named(value: FieldValue, name: str) -> list[str]:
         return ["true" if value else "false"]
     if isinstance(value, int | float):
         return [f"{value:g}" if isinstance(value, float) else str(value)]
-    return _strings(name, value)
+    return _strings(value, name.lower() in _SPLIT)
 
 
 def title(fields: Mapping[str, FieldValue]) -> str:
@@ -112,12 +114,15 @@ def title(fields: Mapping[str, FieldValue]) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _plan(names: tuple[str, ...]) -> tuple[list[tuple[str, _Kind]], list[tuple[str, str]]]:
+def _plan(names: tuple[str, ...]) -> tuple[list[tuple[str, _Kind, bool]], list[tuple[str, str, bool]]]:
     """Of a set of field names: those that make up a text, in order, with their kinds; those that give tags, with what
-    stands before the colon of each tag. A catalogue has few such sets."""
+    stands before the colon of each tag; of each whether a bar parts its values. A catalogue has few such sets."""
     ordered = sorted(names)
-    texts: list[tuple[str, _Kind]] = [(name, _kind(name)) for name in ordered if _kind(name) != "opaque"]
-    return texts, [(name, _prefix(name)) for name in ordered if _kind(name) == "plain"]
+    kinds: list[tuple[str, _Kind, bool]] = [(name, _kind(name), name.lower() in _SPLIT) for name in ordered]
+    return (
+        [one for one in kinds if one[1] != "opaque"],
+        [(name, _prefix(name), split) for name, kind, split in kinds if kind == "plain"],
+    )
 
 
 def _prefix(name: str) -> str:
@@ -138,12 +143,11 @@ def item_text(fields: Mapping[str, FieldValue], text_fields: Sequence[str] = (),
         first = title(fields)
         short: list[str] = []
         long: list[str] = []
-        for name, kind in _plan(tuple(fields))[0]:
+        for name, kind, split in _plan(tuple(fields))[0]:
             value = fields[name]
-            strings = _strings(name, value)
-            if not strings:
+            text = ", ".join(_strings(value, split))
+            if not text:
                 continue
-            text = strings[0] if len(strings) == 1 else ", ".join(strings)
             if kind == "title":
                 short.append(text)
             elif text[0].isalpha() or not text.replace(".", "").replace(",", "").isdigit():
@@ -158,7 +162,7 @@ def item_text(fields: Mapping[str, FieldValue], text_fields: Sequence[str] = (),
         seen.add(key)
         if joined:
             last = joined[-1]
-            joined += " " if not last.isalnum() and unicodedata.category(last).startswith("P") else ". "
+            joined += ". " if last.isalnum() or not unicodedata.category(last).startswith("P") else " "
         joined += part
         if len(joined) >= max_chars:
             break
@@ -176,10 +180,11 @@ def item_tags(fields: Mapping[str, FieldValue], tag_fields: Sequence[str] = ()) 
     if tag_fields:
         named = [(_prefix(name), _named(fields[name], name)) for name in tag_fields if name in fields]
     else:
-        named = [(prefix, _strings(name, fields[name])) for name, prefix in _plan(tuple(fields))[1]]
+        named = [(prefix, _strings(fields[name], split)) for name, prefix, split in _plan(tuple(fields))[1]]
     columns = [[prefix + value for value in values if len(value) <= MAX_TAG_CHARS] for prefix, values in named]
     if len(columns) == 1:
-        return list(dict.fromkeys(columns[0]))[:MAX_TAGS]
+        (only,) = columns
+        return only if len(only) < 2 else list(dict.fromkeys(only))[:MAX_TAGS]
     tags: dict[str, None] = {}
     for turn in range(max(map(len, columns), default=0)):
         for column in columns:
@@ -215,7 +220,7 @@ _WORD = re.compile(
     f"([{_HAN}{_KANA_HANGUL}]+)|((?:[^\\W_{_HAN}{_KANA_HANGUL}]|[{_marks()}])+(?:['’][^\\W_{_HAN}{_KANA_HANGUL}]+)*)"
 )
 _HAN_CHARACTER = re.compile(f"[{_HAN}]")
-_INVARIABLE = frozenset({"news", "lens", "series", "species", "always", "perhaps", "christmas", "texas"})
+INVARIABLE = frozenset({"news", "lens", "series", "species", "always", "perhaps", "christmas", "texas"})
 
 
 @lru_cache(maxsize=65536)
@@ -224,7 +229,7 @@ def _stem(word: str) -> str:
     if "'" in word or "’" in word:
         word = re.sub(r"['’]s$", "", word)
         word = word.replace("'", "").replace("’", "")
-    if len(word) <= 3 or not word.isascii() or word in _INVARIABLE:
+    if len(word) <= 3 or not word.isascii() or word in INVARIABLE:
         return word
     if word.endswith("ie") and len(word) > 4:
         return word[:-2] + "y"

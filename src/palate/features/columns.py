@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from palate.features.wording import shared
 from palate.kernels import kernel, soon
 from palate.state.fold import DAY_MS
 from palate.state.seen import place_of
@@ -132,10 +133,14 @@ def again(
 
 
 @kernel
-def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disliked: I32, out: F32) -> None:
-    """taste_long, taste_short, taste_interest, taste_newest, dislike. out: (m, 5), zeros.
+def content(
+    rows: I32, text_of: I32, vectors: F32, codes: I32, frequency: I32, written: int,
+    tastes: F32, last: I32, disliked: I32, out: F32,
+) -> None:  # fmt: skip
+    """taste_long, taste_short, taste_interest, taste_newest, dislike, words_last, words_newest. out: (m, 7), zeros.
 
     tastes, last, disliked: of the ``Subject``; the long-term taste stands for the interests where there are none.
+    codes, frequency, written: of the ``Wording``.
     """
     n, recent, dim = len(tastes), len(last) if len(tastes) else 0, vectors.shape[1]
     probes = np.empty((n + recent + len(disliked), dim), np.float32)
@@ -149,6 +154,8 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
     texts = np.empty(len(rows), np.int64)
     for m in range(len(rows)):
         texts[m] = text_of[rows[m]]
+    if len(last):
+        shared(texts, codes, frequency, written, last, NEWEST_DECAY, out[:, 5:7])
     near = np.empty(len(probes), np.float32)
     for m in range(min(_AHEAD, len(rows))):
         soon(vectors, max(0, texts[m]), 16)
@@ -175,7 +182,7 @@ def content(rows: I32, text_of: I32, vectors: F32, tastes: F32, last: I32, disli
 
 
 @kernel
-def usual(items: I32, weights: F64, count: I64, everybody: float, n_items: int) -> float:
+def _usual(items: I32, weights: F64, count: I64, everybody: float, n_items: int) -> float:
     """Mean log lift (as pop_all) of the ``USUAL`` newest entries of positive weight; NaN where there are none."""
     mean = everybody / max(1, n_items) + 0.5
     total, n, q = 0.0, 0, 0
@@ -189,15 +196,16 @@ def usual(items: I32, weights: F64, count: I64, everybody: float, n_items: int) 
 
 @kernel
 def person(
-    ts: I64, now: int, count: float, repeats: float, idle: float, fame: float, hour: float, weekday: float,
-    popular: F32, out: F32,
+    ts: I64, now: int, count: float, repeats: float, idle: float, hour: float, weekday: float,
+    items: I32, weights: F64, counts: I64, everybody: float, n_items: int, popular: F32, out: F32,
 ) -> None:  # fmt: skip
     """user_count, repeats, user_idle, session, user_fame, fame_gap, hour, weekday: but for fame_gap the same for every
     candidate. out: (m, 8), zeros.
 
-    ts: (h,) newest first; the session's length is how many lie within half an hour. idle: hours of live time. fame:
-    what ``usual`` gives; popular: (m,) pop_all.
+    ts, items, weights: (h,) newest first; the session's length is how many lie within half an hour. idle: hours of
+    live time. counts, everybody, n_items: of the state's items. popular: (m,) pop_all.
     """
+    fame = _usual(items, weights, counts, everybody, n_items)
     recent = 0
     while recent < len(ts) and ts[recent] > now - HALF_HOUR_MS:
         recent += 1

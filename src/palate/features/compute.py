@@ -24,7 +24,6 @@ _POPULARITY = column("pop_all")
 _NEXT_1 = column("next_1")
 _SESSION = column("near_session")
 _CONTENT = column("taste_long")
-_WORDS = column("words_last")
 _TAGS = column("tags_long")
 _AGAIN = column("again_count")
 _QUERY = column("query_words")
@@ -140,7 +139,7 @@ class Computer:
         words, found = side.wording, np.zeros((len(subject.last), 2), np.float32)
         for place in range(len(found)):
             shared(
-                np.array([row], np.int32), side.text_of, words.codes, words.frequency, words.texts,
+                side.text_of[row : row + 1].astype(np.int64), words.codes, words.frequency, words.texts,
                 subject.last[place : place + 1], 1.0, found[place : place + 1],
             )  # fmt: skip
         fading: F32 = (NEWEST_DECAY ** np.arange(len(found))).astype(np.float32)
@@ -195,16 +194,11 @@ class Computer:
             if subject.session and now - int(subject.ts[0]) > columns.HALF_HOUR_MS:  # it has ended
                 x[:, _SESSION] = 0.0
             if len(side.vectors):
+                words = side.wording
                 columns.content(
-                    rows, side.text_of, side.vectors, subject.tastes, subject.last, subject.disliked,
-                    x[:, _CONTENT : _CONTENT + 5],
+                    rows, side.text_of, side.vectors, words.codes, words.frequency, words.texts,
+                    subject.tastes, subject.last, subject.disliked, x[:, _CONTENT : _CONTENT + 7],
                 )  # fmt: skip
-                if len(subject.last):
-                    words = side.wording
-                    shared(
-                        rows, side.text_of, words.codes, words.frequency, words.texts, subject.last, NEWEST_DECAY,
-                        x[:, _WORDS : _WORDS + 2],
-                    )  # fmt: skip
             if side.n_tags and len(subject.tags_long):
                 columns.tags(rows, side.tags, subject.tags_long, subject.tags_short, x[:, _TAGS : _TAGS + 2])
             if len(subject.seen):
@@ -239,12 +233,10 @@ class Computer:
         live = self.state.silences.live
         idle = max(0, live(now) - live(int(subject.ts[0]))) / HOUR_MS if len(subject.ts) else 0.0
         state = self.state
-        fame = columns.usual(
-            subject.items, subject.weights, state.item_columns["count"], float(state.totals[1]), state.n_items
-        )
         columns.person(
-            subject.ts, now, float(subject.count), subject.repeats, idle, fame,
+            subject.ts, now, float(subject.count), subject.repeats, idle,
             _within(context.get("hour"), 24.0, now // 3_600_000 % 24),
             _within(context.get("weekday"), 7.0, (now // 86_400_000 + 3) % 7),
+            subject.items, subject.weights, state.item_columns["count"], float(state.totals[1]), state.n_items,
             x[:, _POPULARITY], x[:, _PERSON : _PERSON + 8],
         )  # fmt: skip

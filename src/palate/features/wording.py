@@ -87,15 +87,14 @@ def _pack(flat: I32, sizes: I64, out: I32) -> None:
 
 
 @kernel
-def shared(
-    rows: I32, text_of: I32, codes: I32, frequency: I32, texts: int, last: I32, decay: float, out: F32
-) -> None:  # fmt: skip
+def shared(mine: I64, codes: I32, frequency: I32, texts: int, last: I32, decay: float, out: F32) -> None:
     """words_last, words_newest: how much of the words of the newest of ``last`` a text has, and the most that it has of
     any of them, ``decay`` an entry. out: (m, 2), zeros.
 
-    last: (≤ 8,) text rows, newest first. A word weighs the square of log((n + 1) / f), f of n texts having it; the sum
-    of those shared, over that of all in the last text, times √(words there / words here): the cosine of both texts if
-    the words of the candidate are as rare as those of the last on average. Cost: about 50 ns a candidate.
+    mine: (m,) text rows of candidates, −1 none. last: (≤ 8,) text rows, newest first. A word weighs the square of
+    log((n + 1) / f), f of n texts having it; the sum of those shared, over that of all in the last text, times
+    √(words there / words here): the cosine of both texts if the words of the candidate are as rare as those of the
+    last on average. Cost: about 50 ns a candidate.
     """
     n = min(len(last), 8)
     everything = np.log(np.float64(texts + 1))
@@ -116,16 +115,12 @@ def shared(
             at += 1
         if total > 0.0:
             scales[place] = np.sqrt(np.float64(at)) / total * decay**place
-    mine = np.empty(len(rows), np.int64)
-    for m in range(len(rows)):
-        mine[m] = text_of[rows[m]]
-        if mine[m] >= len(codes):
-            mine[m] = -1
-        if mine[m] >= 0:
+    for m in range(len(mine)):
+        if 0 <= mine[m] < len(codes):
             soon(codes, mine[m], 1)
     common = np.empty(n, np.float64)
-    for m in range(len(rows)):
-        if mine[m] < 0:
+    for m in range(len(mine)):
+        if mine[m] < 0 or mine[m] >= len(codes):
             continue
         shares, at = False, 0
         while at < codes.shape[1] and codes[mine[m], at] >= 0:
