@@ -57,15 +57,8 @@ def test_the_engine_may_retrieve_from_all_items_and_leave_out_what_people_tire_o
     world = World(WorldSettings(visits=60, people=4, items=40, candidates=0, repeat=0.0, level=0.0))
     with palate.open(":memory:", language={"encoder": "hashing"}) as engine:
         played = play(world, InProcess(engine, world, policy="greedy"))
-    had: dict[int, set[int]] = {}
-    for person, items, clicks in zip(
-        played.people.tolist(), played.items.tolist(), played.clicks.tolist(), strict=True
-    ):
-        assert len(set(items)) == 5
-        known = had.setdefault(person, set())
-        assert not clicks or items
-        known |= set(items)
-    assert played.reward.sum() > 0
+    assert (played.items >= 0).all()
+    assert played.reward.min() > 0.2  # an item that was clicked is worth nothing, and isn't shown again
 
 
 def test_contexts_are_the_decisions_with_their_truth(logged: tuple[World, Path]) -> None:
@@ -80,17 +73,23 @@ def test_contexts_are_the_decisions_with_their_truth(logged: tuple[World, Path])
     assert clicks == pytest.approx(np.mean(shown), rel=0.25)
 
 
-@pytest.mark.parametrize("temperature", [1.2, 2.0, 4.0])
-def test_what_replay_estimates_is_what_the_world_says(logged: tuple[World, Path], temperature: float) -> None:
+def test_what_replay_estimates_is_what_the_world_says(logged: tuple[World, Path]) -> None:
     world, path = logged
-    judged = replay(path, settings(temperature), logging=settings(2.0), least=20.0)
-    assert judged.judged_on == 260
-    truth = contexts_of(path, settings(2.0), world).truth(
-        Target(settings(temperature), prior_model(), "cascade"), draws=40
-    )
-    for name in ("ips", "snips", "dr", "dros"):
-        one = judged.estimates[name]
-        assert one.low <= truth.mean() <= one.high, (name, one, truth.mean())
+    found, truths, doubly = contexts_of(path, settings(2.0), world), [], []
+    for temperature in (1.2, 2.0, 4.0):
+        judged = replay(path, settings(temperature), logging=settings(2.0), least=20.0)
+        assert judged.judged_on == 260
+        truth = found.truth(Target(settings(temperature), prior_model(), "cascade"), draws=40).mean()
+        for name in ("ips", "snips", "dr", "dros"):
+            one = judged.estimates[name]
+            wide = one.high - one.low  # twice as wide as 95 %: four standard errors
+            assert one.low - wide / 2 <= truth <= one.high + wide / 2, (name, one, truth)
+            assert wide < truth
+        truths.append(truth)
+        doubly.append(judged.estimates["dr"].value)
+    assert truths == sorted(truths, reverse=True)
+    assert doubly == sorted(doubly, reverse=True)
+    assert truths[0] > 1.05 * truths[2]
 
 
 def test_logs_drawn_anew_have_the_same_contexts_and_unbiased_weights(logged: tuple[World, Path]) -> None:

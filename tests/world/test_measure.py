@@ -9,6 +9,7 @@ from palate.evaluate.bootstrap import by_user
 from palate.types import Interaction
 from palate.world import Shown, World, WorldSettings, at_random, best_possible, play
 from palate.world.measure import EVENTS, Ratios, measured
+from palate.world.play import pooled
 from palate.world.report import drawings, render_html
 
 WORLD = World(WorldSettings(visits=3000, people=30, items=200, days=12.0, shift_day=6.0))
@@ -100,6 +101,26 @@ def test_totals_and_scales_are_what_they_say() -> None:
     assert found.skill.low < 0.0 < found.skill.high
     assert (best.quality.value, best.skill.value, best.regret.value) == (1.0, 1.0, 0.0)
     assert [value <= 1.0 for value in best.quality_by_day.value if value is not None]
+
+
+def test_pooled_plays_are_one_of_all_their_people() -> None:
+    worlds = [World(WorldSettings(visits=400, people=10, shift_day=10.0, seed=seed)) for seed in (1, 2)]
+    parts = [play(world, at_random()) for world in worlds]
+    whole = pooled(parts)
+    found = measured(whole, resamples=50)
+    assert (found.visits, found.people) == (800, sum(len(np.unique(part.people)) for part in parts))
+    assert found.reward.value == pytest.approx(np.mean([part.reward.mean() for part in parts]))
+    assert found.purchases == sum(part.purchases for part in parts)
+    assert whole.whose.max() >= 10
+    assert np.array_equal(whole.changed, np.concatenate([part.changed for part in parts]))
+
+
+def test_nothing_played_or_shown_is_no_error() -> None:
+    nothing = measured(play(WORLD, at_random(), 0), resamples=50)
+    assert (nothing.visits, nothing.reward.value, nothing.exposure) == (0, None, None)
+    blank = measured(play(WORLD, lambda visit: [], 200), resamples=50)
+    assert (blank.reward.value, blank.clicks) == (0.0, 0)
+    assert blank.regret.value > 0
 
 
 def test_a_mean_has_the_interval_that_evaluation_gives_it() -> None:

@@ -93,7 +93,7 @@ def server(kind: str, directory: Path, core: int | None = None) -> Generator[Ser
                 process.wait(_PATIENCE)
                 said.seek(0)
                 last = (said.read().strip().splitlines() or ["it said nothing"])[-1].removesuffix(".")
-                raise PalateError(f"The server {kind!r} of the benchmark didn't start: {last}.")
+                raise PalateError(f"The server {kind!r} didn't start: {last}.")
             yield Served(process, url)
         finally:
             process.send_signal(signal.SIGTERM)

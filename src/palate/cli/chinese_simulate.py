@@ -49,5 +49,4 @@ SIMULATE_TROUBLE: dict[str, str] = {
         "{url} 处的服务已有 {items} 个物品和 {interactions} 次互动，虚构的数据会混入其中："
         "请对目录为空的服务运行，或去掉 --url。"
     ),
-    "The server {kind} of the benchmark didn't start: {error}.": "服务没有启动：{error}。",
 }

@@ -71,7 +71,7 @@ TROUBLE: dict[str, str] = {
     "{file} can't be written: give a file in a directory that exists.": (
         "无法写入 {file}：请给出已有目录中的一个文件。"
     ),
-    "The server {name} of the benchmark didn't start: {error}.": "测量用的服务 {name} 没有启动：{error}。",
+    "The server {name} didn't start: {error}.": "服务 {name} 没有启动：{error}。",
     "The directory of the benchmark didn't open: {error}": "测量用的目录无法打开：{error}",
     "The server closed a connection of the benchmark.": "服务关闭了测量用的一个连接。",
     "{bad} of {count} requests of the benchmark {name} were not answered with 200.": (

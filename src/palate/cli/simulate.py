@@ -196,6 +196,8 @@ def _lines(world: World, found: Sequence[Measured]) -> list[Pair]:
         fresh = palate.exposure
         if fresh.chances is None:
             lines.append(_said("simulate.unfair"))
+        elif fresh.chances == 0:
+            lines.append(_said("simulate.fair", fair=FAIR))
         else:
             lines.append(_said("simulate.fresh", fair=FAIR, chances=fresh.chances, impressions=fresh.impressions))
     return lines

@@ -31,6 +31,10 @@ SIMULATE: dict[str, tuple[str, str]] = {
         "新物品在 {chances} 次可以展示它的排序之后获得公平曝光（不低于 {fair:.0%}）；"
         "到那时平均已展示 {impressions:.1f} 次。",
     ),
+    "simulate.fair": (
+        "New items have their fair exposure ({fair:.0%} of it or more) from their first ranking on.",
+        "新物品从第一次排序起就获得公平曝光（不低于 {fair:.0%}）。",
+    ),
     "simulate.unfair": (
         "New items never had their fair exposure while they were new.",
         "新物品在算作新的期间一直没有得到公平的曝光。",
