@@ -181,7 +181,7 @@ def rounds_of(found: Iterable[Case], target: Target, expected: RewardModel, dept
 
     def scored() -> None:
         for case, scores in zip(group, target.scores(group), strict=True):
-            parts.append(_round(case, scores, target.policy(case), expected, depth))
+            parts.append(_round(case, scores, target.policy(case.kind, case), expected, depth))
             subjects.append(case.subject)
 
     for case in found:

@@ -41,14 +41,16 @@ class Target:
     def __post_init__(self) -> None:
         self._off = list(off(self.settings.features.off).columns)
 
-    def policy(self, case: Case) -> Policy:
-        """For a case of ``rank`` or ``recommend``. A slot is judged by what the scores would have put there."""
-        chosen, kind = self.settings.policy, case.kind
+    def policy(self, kind: str, case: Case | None = None) -> Policy:
+        """For ``rank`` or ``recommend``. A slot is judged by what the scores would have put there. case: whose
+        contexts a bandit goes by; others need none."""
+        chosen = self.settings.policy
         explore = chosen.explore and kind == "recommend" and self.variant != "slot"
         name = chosen.rank if kind == "rank" else chosen.recommend
         if name not in BANDITS:
             return make_policy(name, chosen, explore)
         assert self.learner is not None
+        assert case is not None
         assert case.z is not None
         belief = self.beliefs.get(case.key)
         if belief is None:
