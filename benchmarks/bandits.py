@@ -17,13 +17,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import palate
+from palate.engine import Engine
 from palate.evaluate.bootstrap import Estimate, paired
 from palate.testing.world import make_world
 from palate.types import Interaction, RankRequest
@@ -57,44 +60,44 @@ def show(one: Estimate) -> str:
 
 def cost(rankings: int, items: int) -> None:
     """A line a policy."""
-    world = make_world(people=200, per_genre=items // 5, interactions=20_000, seed=1)
+    world = make_world(people=200, per_genre=items // 5, interactions=5_000, seed=1)
     names = list(world.genre_of)
-    for label, policy in {
-        "greedy, nothing learnt": {},
-        "greedy, policy.learn": {"learn": True},
-        "plackett_luce": {"rank": "plackett_luce"},
-        "epsilon_greedy": {"rank": "epsilon_greedy"},
-        "linucb": {"rank": "linucb"},
-        "thompson, 128 worlds": {"rank": "thompson"},
-        "thompson, 32 worlds": {"rank": "thompson", "samples": 32},
-        "greedy, floor and budget": {"new_floor": 10, "explore_share": 0.05},
-    }.items():
-        with palate.open(":memory:", language=HASHING, policy=policy, train=SMALL) as engine:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shop.palate"
+        with palate.open(path, language=HASHING, train=SMALL) as engine:
             engine.ingest(world.events)
             engine.wait_encoded()
             engine.train()
-            engine.warm()
-            rng = np.random.default_rng(1)
-            took: list[float] = []
-            stage: list[float] = []
-            told: list[float] = []
-            for number in range(rankings + 50):
-                some = [names[place] for place in rng.choice(len(names), 100, replace=False).tolist()]
-                request = RankRequest(user=f"p{number % 200}", items=list(some), k=10)
-                started = time.process_time()
-                answer = engine.answer(request)
-                middle = time.process_time()
-                click = Interaction(user=request.user, item=answer.items[number % 3].id, ranking=answer.ranking)
-                engine.ingest(click)
-                ended = time.process_time()
-                if number >= 50:
-                    took.append(1e6 * (middle - started))
-                    told.append(1e6 * (ended - middle))
-                    stage.append(1e3 * next(one.ms for one in answer.stages if one.name == "policy"))
-            say(
-                f"{label}: ranking {np.mean(took):.0f} µs, of it the stage policy {np.median(stage):.0f} µs "
-                f"(median); a click {np.median(told):.0f} µs (median)"
-            )
+        for label, policy in {
+            "greedy, nothing learnt": {},
+            "greedy, policy.learn": {"learn": True},
+            "plackett_luce": {"rank": "plackett_luce"},
+            "epsilon_greedy": {"rank": "epsilon_greedy"},
+            "linucb": {"rank": "linucb"},
+            "thompson, 128 worlds": {"rank": "thompson"},
+            "thompson, 32 worlds": {"rank": "thompson", "samples": 32},
+        }.items():
+            with palate.open(path, language=HASHING, policy=policy, train=SMALL) as engine:
+                engine.warm()
+                say(f"{label}: {_cost(engine, names, rankings)}")
+
+
+def _cost(engine: Engine, names: list[str], rankings: int) -> str:
+    rng = np.random.default_rng(1)
+    took: list[tuple[float, float, float]] = []
+    for number in range(rankings + 100):
+        some = [names[place] for place in rng.choice(len(names), 100, replace=False).tolist()]
+        request = RankRequest(user=f"p{number % 200}", items=list(some), k=10)
+        started = time.process_time()
+        answer = engine.answer(request)
+        middle = time.process_time()
+        click = Interaction(user=request.user, item=answer.items[number % 3].id, ranking=answer.ranking)
+        engine.ingest(click)
+        told = time.process_time() - middle
+        stage = next(one.ms for one in answer.stages if one.name == "policy")
+        took.append((1e6 * (middle - started), 1e3 * stage, 1e6 * told))
+    ranking, policy, told = np.median(np.array(took[100:]), axis=0).tolist()
+    return f"ranking {ranking:.0f} µs, of it the policy {policy:.0f} µs; a click {told:.0f} µs (medians)"
 
 
 def regret(only: Sequence[str], base: WorldSettings, seeds: Sequence[int], train: int, encoder: str) -> None:
