@@ -32,7 +32,7 @@ from palate.config import Settings
 from palate.features import NAMES
 from palate.online.learner import Learner
 from palate.online.lists import Lists, Shown
-from palate.online_settings import OnlineSettings
+from palate.settings_online import OnlineSettings
 from palate.store.decision import Decision, pack
 from palate.store.decision import Shown as Logged
 from palate.train.replay import feature_key

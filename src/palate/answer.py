@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
+from palate.bandits.chooser import Plan
 from palate.catalogue import Catalogue
 from palate.config import PolicySettings, Settings
 from palate.errors import Gone, NotFound
@@ -19,6 +20,7 @@ from palate.feedback.grades import sent
 from palate.line import Line, Model, Scored
 from palate.policy import Similarity, make_policy
 from palate.reasons import Reasons, evidence, moved, moved_term
+from palate.settings_policy import BANDITS
 from palate.store import Record, Store
 from palate.store.decision import Asked, Decision, Rules, Shown, Unshown, pack
 from palate.train.history import event_of
@@ -84,6 +86,7 @@ class Drawn(NamedTuple):
     policy: str
     rules: Rules
     teams: Sequence[int] = ()
+    plan: Plan | None = None
 
 
 def draw(
@@ -94,22 +97,30 @@ def draw(
     scored: Scored,
     catalogue: Catalogue,
     least: int,
+    planned: Callable[[str, bool, PolicySettings, RecommendRequest, int], Plan] | None = None,
 ) -> Drawn:
     """The slate of ``ranking``. least: places that a greedy one without exploration is to have, for who cuts it
-    later."""
+    later. planned: who chooses the policy, where bandits or budgets have a say."""
     given = isinstance(request, RankRequest)
     name = request.policy or (chosen.rank if given else chosen.recommend)
     explore = chosen.explore and request.policy is None and not given
-    policy = make_policy(name, chosen, explore)
     started = time.perf_counter()
     k = request.k or (len(scored.candidates) if given else 10)
     if not explore and name == "greedy":
         k = max(k, least)
-    chance = seeded(ranking) if explore or name != "greedy" else _NO_CHANCE
+    plan = None if planned is None else planned(name, explore, chosen, request, k)
+    policy = make_policy(name, chosen, explore) if plan is None else plan.policy
+    chance = seeded(ranking) if explore or name != "greedy" or plan is not None else _NO_CHANCE
     side = catalogue.side() if chosen.diversity else None
     slate = policy.choose(scored.scores, k, chance, similarity(side, scored))
-    scored.stages.append(stage_since("policy", started, {"shown": len(slate.order)}))
-    return Drawn(slate, k, name, rules_of(settings, chosen, explore, scored.seen))
+    counts, rules = {"shown": len(slate.order)}, rules_of(settings, chosen, explore, scored.seen)
+    if plan is not None:
+        plan.settle(slate)
+        counts |= {"samples": plan.samples} if plan.samples else {}
+        rules.alpha = chosen.alpha if name in BANDITS else 0.0
+        rules.floor = plan.floor and bool(slate.explored.any())
+    scored.stages.append(stage_since("policy", started, counts))
+    return Drawn(slate, k, name, rules, plan=plan)
 
 
 def build_answer(
@@ -124,7 +135,7 @@ def build_answer(
 ) -> tuple[Ranking, Decision]:
     """The answer and its decision. Candidates without a score come last, with a reason."""
     started = time.perf_counter()
-    (slate, k, policy, rules, teams), model = drawn, explainer.model
+    (slate, k, policy, rules, teams, plan), model = drawn, explainer.model
     as_of = explainer.computer.state.seq
     rows, ids = scored.candidates.rows, scored.candidates.ids
     order: list[int] = slate.order.tolist()
@@ -188,7 +199,7 @@ def build_answer(
         policy=policy,
         arm=arm,
     )
-    unshown = None
+    unshown, left = None, None
     if sampled:
         taken = set(shown)
         left = [place for place in range(len(ids)) if place not in taken]
@@ -222,6 +233,7 @@ def build_answer(
         penalties=penalties,
         online=online,
         teams=list(teams),
+        bandit=None if plan is None else plan.evidence(scored.scores, shown, left),
     )
     return answer, decision
 

@@ -128,6 +128,11 @@ class Arms:
         """The versions that arms of running experiments name: they stay on the shelf."""
         return {arm.model for one in self.experiments.list() if one.running for arm in one.arms if arm.model}
 
+    def learns(self) -> bool:
+        """Whether an arm of a running experiment ranks with a bandit."""
+        arms = [arm for one in self.experiments.list() if one.running for arm in one.arms]
+        return any(policy_of(arm, self._policy).learns for arm in arms)
+
     def forget(self) -> None:
         """Models are bound to a catalogue: another one serves from now on."""
         self._models.clear()

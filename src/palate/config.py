@@ -16,7 +16,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from palate.errors import ConfigError
-from palate.online_settings import OnlineSettings
+from palate.settings_online import OnlineSettings
 from palate.settings import (
     DEFAULT_WEIGHTS,
     TOWERS,

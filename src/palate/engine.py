@@ -21,6 +21,7 @@ from palate import opening, requests, rights, wire
 from palate.answer import build_answer, draw, rehearse
 from palate.arms import Arms
 from palate.background import BackgroundEncoder, BackgroundSnapshot, BackgroundTraining
+from palate.bandits.chooser import Bandits
 from palate.catalogue import Catalogue
 from palate.chat.answer import ChatAnswer, chat_request
 from palate.chat.talk import Talk
@@ -78,6 +79,9 @@ class Engine(Reader):
             warm_up(self._model)
             self.arms = Arms(parts, self.shelf, settings)
             self.online = Online(self, parts, settings, self.learns)
+            get, learns = parts.decisions.get, self.arms.learns()
+            self.bandits = Bandits(settings, parts.path, get, learns, until is None, parts.encoding is not None)
+            self.bandits.resume(parts.store, parts.state.seq)
         except BaseException:
             parts.close()
             raise
@@ -140,6 +144,8 @@ class Engine(Reader):
             if not self._apply(records[start : start + _FOLD]):
                 self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, records[-1].seq))
                 break
+        if self.bandits.on:
+            self.bandits.learn(records)
         if self._missed and not records:  # repeated events are acknowledged as well: they must be in the state by then
             self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, self.parts.store.seq))
         if self.catalogue.pending:
@@ -210,13 +216,16 @@ class Engine(Reader):
         with self._lock:
             moment = self.clock() if now is None else now
             model, policy, arm, missing, rival = self.arms.serve(request, self._model)
+            self.line.sourcing.newcomers = self.bandits.lane(request, self.line, moment)
             scored = self.line.run(request, moment, model)
             scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
             asks = self.reranking if rival is None else None
             question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
-            drawn = draw(
-                self.settings, policy, ranking, request, scored, self.catalogue, question.top if question else 0
-            )
+            plan = None
+            if rival is None:
+                plan = self.bandits.planner(request, policy, self.line, model, scored, moment, question is None)
+            least = question.top if question else 0
+            drawn = draw(self.settings, policy, ranking, request, scored, self.catalogue, least, plan)
             if rival is not None:
                 drawn = rival.draft(self.line, ranking, request, scored, drawn, moment, model)
             explainer = Explainer(self.line.computer, self.catalogue, scored.subject, model)
@@ -231,6 +240,8 @@ class Engine(Reader):
             if self.settings.privacy.redact and decision.request is not None and decision.request.query:
                 decision.request.query = redact(decision.request.query)
             self.parts.decisions.append(answer.ranking, decision)
+        if decision.bandit is not None:
+            self.bandits.remember(answer.ranking, decision)
         return answer
 
     def warm(self) -> None:
@@ -238,6 +249,7 @@ class Engine(Reader):
         fast search for near texts is made."""
         self.catalogue.vectors.prepare(wait=True)
         self.talk.warm()
+        self.bandits.warm()
         user = next((name for name, _ in self.users(limit=1)), None)
         with self._lock:
             rehearse(self.line, self.catalogue, self._model, user, self.clock())
@@ -340,6 +352,7 @@ class Engine(Reader):
             self.parts.store.sync()  # a snapshot that outlived the events it holds would say that they are lost
             written = snapshot.write(self.path / "snapshots", seq, files)
             self._at_snapshot = seq
+            self.bandits.try_save()
             return written
 
     def rebuild(self, progress: Progress | None = None) -> dict[str, Any]:
@@ -348,6 +361,7 @@ class Engine(Reader):
             until = max(self.state.seq, self._missed)
             fresh, told = opening.replay_beside(self.state, self.parts.store, self.settings, until, progress)
             self._serve_from(fresh)
+            self.bandits.again(self.parts.store, until)
         return told
 
     def _serve_from(self, state: State, catalogue: Catalogue | None = None, model: Model | None = None) -> None:
@@ -382,6 +396,7 @@ class Engine(Reader):
             self._training.join()
         self._saver.close()
         self._encoder.close()
+        self.bandits.try_save()
         try:
             behind = self.path is None or self._committer is None or self._missed
             if not behind and self.state.seq > self._at_snapshot:

@@ -14,7 +14,7 @@ import msgspec
 from palate.checks import check_fields, check_id, check_number, check_text
 from palate.config import Limits
 from palate.errors import InvalidInput, MalformedBody
-from palate.settings import POLICIES
+from palate.settings_policy import POLICIES
 from palate.types import Candidate, RankRequest, RecommendRequest
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -123,9 +123,7 @@ def check_request(request: RecommendRequest, limits: Limits) -> None:
     for position, item in enumerate(request.exclude):
         check_id(item, f"exclude[{position}]", limits)
     if request.policy is not None and request.policy not in POLICIES:
-        raise InvalidInput(
-            f"policy {request.policy!r} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.", "policy"
-        )
+        raise InvalidInput(f"policy {request.policy!r} is unknown; use {', '.join(POLICIES)}.", "policy")
     if isinstance(request, RankRequest):
         _check_candidates(request.items, limits)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-import msgspec
-
 from palate.feedback.grades import grade_of, sent, weighed
-from palate.online_settings import OnlineSettings
+from palate.settings_online import OnlineSettings
+from palate.settings_base import Section as _Section
+from palate.settings_base import check_range as _check_range
+from palate.settings_policy import POLICIES as POLICIES
+from palate.settings_policy import PolicySettings
 
 Scene = Literal["shop", "video", "news", "social"]
 Tier = Literal["full", "cheap"]
@@ -16,20 +18,10 @@ Reduce = Literal["pca", "cut"]
 Ranker = Literal["auto", "linear", "trees", "blend", "forest", "boosting", "logistic", "svm"]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
 TOWERS = ("factors", "hybrid", "sasrec", "lstm", "ncf")
 """The towers that a training can fit (``palate.towers``); of the last three, which need PyTorch, the first named."""
-POLICIES = ("greedy", "plackett_luce", "epsilon_greedy")  # by which a slate is drawn from scores (``palate.policy``)
-_MANY = 2**50  # as good as no bound
-
-
-def _check_range(name: str, value: float, low: float, high: float) -> None:
-    if not low <= value <= high:
-        shown = [str(int(one)) if float(one).is_integer() else f"{one:g}" for one in (value, low, high)]
-        raise ValueError(f"{name} is {shown[0]}; it must lie between {shown[1]} and {shown[2]}")
+_MANY = 2**50
+"""As good as no bound: what may be any size above nothing."""
 
 
 class Limits(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,29 +213,6 @@ class RetrieveSettings(_Section, frozen=True, kw_only=True, forbid_unknown_field
         _check_range("retrieve.rrf", self.rrf, 0.0, 1e6)
 
 
-class PolicySettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """diversity: MMR trade-off in [0, 1), 0 is off. explore: one labelled exploration slot in ``recommend``.
-    temperature: of ``plackett_luce``; epsilon: of ``epsilon_greedy``, the share of places where anybody may stand."""
-
-    rank: str = "greedy"
-    recommend: str = "greedy"
-    explore: bool = True
-    diversity: float = 0.0
-    temperature: float = 1.0
-    epsilon: float = 0.1
-
-    def __post_init__(self) -> None:
-        """Errors: ``ValueError`` (a ``ConfigError`` when it comes from a file or the environment)."""
-        for name in ("rank", "recommend"):
-            if getattr(self, name) not in POLICIES:
-                raise ValueError(
-                    f"policy.{name} is {getattr(self, name)!r}; use 'greedy', 'plackett_luce' or 'epsilon_greedy'"
-                )
-        _check_range("policy.diversity", self.diversity, 0.0, 0.999)
-        _check_range("policy.temperature", self.temperature, 1e-6, 1e6)
-        _check_range("policy.epsilon", self.epsilon, 1e-6, 1.0)
-
-
 class DecisionSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The decision log. sample: share of decisions whose unshown candidates keep their features."""
 
@@ -366,7 +335,7 @@ class Settings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole configuration of one directory."""
 
     scene: Scene | None = None
-    weights: dict[str, float] = {}
+    weights: dict[str, float] = {}  # noqa: RUF012 (a struct copies its defaults)
     limits: Limits = Limits()
     state: StateSettings = StateSettings()
     language: LanguageSettings = LanguageSettings()

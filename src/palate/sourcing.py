@@ -114,6 +114,8 @@ class Sourcing:
         self._lookup = Lookup(state.items)
         self.wished = Wished(state)
         self._only: Bools = np.zeros(0, np.bool_)
+        self.newcomers: I32 = np.zeros(0, np.int32)
+        """Items that the next retrieval names too, where rules allow it: new ones that are owed impressions."""
 
     def given(self, items: list[str | Candidate]) -> Candidates:
         ids, fields = cast(list[str], items), dict[int, dict[str, FieldValue]]()
@@ -164,6 +166,11 @@ class Sourcing:
                 newest = self._newest(rows, allowed, wanted - len(rows))
                 rows, names = np.concatenate([rows, newest]), (*names, "catalogue")
                 held = np.concatenate([held, np.full(len(newest), 1 << (len(names) - 1), np.int64)])
+            if len(self.newcomers):
+                new, self.newcomers = self.newcomers[allowed[self.newcomers]], self.newcomers[:0]
+                new = new[~np.isin(new, rows)]
+                rows, names = np.concatenate([rows, new]), (*names, "newcomers")
+                held = np.concatenate([held, np.full(len(new), 1 << (len(names) - 1), np.int64)])
         finally:
             lent.give_back()
         found = {"retrieved": len(rows)} | {name: len(named) for name, named in lists.items()}

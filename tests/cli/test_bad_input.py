@@ -41,7 +41,7 @@ SENTENCES: list[tuple[list[str], str]] = [
     ([*RECOMMEND, "--seen", "no"], "--seen 'no' is unknown: use auto, drop or keep."),
     (
         [*RECOMMEND, "--policy", "no"],
-        "policy 'no' is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.",
+        "policy 'no' is unknown; use greedy, plackett_luce, epsilon_greedy, linucb, thompson.",
     ),
     ([*RECOMMEND, "--context", "x"], "--context 'x' is not of the form name=value."),
     ([*RECOMMEND, "--filter", "[1]"], "--filter is not a JSON object: '[1]' is a list."),

@@ -99,6 +99,8 @@ ON: dict[str, tuple[dict[str, Any], str, str]] = {
     "diversity": ({"policy": {"diversity": 0.3}}, "diversity", "0.3"),
     "chance": ({"policy": {"recommend": "plackett_luce", "temperature": 0.5}}, "policy.recommend", "temperature 0.5"),
     "epsilon": ({"policy": {"rank": "epsilon_greedy", "epsilon": 0.25}}, "policy.rank", "25%"),
+    "linucb": ({"policy": {"recommend": "linucb", "alpha": 0.75}}, "policy.recommend", "0.75 standard"),
+    "thompson": ({"policy": {"rank": "thompson", "samples": 99}}, "policy.rank", "99 draws"),
     "training": ({"train": {"auto_events": 5000}}, "training", "5,000"),
 }
 
@@ -110,6 +112,16 @@ def test_what_is_switched_on_is_said_with_its_size(usual: Transparency, name: st
     assert after[code].used
     assert not every(usual)[code].used
     assert words in after[code].text
+
+
+def test_what_bandits_learn_and_what_new_items_are_owed_is_said(usual: Transparency) -> None:
+    policy = {"learn": True, "forget_days": 3.0, "explore_share": 0.05, "explore_day": 1000, "new_floor": 12}
+    found = every(told(policy=policy))
+    assert "half after 3 days" in found["answers"].text
+    assert "5.0%" in found["exploration_budget"].text
+    assert "1,000 a day" in found["exploration_budget"].text
+    assert "12 times within 7 days" in found["newcomers"].text
+    assert not {"answers", "exploration_budget", "newcomers"} & every(usual).keys()
 
 
 def test_retention_and_weights_are_those_of_the_settings() -> None:

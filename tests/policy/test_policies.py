@@ -225,7 +225,11 @@ def test_make_policy() -> None:
 
 
 def test_an_unknown_policy_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="policy 'thompson' is unknown; use 'greedy', 'plackett_luce' or 'eps"):
+    with pytest.raises(
+        ConfigError, match="policy 'best' is unknown; use greedy, plackett_luce, epsilon_greedy, linucb, "
+    ):
+        make_policy("best", PolicySettings())
+    with pytest.raises(ConfigError, match="policy 'thompson' learns"):
         make_policy("thompson", PolicySettings())
 
 
@@ -247,7 +251,11 @@ def test_policies_out_of_range_are_errors(make: Callable[[], object], message: s
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rank": "thompson"}, "policy.rank is 'thompson'; use 'greedy', 'plackett_luce' or 'epsilon_greedy'"),
+        ({"rank": "best"}, "policy.rank is 'best'; use one of greedy, plackett_luce, epsilon_greedy, linucb, thompson"),
+        ({"samples": 1}, "policy.samples is 1; it must lie between 2 and 4096"),
+        ({"dimensions": 9}, "policy.dimensions is 9; it must lie between 10 and 32"),
+        ({"explore_share": 1.5}, "policy.explore_share is 1.5; it must lie between 0 and 1"),
+        ({"reward": ""}, "policy.reward is empty"),
         ({"diversity": 1.0}, "policy.diversity is 1"),
         ({"temperature": 0.0}, "policy.temperature is 0"),
     ],

@@ -45,7 +45,7 @@ REQUESTS = st.fixed_dictionaries(
         "explain": st.booleans(),
         "context": st.dictionaries(WORDS, SCALARS, max_size=3), "exclude": st.lists(WORDS, max_size=3),
         "filter": st.dictionaries(WORDS, VALUES, max_size=3), "seen": st.sampled_from(["auto", "drop", "keep"]),
-        "policy": st.sampled_from(["greedy", "plackett_luce", "epsilon_greedy", "x"]),
+        "policy": st.sampled_from(["greedy", "plackett_luce", "epsilon_greedy", "linucb", "thompson", "x"]),
     },
 )  # fmt: skip
 DOCUMENTS = st.fixed_dictionaries(

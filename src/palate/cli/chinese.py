@@ -170,9 +170,7 @@ _ERRORS: dict[str, str] = {
     "--out {file} is a file: name a folder for the reports.": "--out {file} 是文件：请给出存放报告的文件夹。",
     # requests
     "k is {k}; it must lie between {least} and {most}.": "k 是 {k}；它必须在 {least} 与 {most} 之间。",
-    "policy {name} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.": (
-        "没有 {name} 这个策略；请用 'greedy'、'plackett_luce' 或 'epsilon_greedy'。"
-    ),
+    "policy {name} is unknown; use {known}.": ("没有 {name} 这个策略；请用 {known}。"),
     "--seen {name} is unknown: use auto, drop or keep.": "--seen {name} 无效：请用 auto、drop 或 keep。",
     "--seen {name} is unknown: use drop, keep or both.": "--seen {name} 无效：请用 drop、keep 或 both。",
     "--test {name} is neither 'all' nor a number of events above 0.": (

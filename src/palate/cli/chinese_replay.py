@@ -33,6 +33,17 @@ REPLAY_ZH: dict[str, str] = {
     "No decision has an exploration slot: set policy.explore = true, and don't name a policy in the requests.": (
         "没有决策带探索位：请设 policy.explore = true，并且不要在请求里指定策略。"
     ),
+    "No decision kept the contexts that a bandit goes by: set policy.learn = true, or rank with a bandit for a "
+    "while.": ("没有决策保留老虎机策略所需的上下文：请设 policy.learn = true，或用这种策略排序一段时间。"),
+    "The explored place of every decision went to an item that was owed impressions (policy.new_floor), which says "
+    "nothing of other items there.": (
+        "每个决策的探索位都给了应得展示的新物品（policy.new_floor），因此对其他物品在该位置会怎样一无所知。"
+    ),
+    "The bandit is judged by what it knew at position {found} of the log, which these very rankings taught it: it "
+    "looks somewhat better than it will be.": (
+        "老虎机策略按其在日志位置 {found} 时所学评判，而正是这些排序教会了它：它看起来会比实际稍好。"
+    ),
+    "The bandit is judged by what it believes before it has learnt anything.": ("老虎机策略按其尚未学习时的先验评判。"),
     "No decision kept the features of its unshown candidates: raise decisions.sample (1 keeps all).": (
         "没有决策保留未展示候选的特征：请调高 decisions.sample（1 为全部保留）。"
     ),

@@ -7,9 +7,7 @@ TROUBLE: dict[str, str] = {
     "{sentence}: {name} is {value}; it must lie between {least} and {most}.": (
         "{sentence}：{name} 是 {value}；它必须在 {least} 与 {most} 之间。"
     ),
-    "{sentence}: {name} is {value}; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.": (
-        "{sentence}：{name} 是 {value}；请用 'greedy'、'plackett_luce' 或 'epsilon_greedy'。"
-    ),
+    "{sentence}: {name} is {value}; use one of {known}.": ("{sentence}：{name} 是 {value}；请用 {known} 之一。"),
     "the environment variable {name}": "环境变量 {name}",
     "the arguments": "参数",
     "The encoder {name} is unknown; installed here: {names}; also hf:NAME, onnx:FOLDER, static:FOLDER and "

@@ -17,6 +17,7 @@ from palate.cli.why import show_more, show_words
 from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
 from palate.reasons import short
+from palate.settings_policy import POLICIES
 from palate.types import (
     Candidate,
     Explanation,
@@ -41,7 +42,7 @@ FilterOption = Annotated[
 ExcludeOption = Annotated[list[str] | None, typer.Option("--exclude", metavar="ITEM", help="An item to leave out.")]
 SeenOption = Annotated[str, typer.Option("--seen", metavar="auto|drop|keep", help="Items that the user knows already.")]
 PolicyOption = Annotated[
-    str | None, typer.Option("--policy", metavar="greedy|plackett_luce|epsilon_greedy", help="How the order is chosen.")
+    str | None, typer.Option("--policy", metavar="|".join(POLICIES), help="How the order is chosen.")
 ]
 ExplainOption = Annotated[bool, typer.Option("--explain", help="Give every item's contributions.")]
 

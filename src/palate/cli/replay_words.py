@@ -41,6 +41,8 @@ REPLAY: dict[str, tuple[str, str]] = {
     "skip.greedy": ("nothing was left to chance", "没有随机性"),
     "skip.no_slot": ("no exploration slot", "没有探索位"),
     "skip.incomplete": ("unshown candidates not kept", "未保留未展示的候选"),
+    "skip.contexts": ("contexts of bandits not kept", "未保留策略的上下文"),
+    "skip.floor": ("the slot went to an item owed impressions", "探索位给了应得展示的新物品"),
     "skip.features": ("other features", "特征不同"),
     "skip.empty": ("nothing shown", "什么也没展示"),
 }

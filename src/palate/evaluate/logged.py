@@ -11,8 +11,9 @@ import numpy as np
 
 from palate.config import Settings
 from palate.features import NAMES, off
+from palate.settings_policy import CERTAIN
 from palate.store import Store
-from palate.store.decision import Decision
+from palate.store.decision import Decision, unpack
 from palate.train.history import stamped
 from palate.train.replay import feature_key
 from palate.types import F32, F64, I64, Bools, FieldValue, Interaction
@@ -77,7 +78,7 @@ def read_outcomes(
 class Case:
     """One decision to judge on. x: (n, f) features of every candidate, zeros where it couldn't be scored; order: (K,)
     the shown ones; logged: (K,) their propensities; rewards: (K,). For ``slot``, candidates are those that the slot was
-    drawn from, and K is 1."""
+    drawn from, and K is 1. z: (n, d) contexts for bandits, by the map ``key``; None where they weren't kept."""
 
     ranking: str
     subject: str
@@ -88,6 +89,8 @@ class Case:
     order: I64
     logged: F64
     rewards: F64
+    z: F32 | None = None
+    key: str = ""
 
     @property
     def there(self) -> Bools:
@@ -109,14 +112,14 @@ def keys_of(settings: Settings, logging: Settings) -> frozenset[str]:
 
 
 def explored_at(decision: Decision) -> int | None:
-    """The place of greedy's exploration slot, from 0."""
+    """The place of the exploration slot, from 0, of a policy that leaves nothing else to chance."""
     explored = decision.shown.explored
-    return explored.index(True) if decision.policy == "greedy" and True in explored else None
+    return explored.index(True) if decision.policy in CERTAIN and True in explored else None
 
 
 def is_stochastic(decision: Decision) -> bool:
     """Whether every place was drawn."""
-    return decision.policy != "greedy"
+    return decision.policy not in CERTAIN
 
 
 def choose_variant(decisions: Iterable[Decision]) -> tuple[Variant, Counter[str]]:
@@ -133,20 +136,26 @@ def choose_variant(decisions: Iterable[Decision]) -> tuple[Variant, Counter[str]
 
 
 def cases(
-    decisions: Iterable[Decision], outcomes: Outcomes, variant: Variant, keys: frozenset[str], skipped: Counter[str]
+    decisions: Iterable[Decision],
+    outcomes: Outcomes,
+    variant: Variant,
+    keys: frozenset[str],
+    skipped: Counter[str],
+    bandits: frozenset[str] = frozenset(),
 ) -> Iterator[Case]:
-    """The decisions that ``variant`` can judge on; ``skipped`` counts the others by reason."""
+    """The decisions that ``variant`` can judge on; ``skipped`` counts the others by reason. bandits: the kinds of
+    requests that the target answers by a bandit, which wants contexts."""
     for decision in decisions:
         if decision.source != "live":
             continue
-        why = _unfit(decision, variant, keys)
+        why = _unfit(decision, variant, keys, bandits)
         if why:
             skipped[why] += 1
             continue
         yield _slot(decision, outcomes) if variant == "slot" else _slate(decision, outcomes)
 
 
-def _unfit(decision: Decision, variant: Variant, keys: frozenset[str]) -> str:
+def _unfit(decision: Decision, variant: Variant, keys: frozenset[str], bandits: frozenset[str]) -> str:
     asked, shown = decision.request, decision.shown
     if decision.features not in keys:
         return "features"
@@ -156,8 +165,12 @@ def _unfit(decision: Decision, variant: Variant, keys: frozenset[str]) -> str:
         return "no_slot"
     if variant != "slot" and not is_stochastic(decision):
         return "greedy"
+    if decision.rules is not None and decision.rules.floor:
+        return "floor"
     if asked is None or (decision.unshown is None and asked.candidates > len(shown.ids)):
         return "incomplete"
+    if asked.kind in bandits and decision.bandit is None:
+        return "contexts"
     return ""
 
 
@@ -182,13 +195,26 @@ def _slot(decision: Decision, outcomes: Outcomes) -> Case:
     x = _features(decision)
     others = np.concatenate([[at], np.arange(len(shown.ids), len(x))])
     reward = outcomes.rewards(decision, shown.ids)[[at]]
-    return _case(decision, x[others], np.zeros(1, np.int64), np.array([shown.propensities[at]]), reward)
+    return _case(decision, x[others], np.zeros(1, np.int64), np.array([shown.propensities[at]]), reward, others)
 
 
-def _case(decision: Decision, x: F32, order: I64, logged: F64, rewards: F64) -> Case:
-    asked = decision.request
+def _contexts(decision: Decision) -> F32 | None:
+    """(n, d) of every candidate, in the order of ``_features``."""
+    kept, unshown = decision.bandit, decision.unshown
+    if kept is None:
+        return None
+    parts = [unpack(kept.shown, len(decision.shown.ids))]
+    if unshown is not None and unshown.ids:
+        parts.append(unpack(kept.unshown, len(unshown.ids)))
+    return np.concatenate(parts)
+
+
+def _case(decision: Decision, x: F32, order: I64, logged: F64, rewards: F64, only: I64 | None = None) -> Case:
+    """only: the candidates that are left, of all."""
+    asked, z = decision.request, _contexts(decision)
     assert asked is not None
     return Case(
         decision.ranking, decision.subject or f"\1{decision.ranking}", asked.kind, bool(asked.query), asked.context,
-        x, order, logged, rewards,
+        x, order, logged, rewards, z if z is None or only is None else z[only],
+        "" if decision.bandit is None else decision.bandit.key,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -25,15 +25,17 @@ from palate.evaluate.bootstrap import Estimate, by_user
 from palate.evaluate.expected import RewardModel
 from palate.evaluate.judgement import Judgement, Overlap, Remark
 from palate.evaluate.logged import Case, Progress, Variant, cases, choose_variant, keys_of, read_outcomes
+from palate.evaluate.target import Target, learnt_of
 from palate.evaluate.verdict import notes_of, reasons_of
-from palate.features import NAMES, off
-from palate.line import Model, context_columns, prior_model, total_score
-from palate.policy import Policy, make_policy
+from palate.features import NAMES
+from palate.line import Model, prior_model
+from palate.policy import Policy
 from palate.score import load_scorer
+from palate.settings_policy import CERTAIN
 from palate.store import open_decisions, open_store
 from palate.store.decision import Decision
 from palate.train import artefact
-from palate.types import F32, F64, I64
+from palate.types import F64, I64
 
 _ROWS = 50_000
 """Candidates that are scored at once."""
@@ -56,47 +58,6 @@ class Rounds:
     base: F64
     errors: F64
     subjects: list[str]
-
-
-@dataclass(slots=True)
-class Target:
-    """The configuration to be judged."""
-
-    settings: Settings
-    model: Model
-    variant: Variant
-    _off: list[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._off = list(off(self.settings.features.off).columns)
-
-    def policy(self, kind: str) -> Policy:
-        """For ``rank`` or ``recommend``. A slot is judged by what the scores would have put there."""
-        chosen = self.settings.policy
-        explore = chosen.explore and kind == "recommend" and self.variant != "slot"
-        return make_policy(chosen.rank if kind == "rank" else chosen.recommend, chosen, explore)
-
-    def scores(self, group: list[Case]) -> Iterator[F64]:
-        """The scores (n,) of each case's candidates, NaN where they can't be scored."""
-        x = np.concatenate([self._columns(case) for case in group])
-        ends = np.cumsum([len(case.x) for case in group])
-        query = np.repeat([case.query for case in group], [len(case.x) for case in group])
-        scores = np.full(len(x), np.nan)
-        there = np.concatenate([case.there for case in group])
-        for asked in (False, True):
-            rows = np.flatnonzero(there & (query == asked))
-            if len(rows):
-                scores[rows] = total_score(self.model, x[rows], asked)
-        yield from np.split(scores, ends[:-1])
-
-    def _columns(self, case: Case) -> F32:
-        x = case.x
-        if self._off:
-            x = x.copy()
-            x[:, self._off] = 0.0
-        if self.model.context:
-            x = np.concatenate([x, context_columns(self.model.context, case.context, len(x))], axis=1)
-        return x
 
 
 def replay(
@@ -142,15 +103,20 @@ def replay(
         store.close()
     found_variant, counts = choose_variant(_told(log.read(), "decisions", progress))
     target = Target(settings, chosen, variant or found_variant)
+    if target.bandits:
+        target.learner, learnt = learnt_of(directory, settings)
+        notes += learnt
     depth = 1 if target.variant == "slot" else depth
     keys, skipped = keys_of(settings, served), Counter[str]()
     expected = RewardModel(len(NAMES), depth)
     for case in cases(
-        _told(log.read(), "learn", progress, counts["decisions"]), outcomes, target.variant, keys, skipped
-    ):
+        _told(log.read(), "learn", progress, counts["decisions"]), outcomes, target.variant, keys, skipped,
+        target.bandits,
+    ):  # fmt: skip
         expected.add(case)
     expected.fit()
-    again = cases(_told(log.read(), "judge", progress, counts["decisions"]), outcomes, target.variant, keys, Counter())
+    told = _told(log.read(), "judge", progress, counts["decisions"])
+    again = cases(told, outcomes, target.variant, keys, Counter(), target.bandits)
     rounds = rounds_of(again, target, expected, depth)
     shape = Judgement(
         "judged", [], target.variant, chosen.version, reward, window_minutes, depth, counts["decisions"],
@@ -215,7 +181,7 @@ def rounds_of(found: Iterable[Case], target: Target, expected: RewardModel, dept
 
     def scored() -> None:
         for case, scores in zip(group, target.scores(group), strict=True):
-            parts.append(_round(case, scores, target.policy(case.kind), expected, depth))
+            parts.append(_round(case, scores, target.policy(case.kind, case), expected, depth))
             subjects.append(case.subject)
 
     for case in found:
@@ -253,7 +219,7 @@ def _round(
     by_place = np.einsum("kn,kn->k", chances, q)
     after = np.zeros(k + 1)
     if k > 1:
-        certain = policy.name == "greedy" and full is order
+        certain = policy.name in CERTAIN and full is order
         chance = seeded(case.ranking)
         drawn = [policy.choose(scores, len(full), chance).order[:k] for _ in range(1 if certain else _DRAWS)]
         each = np.mean([q[places, slate] for slate in drawn], axis=0)

@@ -80,6 +80,10 @@ def _nothing(found: Judgement) -> Remark:
         "Set policy.rank or policy.recommend to plackett_luce (or policy.explore = true, for one slot of recommend).",
         "no_slot": "No decision has an exploration slot: set policy.explore = true, and don't name a policy in the "
         "requests.",
+        "contexts": "No decision kept the contexts that a bandit goes by: set policy.learn = true, or rank with a "
+        "bandit for a while.",
+        "floor": "The explored place of every decision went to an item that was owed impressions (policy.new_floor), "
+        "which says nothing of other items there.",
         "incomplete": "No decision kept the features of its unshown candidates: raise decisions.sample (1 keeps all).",
         "features": "Every decision was logged with other features, by another version of Palate or with other "
         "features.off: they can't be scored by this one.",

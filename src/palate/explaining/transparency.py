@@ -170,6 +170,17 @@ def _influences(settings: Settings, arms: Arms) -> list[Statement]:
             f"by score, but at {policy.epsilon:.0%} of the places drawn by chance",
             f"按得分，但 {policy.epsilon:.0%} 的位置随机抽取",
         ),
+        "linucb": (
+            "by what people are expected to choose, learnt from what they chose and passed over, and more so where "
+            f"that is uncertain ({policy.alpha:g} standard deviations)",
+            f"按预计人们会选什么：由人们选择与略过的内容学得，越不确定的越靠前（{policy.alpha:g} 个标准差）",
+        ),
+        "thompson": (
+            "by chance, as likely as each is the best by what was learnt from what people chose and passed over "
+            f"({policy.samples} draws, {policy.alpha:g} standard deviations)",
+            f"随机抽取，机会等于依所学它是最佳的可能：由人们选择与略过的内容学得（{policy.samples} 次抽样，"
+            f"{policy.alpha:g} 个标准差）",
+        ),
     }
     for name, kind, words in (
         ("recommend", policy.recommend, ("Recommendations are ordered", "推荐的顺序")),
@@ -186,6 +197,37 @@ def _influences(settings: Settings, arms: Arms) -> list[Statement]:
             ("推荐中有一个位置用于探索，并会标明。", "没有用于探索的位置。"),
         )
     )  # fmt: skip
+    if policy.learns:
+        days = f"{policy.forget_days:g}"
+        kept = f"; what was learnt counts half after {days} days" if policy.forget_days else ""
+        kept_zh = f"；所学每 {days} 天减半" if policy.forget_days else ""
+        out.append(
+            Statement(
+                "answers", True, f"What people do with a list within {policy.answer_minutes:g} minutes, and what they "
+                f"pass over, teaches the order for everybody at once{kept}.",
+                f"人们在 {policy.answer_minutes:g} 分钟内对列表做了什么、略过了什么，会立刻影响所有人的顺序{kept_zh}。",
+                "policy.learn, policy.rank, policy.recommend",
+            )
+        )  # fmt: skip
+    if policy.bounded:
+        day = f", {policy.explore_day:,} a day" if policy.explore_day else ""
+        day_zh = f"，每天 {policy.explore_day:,} 个" if policy.explore_day else ""
+        out.append(
+            Statement(
+                "exploration_budget", True, f"Places to learn from are at most {policy.explore_share:.1%} of those "
+                f"shown{day}.", f"用于探索的位置最多占展示位置的 {policy.explore_share:.1%}{day_zh}。",
+                "policy.explore_share, policy.explore_day",
+            )
+        )  # fmt: skip
+    if policy.new_floor:
+        out.append(
+            Statement(
+                "newcomers", True, f"A new item is to be shown {policy.new_floor:,} times within {policy.new_days:g} "
+                "days, as far as these places go.",
+                f"新物品在 {policy.new_days:g} 天内应被展示 {policy.new_floor:,} 次，以上述位置为限。",
+                "policy.new_floor, policy.new_days",
+            )
+        )  # fmt: skip
     out.append(
         _either(
             "diversity", policy.diversity > 0, "policy.diversity",

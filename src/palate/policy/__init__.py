@@ -14,6 +14,7 @@ import numpy as np
 
 from palate.config import PolicySettings
 from palate.errors import ConfigError
+from palate.settings_policy import BANDITS, POLICIES
 from palate.types import F32, F64, I64, Slate
 
 Similarity = Callable[[int], F32]
@@ -48,7 +49,8 @@ class Policy(Protocol):
 
 @functools.lru_cache(32)
 def make_policy(name: str, settings: PolicySettings, explore: bool = False) -> Policy:
-    """The policy ``greedy``, ``plackett_luce`` or ``epsilon_greedy`` with the numbers of ``settings``.
+    """The policy ``greedy``, ``plackett_luce`` or ``epsilon_greedy`` with the numbers of ``settings``. Those that learn
+    (``linucb``, ``thompson``) need a belief and contexts too: ``palate.bandits`` makes them.
 
     explore: give a greedy slate one labelled exploration slot. Errors: ``ConfigError`` for another name, or a
     setting out of range.
@@ -63,4 +65,8 @@ def make_policy(name: str, settings: PolicySettings, explore: bool = False) -> P
         return EpsilonGreedy(settings.epsilon, settings.diversity)
     if name == "plackett_luce":
         return PlackettLuce(settings.temperature, settings.diversity)
-    raise ConfigError(f"policy {name!r} is unknown; use 'greedy', 'plackett_luce' or 'epsilon_greedy'.", "policy")
+    if name in BANDITS:
+        raise ConfigError(
+            f"policy {name!r} learns, and can't be made of settings alone: rank with an engine.", "policy"
+        )
+    raise ConfigError(f"policy {name!r} is unknown; use {', '.join(POLICIES)}.", "policy")

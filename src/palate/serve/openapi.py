@@ -33,6 +33,7 @@ from palate.serve.rerank import RerankAnswer, RerankAnswerV1
 from palate.serve.rights import UserExport
 from palate.serve.security import COOKIE, ErrorBody
 from palate.serve.worth import WINDOW, WorthReport
+from palate.settings_policy import POLICIES
 from palate.types import (
     Event,
     IngestResult,
@@ -384,7 +385,7 @@ def _tighten(components: dict[str, Any], limits: Limits) -> None:
         properties = components[name]["properties"]
         properties["k"] = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": limits.k}, {"type": "null"}]}
         properties["k"]["default"] = None
-        properties["policy"] = {"enum": ["greedy", "plackett_luce", "epsilon_greedy", None], "default": None}
+        properties["policy"] = {"enum": [*POLICIES, None], "default": None}
         properties["exclude"]["maxItems"] = limits.candidates
     components["RankRequest"]["properties"]["items"] |= {"minItems": 1, "maxItems": limits.candidates}
     properties = components["RerankRequest"]["properties"]

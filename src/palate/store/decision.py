@@ -42,8 +42,9 @@ class Asked(msgspec.Struct, omit_defaults=True):
 class Rules(msgspec.Struct, omit_defaults=True):
     """What was in force beside request and model. All chance of a ranking comes from its id (``answer.seeded``).
 
-    explore, diversity, temperature: of the policy. scene, seen: the settings; dropped: whether items that the person
-    had before were left out, which these, the request and the log decide.
+    explore, diversity, temperature, alpha: of the policy; floor: whether the explored place went to an item that was
+    owed impressions. scene, seen: the settings; dropped: whether items that the person had before were left out, which
+    these, the request and the log decide.
     """
 
     explore: bool = False
@@ -52,6 +53,8 @@ class Rules(msgspec.Struct, omit_defaults=True):
     scene: str | None = None
     seen: str = "auto"
     dropped: bool = False
+    alpha: float = 0.0
+    floor: bool = False
 
 
 class Reordered(msgspec.Struct, omit_defaults=True):
@@ -75,12 +78,28 @@ class Reordered(msgspec.Struct, omit_defaults=True):
     tokens_out: int = 0
 
 
+class Bandit(msgspec.Struct, omit_defaults=True):
+    """What a bandit saw, and may learn from once the answer is there (``palate.bandits``).
+
+    key: the map that made the contexts, which names the model; shown, unshown: ``pack`` of (k, d) and (n, d) contexts,
+    in the order of the decision's; unshown: of the sample that keeps its unshown candidates. samples: from how many
+    draws of the posterior the propensities come, 0 where they don't; updates: answers that it had learnt.
+    """
+
+    key: str
+    shown: bytes
+    unshown: bytes = b""
+    samples: int = 0
+    updates: int = 0
+
+
 def pack(features: F32) -> bytes:
     """(n, f) float32 as little-endian bytes, row by row."""
     return np.ascontiguousarray(features, dtype="<f4").tobytes()
 
 
-def _unpack(data: bytes, rows: int) -> F32:
+def unpack(data: bytes, rows: int) -> F32:
+    """Back from ``pack``; (0, 0) for no rows."""
     values = np.frombuffer(data, dtype="<f4").astype(np.float32)
     return values.reshape(rows, -1) if rows else values.reshape(0, 0)
 
@@ -101,7 +120,7 @@ class Shown(msgspec.Struct):
 
     def matrix(self) -> F32:
         """The features, (k, f) float32; (0, 0) when nothing was shown."""
-        return _unpack(self.features, len(self.ids))
+        return unpack(self.features, len(self.ids))
 
 
 class Unshown(msgspec.Struct):
@@ -112,7 +131,7 @@ class Unshown(msgspec.Struct):
 
     def matrix(self) -> F32:
         """The features, (n, f) float32; (0, 0) when there is none."""
-        return _unpack(self.features, len(self.ids))
+        return unpack(self.features, len(self.ids))
 
 
 class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -126,7 +145,7 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     the shown items that have a score, as ``Slate.penalty``; empty without diversity. reordered:
     None where no language model could have had to do with it. online: of the score of each shown item what was learnt
     online (``score.shift``), part of the score; empty where nothing was. teams: which arm of an interleaved
-    experiment, 0 or 1, brought each of the shown items that has a score.
+    experiment, 0 or 1, brought each of the shown items that has a score. bandit: None where nothing is learnt from it.
     """
 
     ranking: str = ""
@@ -151,6 +170,7 @@ class Decision(msgspec.Struct, kw_only=True, omit_defaults=True):
     reordered: Reordered | None = None
     online: list[float] = []
     teams: list[int] = []
+    bandit: Bandit | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

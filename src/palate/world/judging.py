@@ -45,7 +45,7 @@ class Contexts:
         for at, (case, scores, alpha) in enumerate(
             zip(self.cases, target.scores(list(self.cases)), self.attraction, strict=True)
         ):
-            policy, k = target.policy(case.kind), len(case.order)
+            policy, k = target.policy(case.kind, case), len(case.order)
             drawn = [self.world.worth(alpha[policy.choose(scores, k, rng).order]) for _ in range(draws)]
             found[at] = np.mean(drawn)
         return found
@@ -57,7 +57,7 @@ class Contexts:
         chosen = [self.cases[at] for at in places]
         found: list[Case] = []
         for case, scores, at in zip(chosen, logging.scores(chosen), places, strict=True):
-            slate = logging.policy(case.kind).choose(scores, len(case.order), rng)
+            slate = logging.policy(case.kind, case).choose(scores, len(case.order), rng)
             alpha = self.attraction[at][slate.order] * self.world.examination[: len(slate.order)]
             clicks = (rng.random(len(alpha)) < alpha).astype(np.float64)
             found.append(replace(case, order=slate.order, logged=slate.propensity, rewards=clicks))

@@ -260,4 +260,6 @@ class Court:
 
     def _watch(self) -> None:
         self._leader.mirror_training()
+        if self._leader.bandits.due():
+            self._threads.submit(self._leader.bandits.publish)
         self._mirror = self._loop.call_later(_MIRROR_SECONDS, self._watch)
