@@ -130,9 +130,9 @@ def _events(count: int | None) -> str:
     return f"> {EVENTS}" if count is None else str(count)
 
 
-def coverage(runs: int, rankings: int, temperature: float) -> None:
+def coverage(runs: int, rankings: int, people: int, temperature: float) -> None:
     """One log beside the truth, then how often intervals hold it."""
-    world = World(WorldSettings(visits=3 * rankings, people=max(20, rankings // 4), days=20.0, shift_day=99.0))
+    world = World(WorldSettings(visits=3 * rankings, people=3 * people, days=20.0, shift_day=99.0))
     names = ("ips", "snips", "dm", "dr", "dros")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "world.palate"
@@ -159,10 +159,10 @@ def coverage(runs: int, rankings: int, temperature: float) -> None:
         if run == 0:  # the log as it was, of everybody
             cases = list(contexts.cases)
         else:
-            people = rng.choice(everybody, max(2, len(everybody) * rankings // len(contexts.cases)))
-            some = np.concatenate([of[int(person)] for person in people])
+            drawn_people = rng.choice(everybody, max(2, len(everybody) * rankings // len(contexts.cases)))
+            some = np.concatenate([of[int(person)] for person in drawn_people])
             cases = contexts.again(logging, some, run)
-            sizes = [len(of[int(person)]) for person in people]
+            sizes = [len(of[int(person)]) for person in drawn_people]
             for number, case in enumerate(cases):  # somebody drawn twice is two people
                 at = int(np.searchsorted(np.cumsum(sizes), number, "right"))
                 cases[number] = dataclasses.replace(case, subject=f"{case.subject}-{at}")
@@ -215,7 +215,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("policies", "coverage", "speed"))
     parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--visits", type=int)
-    parser.add_argument("--people", type=int, default=40)
+    parser.add_argument("--people", type=int)
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--days", type=float, default=30.0)
     parser.add_argument("--seeds", default="1,2")
