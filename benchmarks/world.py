@@ -1,7 +1,7 @@
 """Palate in a world whose truth is known (``palate.world``).
 
     python -m benchmarks.world policies [--policies greedy,…] [--visits 3000] [--people 40] [--seeds 1,2] [--train 1000]
-    python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--temperature 0.7]
+    python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--people 166] [--temperature 0.7]
     python -m benchmarks.world speed [--visits 100000]
 
 ``policies``: every policy that the settings know ranks the same visits of the same worlds, in process, beside random,
@@ -228,7 +228,7 @@ if __name__ == "__main__":
     if asked.what == "policies":
         world = WorldSettings(
             visits=asked.visits or 3000,
-            people=asked.people,
+            people=asked.people or 40,
             items=asked.items,
             days=asked.days,
             shift_day=asked.days / 2,
@@ -236,6 +236,6 @@ if __name__ == "__main__":
         chosen = [int(seed) for seed in asked.seeds.split(",")]
         policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
     elif asked.what == "coverage":
-        coverage(asked.runs, asked.rankings, asked.temperature)
+        coverage(asked.runs, asked.rankings, asked.people or asked.rankings // 3, asked.temperature)
     else:
         speed(asked.visits or 100_000)
