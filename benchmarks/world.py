@@ -1,7 +1,7 @@
 """Palate in a world whose truth is known (``palate.world``).
 
     python -m benchmarks.world policies [--policies greedy,…] [--visits 3000] [--people 40] [--seeds 1,2] [--train 1000]
-    python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--temperature 0.7]
+    python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--people 166] [--temperature 0.7]
     python -m benchmarks.world speed [--visits 100000]
 
 ``policies``: every policy that the settings know ranks the same visits of the same worlds, in process, beside random,
@@ -130,9 +130,9 @@ def _events(count: int | None) -> str:
     return f"> {EVENTS}" if count is None else str(count)
 
 
-def coverage(runs: int, rankings: int, temperature: float) -> None:
+def coverage(runs: int, rankings: int, people: int, temperature: float) -> None:
     """One log beside the truth, then how often intervals hold it."""
-    world = World(WorldSettings(visits=3 * rankings, people=max(20, rankings // 4), days=20.0, shift_day=99.0))
+    world = World(WorldSettings(visits=3 * rankings, people=3 * people, days=20.0, shift_day=99.0))
     names = ("ips", "snips", "dm", "dr", "dros")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "world.palate"
@@ -159,10 +159,10 @@ def coverage(runs: int, rankings: int, temperature: float) -> None:
         if run == 0:  # the log as it was, of everybody
             cases = list(contexts.cases)
         else:
-            people = rng.choice(everybody, max(2, len(everybody) * rankings // len(contexts.cases)))
-            some = np.concatenate([of[int(person)] for person in people])
+            drawn_people = rng.choice(everybody, max(2, len(everybody) * rankings // len(contexts.cases)))
+            some = np.concatenate([of[int(person)] for person in drawn_people])
             cases = contexts.again(logging, some, run)
-            sizes = [len(of[int(person)]) for person in people]
+            sizes = [len(of[int(person)]) for person in drawn_people]
             for number, case in enumerate(cases):  # somebody drawn twice is two people
                 at = int(np.searchsorted(np.cumsum(sizes), number, "right"))
                 cases[number] = dataclasses.replace(case, subject=f"{case.subject}-{at}")
@@ -215,7 +215,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("policies", "coverage", "speed"))
     parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--visits", type=int)
-    parser.add_argument("--people", type=int, default=40)
+    parser.add_argument("--people", type=int)
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--days", type=float, default=30.0)
     parser.add_argument("--seeds", default="1,2")
@@ -228,7 +228,7 @@ if __name__ == "__main__":
     if asked.what == "policies":
         world = WorldSettings(
             visits=asked.visits or 3000,
-            people=asked.people,
+            people=asked.people or 40,
             items=asked.items,
             days=asked.days,
             shift_day=asked.days / 2,
@@ -236,6 +236,6 @@ if __name__ == "__main__":
         chosen = [int(seed) for seed in asked.seeds.split(",")]
         policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
     elif asked.what == "coverage":
-        coverage(asked.runs, asked.rankings, asked.temperature)
+        coverage(asked.runs, asked.rankings, asked.people or asked.rankings // 3, asked.temperature)
     else:
         speed(asked.visits or 100_000)
