@@ -16,7 +16,6 @@ from typing import Any, cast, get_args
 import msgspec
 
 from palate.errors import ConfigError
-from palate.settings_online import OnlineSettings
 from palate.settings import (
     DEFAULT_WEIGHTS,
     TOWERS,
@@ -39,6 +38,7 @@ from palate.settings import (
     Tier,
     TrainSettings,
 )
+from palate.settings_online import OnlineSettings
 
 __all__ = [
     "DEFAULT_WEIGHTS",

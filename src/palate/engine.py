@@ -79,20 +79,18 @@ class Engine(Reader):
             warm_up(self._model)
             self.arms = Arms(parts, self.shelf, settings)
             self.online = Online(self, parts, settings, self.learns)
-            get, learns = parts.decisions.get, self.arms.learns()
-            self.bandits = Bandits(settings, parts.path, get, learns, until is None, parts.encoding is not None)
-            self.bandits.resume(parts.store, parts.state.seq)
+            how = parts.decisions.get, self.arms.learns(), until is None, parts.encoding is not None
+            self.bandits = Bandits(settings, parts.path, *how).resume(parts.store, parts.state.seq)
         except BaseException:
             parts.close()
             raise
         self.shelf.wanted = self.arms.models
-        self.rankings = self.non_finite = 0
+        self.rankings = self.non_finite = self._missed = 0
         self.talk = Talk(self, self._lock, parts.generator)
         self.documents = Documents(self, self._lock)
         self.reranking = make_reranking(settings, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
-        self._missed = 0
         self._training = BackgroundTraining(lambda: self.online.trained(self.shelf.train_apart(parts, settings)))
         queue = settings.serve.queue_events, settings.serve.queue_bytes
         self._committer = None if until is not None else parts.committing(parts.store, self._fold, *queue)
@@ -144,8 +142,7 @@ class Engine(Reader):
             if not self._apply(records[start : start + _FOLD]):
                 self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, records[-1].seq))
                 break
-        if self.bandits.on:
-            self.bandits.learn(records)
+        self.bandits.learn(records)
         if self._missed and not records:  # repeated events are acknowledged as well: they must be in the state by then
             self._serve_from(opening.restore_state(self.path, self.parts.store, self.settings, self.parts.store.seq))
         if self.catalogue.pending:
@@ -221,9 +218,7 @@ class Engine(Reader):
             scored.degraded += ["state_behind"] * (self._missed > 0) + ([missing] if missing else [])
             asks = self.reranking if rival is None else None
             question = asks and asks.question(ranking, request, scored, self.catalogue, model, policy)
-            plan = None
-            if rival is None:
-                plan = self.bandits.planner(request, policy, self.line, model, scored, moment, question is None)
+            plan = self.bandits.planner(request, policy, self.line, model, scored, moment, not question, not rival)
             least = question.top if question else 0
             drawn = draw(self.settings, policy, ranking, request, scored, self.catalogue, least, plan)
             if rival is not None:
@@ -240,8 +235,7 @@ class Engine(Reader):
             if self.settings.privacy.redact and decision.request is not None and decision.request.query:
                 decision.request.query = redact(decision.request.query)
             self.parts.decisions.append(answer.ranking, decision)
-        if decision.bandit is not None:
-            self.bandits.remember(answer.ranking, decision)
+        self.bandits.remember(answer.ranking, decision)
         return answer
 
     def warm(self) -> None:

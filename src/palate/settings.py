@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 from palate.feedback.grades import grade_of, sent, weighed
-from palate.settings_online import OnlineSettings
 from palate.settings_base import Section as _Section
 from palate.settings_base import check_range as _check_range
+from palate.settings_online import OnlineSettings
 from palate.settings_policy import POLICIES as POLICIES
 from palate.settings_policy import PolicySettings
 

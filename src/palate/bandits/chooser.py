@@ -112,10 +112,12 @@ class Bandits:
 
     def planner(
         self, request: RecommendRequest, chosen: PolicySettings, line: Line, model: Model, scored: Scored, now: int,
-        learns: bool,
+        learns: bool, alone: bool = True,
     ) -> Callable[[str, bool, PolicySettings, RecommendRequest, int], Plan] | None:  # fmt: skip
         """Who plans the slate of a request; None where nothing here has a say. learns: whether its answer may teach
-        anything."""
+        anything. alone: whether no other arm is interleaved with it, of which a bandit would know nothing."""
+        if not alone:
+            return None
         if self.active or (chosen is not self.settings and chosen.learns) or request.policy in BANDITS:
             return partial(self.plan, line=line, model=model, scored=scored, now=now, learns=learns)
         return None
@@ -268,13 +270,13 @@ class Bandits:
 
     # --------------------------------------------------------------------------- keeping
 
-    def resume(self, store: Store, until: int) -> None:
-        """Go on from what was written, and learn what the log took since, up to position ``until``.
+    def resume(self, store: Store, until: int) -> Bandits:
+        """Itself, going on from what was written, and having learnt what the log took since, up to position ``until``.
 
         Errors: those of reading the log.
         """
         if not self.on or self.follows:
-            return
+            return self
         if self.path is not None:
             learnt, why = kept.read(kept.path_of(self.path))
             if learnt is not None and learnt.seq > until:
@@ -288,6 +290,7 @@ class Bandits:
             if why:
                 _log.warning("%s: the bandits learn again from the log.", why)
         self._replay(store, until)
+        return self
 
     def begin(self, seq: int) -> None:
         """Learn from the events after position ``seq``, on top of what was written once; for an arm of an experiment

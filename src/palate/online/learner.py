@@ -22,8 +22,8 @@ from palate.kernels import kernel
 from palate.online.drift import Adwin
 from palate.online.lists import Lesson, Shown
 from palate.online.logistic import Logistic
-from palate.settings_online import OnlineSettings
 from palate.score.shift import WIDEST, Shift
+from palate.settings_online import OnlineSettings
 from palate.types import F32, F64, I64
 
 WARM = 300

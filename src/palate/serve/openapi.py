@@ -34,15 +34,7 @@ from palate.serve.rights import UserExport
 from palate.serve.security import COOKIE, ErrorBody
 from palate.serve.worth import WINDOW, WorthReport
 from palate.settings_policy import POLICIES
-from palate.types import (
-    Event,
-    IngestResult,
-    ModelInfo,
-    Ranking,
-    RankRequest,
-    RecommendRequest,
-    UserProfile,
-)
+from palate.types import Event, IngestResult, ModelInfo, Ranking, RankRequest, RecommendRequest, UserProfile
 
 _REASONS = {
     200: "The answer.",
