@@ -95,7 +95,8 @@ class Reasons:
         said: dict[tuple[str, int], int] = {}
         out: list[list[Reason]] = []
         for at, mine in enumerate(spoken.tolist()):
-            reasons: list[Reason] = []
+            found: list[tuple[int, int, int]] = []
+            praise: Reason | None = None
             best, chosen, least = 0, ("", -1), (True, 0)
             for place, first, second, sizeable in mine:
                 if place < 0:
@@ -104,26 +105,26 @@ class Reasons:
                 if code in _OF_PEOPLE and not self._many(code, int(rows[at]), had[at]):
                     continue
                 if code == "said":
-                    reason = self._said(int(rows[at]))
-                    if reason is None:
+                    praise = self._said(int(rows[at]))
+                    if praise is None:
                         continue
-                else:
-                    key = place, first, second
-                    reason = worded.get(key)
-                    if reason is None:
-                        reason = worded[key] = self._worded(place, first, second)
-                if sizeable or not reasons:
+                if sizeable or not found:
                     words = code, first
-                    common = code in _OF_CROWD and not reason.tags, said.get(words, 0)
-                    if not reasons or common < least:
-                        best, chosen, least = len(reasons), words, common
+                    common = code in _OF_CROWD and first < 0, said.get(words, 0)
+                    if not found or common < least:
+                        best, chosen, least = len(found), words, common
+                found.append((place, first, second))
+            if not found:
+                out.append([_RANKED])
+                continue
+            said[chosen] = said.get(chosen, 0) + 1
+            reasons: list[Reason] = []
+            for key in (found[best], found[0]) if best else found[:_MOST]:
+                reason = praise if _CODES[key[0]] == "said" else worded.get(key)
+                if reason is None:
+                    reason = worded[key] = self._worded(*key)
                 reasons.append(reason)
-            if reasons:
-                said[chosen] = said.get(chosen, 0) + 1
-                if best:
-                    reasons.insert(0, reasons.pop(best))
-                del reasons[_MOST:]
-            out.append(reasons or [_RANKED])
+            out.append(reasons)
         return out
 
     def _many(self, code: str, row: int, had: int) -> bool:
