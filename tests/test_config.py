@@ -10,6 +10,7 @@ import pytest
 import palate
 from palate.config import DEFAULT_WEIGHTS, Settings, load
 from palate.errors import ConfigError
+from palate.settings_policy import PolicySettings
 
 
 def toml(tmp_path: Path, text: str) -> Path:
@@ -70,7 +71,7 @@ def test_variables_that_are_no_settings(name: str) -> None:
         ("[weight]\nclick = 1", "weight is no setting; did you mean weights?"),
         (
             "[policy]\nxyzzy = 1",
-            "policy.xyzzy is no setting; known at [policy]: rank, recommend, explore, diversity, temperature, epsilon.",
+            f"policy.xyzzy is no setting; known at [policy]: {', '.join(PolicySettings.__struct_fields__)}.",
         ),
         ("[state]\nhistory = 1.5", "state.history: expected `int`, got `float`."),
         ('[state]\nhistory = "10"', "state.history: expected `int`, got `str`."),

@@ -122,7 +122,7 @@ def test_what_does_not_hold_is_not_shown_and_not_asked_again_at_once(engine: Eng
 
 def test_it_is_gone_with_the_person_and_comes_to_nobody_who_is_gone(engine: Engine) -> None:
     told(engine, Writer())
-    rows = list(engine.export_user("u"))
+    rows = list(engine.export(user="u"))
     assert sum(TEXT in str(row.value) for row in rows if row.table == "events") == 1
     assert TEXT in str(next(row.value for row in rows if row.table == "state"))
     one = due(engine.user("u"), "another", 3, engine.clock())
@@ -147,7 +147,7 @@ def test_who_opts_out_has_none_and_gets_none(engine: Engine) -> None:
     people = People([one], engine.user, engine.ingest)
     ask_all([task_of(one)], Writer(), people)
     assert people.said == {"gone": 1}
-    assert FIELD not in str(list(engine.export_user("u"))[1])
+    assert FIELD not in str(list(engine.export(user="u"))[1])
 
 
 def test_instructions_in_titles_are_not_shown_to_the_model() -> None:
