@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
+from palate.settings_base import Section, check_range
 
 
-class OnlineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OnlineSettings(Section, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """correct: ``auto`` learns a correction of the model's scores from every answer to a ranking, and applies it while
     it proves itself. features: that it is linear in. window_minutes: after a ranking, in which answers to it count;
     what was shown and not taken up by then wasn't wanted. half_life: rankings' outcomes after which one counts half.
@@ -41,9 +41,7 @@ class OnlineSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ("judged", 50, 1_000_000),
             ("retrain_hours", 0.0, 100_000.0),
         ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"online.{name} is {value:g}; it must lie between {low:g} and {high:g}")
+            check_range(f"online.{name}", getattr(self, name), low, high)
         if not 1 <= len(self.features) <= 32 or len(set(self.features)) < len(self.features):
             raise ValueError("online.features names between 1 and 32 features, each once")
         if self.retrain_on_drift and not self.drift:

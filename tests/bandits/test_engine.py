@@ -107,7 +107,8 @@ def test_what_people_choose_is_learnt(tmp_path: Path) -> None:
     assert after.updates == counts["rewards"] + counts["declines"] + counts["credits"]
     assert np.trace(after.covariance) < 0.8 * np.trace(before.covariance)
     taste = NAMES.index("taste_short")
-    decisions = list(engine.parts.decisions.log.read())  # type: ignore[union-attr]
+    assert engine.parts.decisions.log is not None
+    decisions = list(engine.parts.decisions.log.read())
     z = np.concatenate([unpack(one.bandit.shown, len(one.shown.ids)) for one in decisions if one.bandit])
     likes = float(np.corrcoef(z @ after.mean, z[:, taste])[0, 1])
     assert likes > 0.1  # what is like their taste is expected to bring more
@@ -121,7 +122,8 @@ def test_a_restart_goes_on_to_the_bit_however_it_stopped(tmp_path: Path) -> None
         engine.snapshot()
         at = engine.bandits.learner.seq
         live(engine, 40, seed=2)
-        engine.parts.decisions.log.flush()  # type: ignore[union-attr]
+        assert engine.parts.decisions.log is not None
+        engine.parts.decisions.log.flush()
         shutil.copytree(path, tmp_path / "killed", ignore=shutil.ignore_patterns("*.lock", "lock"))
         wanted = belief(engine)
     learnt, why = kept.read(kept.path_of(tmp_path / "killed"))
@@ -214,7 +216,9 @@ def test_new_items_have_their_floor_within_the_budget_and_keep_the_log_exact() -
     assert min(placed.values()) >= 6
     assert slots <= 0.1 * places
     later = engine.answer(palate.RecommendRequest(user="p0", k=10), now=engine.clock() + 4 * 86_400_000)
-    assert logged(engine, later).rules.floor is False  # type: ignore[union-attr]
+    rules = logged(engine, later).rules
+    assert rules is not None
+    assert rules.floor is False
 
 
 def test_an_arm_of_an_experiment_may_be_a_bandit_and_learns() -> None:
@@ -225,7 +229,9 @@ def test_an_arm_of_an_experiment_may_be_a_bandit_and_learns() -> None:
     by_arm = {one.arm: one for one in answers}
     assert by_arm["b/control"].policy == "greedy"
     assert by_arm["b/bandit"].policy == "linucb"
-    assert logged(engine, by_arm["b/bandit"]).rules.alpha == 1.0  # type: ignore[union-attr]
+    rules = logged(engine, by_arm["b/bandit"]).rules
+    assert rules is not None
+    assert rules.alpha == 1.0
     assert engine.bandits.belief("prior/16").updates > 0
 
 

@@ -7,9 +7,6 @@ beside). A generator that isn't here is told of by its known properties alone.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import msgspec
 import numpy as np
 
 from palate.evaluate.bootstrap import Estimate, paired
+from palate.evaluate.child import told_by
 from palate.evaluate.choosing import Need, Recommendation
 from palate.evaluate.generator_probe import Listed
 from palate.evaluate.measure import FEWEST, Measured
@@ -102,30 +100,9 @@ def measure_generator(
     questions = [Listed(taken.tolist(), asked.tolist()) for taken, asked in zip(probe.taken, probe.asked, strict=True)]
     told_lines = [(one.name, list(one.tags)) for one in lines]
     asked = AskedOf(settings, told_lines, probe.texts[:8], questions, seconds)
-    command = [sys.executable, "-m", "palate.evaluate.generator_child"]
-    pipe = subprocess.PIPE
-    with (
-        tempfile.TemporaryFile() as words,
-        subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=words) as child,
-    ):
-        assert child.stdin is not None
-        assert child.stdout is not None
-        told = ToldOf()
-        try:
-            child.stdin.write(msgspec.json.encode(asked))
-            child.stdin.close()
-            for line in child.stdout:
-                told = msgspec.json.decode(line, type=ToldOf)
-                if progress is not None and told.total:
-                    progress(f"measuring {called}", told.done, told.total)
-            child.wait()
-            words.seek(0)
-            said = words.read().decode("utf-8", "replace").strip().splitlines()
-        except BaseException:
-            child.kill()
-            raise
-    if child.returncode != 0 or not told.name:
-        return MeasuredGenerator(called, error=said[-1][:300] if said else f"exit code {child.returncode}.")
+    told, wrong = told_by("palate.evaluate.generator_child", asked, ToldOf(), f"measuring {called}", progress)
+    if wrong:
+        return MeasuredGenerator(called, error=wrong)
     auc, hit = _column(told.auc, len(questions)), _column(told.hit, len(questions))
     figures = {name: getattr(told, name) for name in _SAME}
     return MeasuredGenerator(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ import safetensors.numpy
 
 from palate.config import LanguageSettings
 from palate.evaluate.bootstrap import Estimate
+from palate.evaluate.child import told_by
 from palate.evaluate.probe import Judged, Probe, estimate, judge
 from palate.types import F32
 
@@ -78,30 +77,9 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="palate-") as place:
         out = Path(place) / "vectors.safetensors"
         asked = Asked(settings, str(folder), probe.texts, probe.titles, seconds, str(out))
-        command = [sys.executable, "-m", "palate.evaluate.measure_child"]
-        pipe = subprocess.PIPE
-        with (
-            tempfile.TemporaryFile() as words,  # not a pipe, which would be full after 64 kB of warnings
-            subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=words) as child,
-        ):
-            assert child.stdin is not None
-            assert child.stdout is not None
-            told = Told()
-            try:
-                child.stdin.write(msgspec.json.encode(asked))
-                child.stdin.close()
-                for line in child.stdout:
-                    told = msgspec.json.decode(line, type=Told)
-                    if progress is not None and told.total:
-                        progress(f"measuring {settings.encoder}", told.done, told.total)
-                child.wait()
-                words.seek(0)
-                said = words.read().decode("utf-8", "replace").strip().splitlines()
-            except BaseException:
-                child.kill()
-                raise
-        if child.returncode != 0 or not told.name:
-            return Measured(settings.encoder, error=said[-1][:300] if said else f"exit code {child.returncode}.")
+        told, wrong = told_by("palate.evaluate.measure_child", asked, Told(), f"measuring {settings.encoder}", progress)
+        if wrong:
+            return Measured(settings.encoder, error=wrong)
         arrays = safetensors.numpy.load(out.read_bytes())
     return conclude(settings.encoder, told, probe, judge(probe, arrays["texts"], arrays["titles"]))
 
