@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from palate.errors import InvalidInput
-from palate.train.text.body import Body, buckets
+from palate.train.text.body import Body, buckets, hold, set_dropout
 from palate.train.text.lora import Lora
 from palate.train.text.scores import Scores, score
 from palate.train.text.table import Parts, Table
@@ -30,7 +30,9 @@ class TuneSettings(NamedTuple):
     of the body, rate_lora: of adapters, rate_head: of the head. warm_up: share of the steps. lora: rank of adapters, 0
     to learn all weights, None to let the size decide (adapters from ``large`` parameters on). smooth: of the labels
     (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. hold_tokens: the
-    vectors of the tokens stay. minutes: in which all is done, None for no bound."""
+    vectors of the tokens stay; hold_layers: so do the lowest blocks of the model, which costs little quality (Lee, Tang
+    and Lin 2019) and spares their way back. dropout: of the model and before the head, None for the model's own.
+    minutes: in which all is done, None for no bound."""
 
     epochs: int = 3
     patience: int = 1
@@ -44,6 +46,8 @@ class TuneSettings(NamedTuple):
     lora: int | None = None
     large: int = 60_000_000
     hold_tokens: bool = False
+    hold_layers: int = 0
+    dropout: float | None = None
     minutes: float | None = None
     seed: int = 1
 
@@ -110,6 +114,8 @@ class _Fit:
         self._rank = rank
         self._lora = Lora(torch, body.module, rank) if rank else None
         self._scale = math.sqrt(body.width)
+        if settings.dropout is not None:
+            set_dropout(body, settings.dropout)
         self._head = torch.nn.Linear(body.width, len(table.names))
         torch.nn.init.zeros_(self._head.weight)
         torch.nn.init.zeros_(self._head.bias)
@@ -117,6 +123,7 @@ class _Fit:
             for parameter in body.module.parameters():
                 parameter.requires_grad_(True)
             body.module.get_input_embeddings().weight.requires_grad_(not settings.hold_tokens)
+            hold(body, settings.hold_layers)
             own, rate = [one for one in body.module.parameters() if one.requires_grad], settings.rate
         else:
             own, rate = self._lora.parameters, settings.rate_lora
@@ -128,7 +135,7 @@ class _Fit:
             {"params": free, "lr": rate, "weight_decay": 0.0},
             {"params": list(self._head.parameters()), "lr": settings.rate_head, "weight_decay": 0.0},
         ]
-        self._optimiser = torch.optim.AdamW([group for group in groups if group["params"]])
+        self._optimiser = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
         self._epochs: list[Epoch] = []
         self._step = 0
