@@ -31,7 +31,8 @@ class TuneSettings(NamedTuple):
     to learn all weights, None to let the size decide (adapters from ``large`` parameters on). smooth: of the labels
     (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. hold_tokens: the
     vectors of the tokens stay; hold_layers: so do the lowest blocks of the model, which costs little quality (Lee, Tang
-    and Lin 2019) and spares their way back. dropout: of the model and before the head, None for the model's own.
+    and Lin 2019) and spares their way back. dropout: of the model, None for its own. drop_tokens: the share of a text's
+    tokens that it is learnt without, others each time (Iyyer et al. 2015).
     minutes: in which all is done, None for no bound."""
 
     epochs: int = 3
@@ -48,6 +49,7 @@ class TuneSettings(NamedTuple):
     hold_tokens: bool = False
     hold_layers: int = 0
     dropout: float | None = None
+    drop_tokens: float = 0.0
     minutes: float | None = None
     seed: int = 1
 
@@ -111,6 +113,10 @@ class _Fit:
         self._targets = torch.from_numpy(table.labels)
         self._all = sum(parameter.numel() for parameter in body.module.parameters())
         rank = settings.lora if settings.lora is not None else (8 if self._all >= settings.large else 0)
+        if rank and settings.hold_layers:
+            raise InvalidInput(
+                "--hold-layers is for a model that learns all its weights: give --lora 0.", "--hold-layers"
+            )
         self._rank = rank
         self._lora = Lora(torch, body.module, rank) if rank else None
         self._scale = math.sqrt(body.width)
@@ -161,7 +167,7 @@ class _Fit:
         with self._torch.no_grad():
             for parameter, value in zip(self._learnt, kept, strict=True):
                 parameter.copy_(value)
-        learnt = sum(parameter.numel() for parameter in self._learnt)
+        learnt = sum(parameter.numel() for parameter in self._learnt if parameter.grad is not None)
         if self._lora is not None:
             self._lora.merge()
         self._body.module.eval()
@@ -188,7 +194,7 @@ class _Fit:
             factor = min(1.0, (self._step + 1) / max(1.0, self._s.warm_up * steps)) * (1.0 - share)
             for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
-            unit = self._body.unit(*self._body.batch([self._tokens[int(at)] for at in some]))
+            unit = self._body.unit(*self._body.batch([self._thinned(self._tokens[int(at)]) for at in some]))
             loss = torch.nn.functional.cross_entropy(
                 self._head(unit * self._scale), self._targets[some], label_smoothing=self._s.smooth
             )
@@ -202,6 +208,14 @@ class _Fit:
             if self._progress is not None:
                 self._progress(f"finetuning epoch {epoch}", seen, len(rows))
         return total / max(1, seen)
+
+    def _thinned(self, tokens: list[int]) -> list[int]:
+        """Without a share of them; the first and the last, which may be marks, stay."""
+        if not self._s.drop_tokens or len(tokens) < 4:
+            return tokens
+        kept = self._chance.random(len(tokens)) >= self._s.drop_tokens
+        kept[[0, -1]] = True
+        return [token for token, stays in zip(tokens, kept, strict=True) if stays]
 
     def _spent(self) -> float:
         """The share of the time for learning that is over. What judging takes is kept back, as a third of a step."""
