@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 
 STEPS = ("minilm", "smollm2", "t5", "int8", "layers", "pruned", "static")
 
-_LIGHT = ("--hold-tokens", "--hold-layers", "2", "--drop-tokens", ".1")
 
 
 class Job(NamedTuple):
@@ -62,7 +61,7 @@ def options(step: str, job: Job) -> list[str]:
     table, most = ["--csv", str(job.table)], ["--minutes", f"{job.minutes:g}"]
     learns = ["finetune", *table, "--max-tokens", "64", *most, "--out", out, "--model"]
     if step == "minilm":
-        return [*learns, job.minilm, "--epochs", "3", "--batch", "16", "--rate", "1e-4", *_LIGHT]
+        return [*learns, job.minilm, "--epochs", "2", "--rate", "1e-4", "--hold-tokens"]
     if step == "smollm2":
         return [*learns, job.gguf, "--rows", "700", "--epochs", "2"]
     if step == "t5":
