@@ -26,7 +26,6 @@ from typing import Any, NamedTuple
 STEPS = ("minilm", "smollm2", "t5", "int8", "layers", "pruned", "static")
 
 
-
 class Job(NamedTuple):
     """Where everything lies, and for how long a step may learn."""
 
