@@ -50,6 +50,17 @@ def test_the_linear_model_finds_the_weights() -> None:
     assert np.abs(others).max() < 0.3
 
 
+def test_a_column_that_hardly_moved_gets_no_steep_slope() -> None:
+    """A hundred-thousandth up or down told a little in training; the day when it is one it must not decide everything."""
+    rng = np.random.default_rng(3)
+    examples = groups(600, linear_rule, noise=1.0)
+    for x, chosen in zip(examples.x, examples.chosen, strict=True):
+        x[:, 5] = 1e-5 * (rng.normal(size=len(x)) + (np.arange(len(x)) == chosen[0]))
+    scorer = fit_linear(examples, NAMES)
+    slopes = scorer.weights / scorer.scale
+    assert abs(slopes[5]) < abs(slopes[A])
+
+
 def test_the_linear_model_takes_missing_values_and_constant_columns() -> None:
     examples = groups(200, linear_rule)
     for x in examples.x:

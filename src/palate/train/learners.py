@@ -23,6 +23,9 @@ from palate.train.examples import Examples
 from palate.types import F32, F64
 
 L2 = 1e-3
+_NARROW = 0.05
+"""Standard deviation below which a column counts as if it had this one. Of logs, cosines and counts, one that hardly
+moved in training would otherwise get a slope so steep that the first value of another size decides every ranking."""
 _TIES = 1e-6
 """What the prior weighs beside the best single feature."""
 
@@ -60,10 +63,11 @@ def fit_linear(examples: Examples, names: tuple[str, ...], offset: F64 | None = 
 
 
 def x_scale(x: F32) -> tuple[F32, F32]:
-    """(f,) mean and standard deviation of the columns, a missing value counted as 0; 1 for a constant column."""
+    """(f,) mean and standard deviation of the columns, a missing value counted as 0, at least ``_NARROW``; 1 for a
+    constant column."""
     filled = np.nan_to_num(x.astype(np.float32), nan=0.0)
     mean, scale = filled.mean(axis=0), filled.std(axis=0)
-    return mean, np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+    return mean, np.where(scale > 1e-6, np.maximum(scale, _NARROW), 1.0).astype(np.float32)
 
 
 def standardised(x: F32, mean: F32, scale: F32) -> F32:
