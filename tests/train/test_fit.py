@@ -13,6 +13,7 @@ from palate.score.linear import LinearScorer
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.examples import Examples, context_fields, ndcg_at_10
 from palate.train.fit import fit, fit_linear, fit_trees, judge
+from palate.train.learners import _best_round  # pyright: ignore[reportPrivateUsage]
 from palate.types import F32
 
 SMALL = TrainSettings(trees=30, leaves=7)
@@ -124,6 +125,14 @@ def test_trees_stop_early() -> None:
     nothing = lambda x: np.zeros(len(x))  # noqa: E731
     _, count = fit_trees(groups(150, nothing, noise=1.0), groups(80, nothing, 1, noise=1.0), NAMES, SMALL, 200)
     assert count < 200
+
+
+def test_a_lone_lucky_round_does_not_end_the_forest() -> None:
+    metric = np.concatenate([np.linspace(0.1, 0.2, 100), np.linspace(0.2, 0.15, 60)])
+    metric[3] = 0.3
+    assert 90 <= _best_round(metric) <= 106
+    assert _best_round(np.array([0.2])) == 1
+    assert _best_round(np.full(50, 0.2)) == 1
 
 
 def test_progress_is_said_to_the_end() -> None:
