@@ -52,7 +52,7 @@ def test_the_linear_model_finds_the_weights() -> None:
 
 
 def test_a_column_that_hardly_moved_gets_no_steep_slope() -> None:
-    """A hundred-thousandth up or down told a little in training; the day when it is one it must not decide everything."""
+    """A hundred-thousandth up or down told a little in training: the day when it is one it must not decide alone."""
     rng = np.random.default_rng(3)
     examples = groups(600, linear_rule, noise=1.0)
     for x, chosen in zip(examples.x, examples.chosen, strict=True):

@@ -201,7 +201,7 @@ def test_what_newcomers_begin_with_is_what_a_person_without_a_history_teaches() 
         assert one.subject is None
         assert one.item == history.items[place]
         assert not one.x[:, column("user_count")].any()
-    assert all(one.subject is not None for place, one in made if not one.newcomer and not one.among_cold)
+    assert all(one.subject is not None for _, one in made if not one.newcomer and not one.among_cold)
 
 
 def test_where_nobody_new_comes_ordinary_decisions_are_hidden() -> None:

@@ -84,7 +84,7 @@ def popularity(
         out[at, 5] = np.log1p(since(times[at, 2] if times[at, 2] > 0 else now, until, ends, skipped) / DAY_MS)
         out[at, 6] = np.log1p(since(times[at, 1], until, ends, skipped) / DAY_MS) if times[at, 1] > 0 else NEVER
         out[at, 7] = np.log((touched + 1.0) / (times[at, 3] + 10.0)) if times[at, 3] > 0 else 0.0
-        # Held against what was to be expected there: in a part of the week that the log has hardly seen, next to nothing.
+        # Against what was to be expected there: in a part of the week that the log has hardly seen, next to nothing.
         out[at, 8] = np.log((out[at, 8] + _CALM) / (touched * share + _CALM))
 
 

@@ -97,7 +97,15 @@ def _first(kept: I32, keys: F64, count: int, border: float, masked: bool, alive:
 
 @kernel
 def _best_keys(
-    n: int, decayed: F64 | I64, decayed_ts: I64, column: int, per_day: float, masked: bool, alive: Bools, rows: I32, keys: F64
+    n: int,
+    decayed: F64 | I64,
+    decayed_ts: I64,
+    column: int,
+    per_day: float,
+    masked: bool,
+    alive: Bools,
+    rows: I32,
+    keys: F64,
 ) -> int:
     """The items with the largest keys, in order; how many, at most ``len(rows)``."""
     count = 0

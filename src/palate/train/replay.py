@@ -21,7 +21,7 @@ from palate.state import State
 from palate.state.state import subject_of
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.history import History, Progress
-from palate.types import F32, F64, I64, Candidate, Interaction, RankRequest, RecommendRequest
+from palate.types import F32, F64, I32, I64, Candidate, Interaction, RankRequest, RecommendRequest
 
 SHOWN = 10
 HIDDEN = 0.1
@@ -177,8 +177,9 @@ def replay(
     ``train.candidates``, drawn evenly, the chosen one always among them; validation keeps all.
     An item the user had before is judged among everything; a new one half the time among new items only. Of a share
     ``HIDDEN`` of the training decisions nobody is told whose they are, or a model of people with long histories would
-    not know what to show to somebody without one (DropoutNet, Volkovs, Yu and Poutanen 2017). These are the first choices
-    of newcomers, as far as there are any: what people with long histories have next is not what somebody begins with.
+    not know what to show to somebody without one (DropoutNet, Volkovs, Yu and Poutanen 2017). These are the first
+    choices of newcomers, as far as there are any: what people with long histories have next is not what anybody
+    begins with.
     A decision for an item that was hardly known weighs ``COLD_WEIGHT``: few of them are among the candidates, and what
     is learnt from the others alone is that nobody chooses what nobody chose.
     apart: the chance in a decision depends on its interaction alone, not on those replayed before it.
