@@ -51,13 +51,14 @@ class Window:
     cold: I64 = field(default_factory=_none)
 
 
-def choose_window(history: History, settings: Settings, valid: int | None = None) -> Window:
+def choose_window(history: History, settings: Settings, valid: int | None = None, until: int | None = None) -> Window:
     """The last ``window_share`` of the interactions; its last ``valid_share`` validates; decisions drawn evenly.
 
-    valid: where validation begins, whatever the window; its decisions then are the same for every window.
+    valid: where validation begins, whatever the window; its decisions then are the same for every window. until: as if
+    the history ended before this interaction.
     """
     train = settings.train
-    n = len(history.interactions)
+    n = len(history.interactions) if until is None else until
     begin = int(n * (1 - train.window_share))
     rng = np.random.default_rng(train.seed)
     of_late = rng
@@ -73,14 +74,15 @@ def choose_window(history: History, settings: Settings, valid: int | None = None
         n_early = min(len(early), train.decisions - n_late)
         drawn = rng.choice(early, n_early, False)
         inside = np.sort(np.concatenate([drawn, of_late.choice(late, n_late, False)]))
-    return Window(begin, valid, inside, _cold(history, begin, int(train.decisions * COLD_SHARE), train.seed))
+    return Window(begin, valid, inside, _cold(history, begin, n, int(train.decisions * COLD_SHARE), train.seed))
 
 
-def _cold(history: History, begin: int, most: int, seed: int) -> I64:
-    """Up to ``most`` interactions from ``begin`` on whose item had at most ``COLD`` before, drawn evenly; in order."""
+def _cold(history: History, begin: int, end: int, most: int, seed: int) -> I64:
+    """Up to ``most`` interactions from ``begin`` up to ``end`` whose item had at most ``COLD`` before, drawn evenly; in
+    order."""
     before: dict[str, int] = {}
     found: list[int] = []
-    for place, name in enumerate(history.items):
+    for place, name in enumerate(history.items[:end]):
         count = before.get(name, 0)
         if place >= begin and count <= COLD:
             found.append(place)
@@ -171,13 +173,13 @@ def replay(
     next_cold = next(cold)
     for done, chosen in enumerate(window.sampled.tolist()):
         while next_cold <= chosen:
-            at = _folded(state, catalogue, history, at, int(history.interactions[next_cold]))
+            at = folded(state, catalogue, history, at, int(history.interactions[next_cold]))
             among = _among_cold(line, history, next_cold, model, [settings.train.seed, 3, next_cold])
             if among is not None:
                 yield next_cold, among
             next_cold = next(cold)
         place = int(history.interactions[chosen])
-        at = _folded(state, catalogue, history, at, place)
+        at = folded(state, catalogue, history, at, place)
         ts, _, event = history.events[place]
         assert isinstance(event, Interaction)
         if apart:
@@ -204,7 +206,13 @@ def replay(
         progress("replay", len(window.sampled), len(window.sampled))
 
 
-def _folded(state: State, catalogue: Catalogue, history: History, at: int, place: int) -> int:
+def reached(history: History, window: Window) -> int:
+    """The event up to which a replay of ``window`` has folded the state when it ends."""
+    last = max([window.begin, *window.sampled[-1:].tolist()])
+    return int(history.interactions[last]) if last < len(history.interactions) else len(history.events)
+
+
+def folded(state: State, catalogue: Catalogue, history: History, at: int, place: int) -> int:
     """Fold the events from ``at`` up to ``place``, which is returned."""
     if place > at:
         catalogue.update(state.apply(history.events[at:place]))
