@@ -67,8 +67,8 @@ class Target(Protocol):
     def start_experiment(self, experiment: Experiment) -> Experiment: ...
     def stop_experiment(self, name: str) -> Experiment: ...
     def experiment(self, name: str) -> ExperimentReport: ...
-    def export_user(self, user: str) -> Iterator[object]: ...
-    def forget(self, user: str) -> Forgotten: ...
+    def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]: ...
+    def forget(self, user: str | None, session: str | None = None) -> Forgotten: ...
 
 
 class Local:
@@ -123,18 +123,19 @@ class Local:
     def experiment(self, name: str) -> ExperimentReport:
         return self.engine.arms.report(name, self.engine.clock())
 
-    def export_user(self, user: str) -> Iterator[object]:
-        return self.engine.export(user)
+    def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]:
+        return self.engine.export(user or "") if session is None else self.engine.export(session=session)
 
-    def forget(self, user: str) -> Forgotten:
-        done = self.engine.forget(user)
+    def forget(self, user: str | None, session: str | None = None) -> Forgotten:
+        done = self.engine.forget(user, session)
+        name = (user if session is None else session) or ""
         while not self.engine.erasure.wait(1.0):
             if self.engine.erasure.state.startswith("failed"):
                 raise Unavailable(
-                    f"{user[:80]!r} is unknown from now on, but could not be erased yet ({self.engine.erasure.state}): "
+                    f"{name[:80]!r} is unknown from now on, but could not be erased yet ({self.engine.erasure.state}): "
                     "it is tried again whenever the directory is opened."
                 )
-        return Forgotten(user, done.as_of, "erased")
+        return Forgotten(name, done.as_of, "erased")
 
     def title(self, item: str) -> str:
         try:
@@ -254,9 +255,9 @@ class Remote:
     def experiment(self, name: str) -> ExperimentReport:
         return self.call("GET", f"/v1/experiments/{_segment(name)}", ExperimentReport)
 
-    def export_user(self, user: str) -> Iterator[object]:
+    def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]:
         """Line by line as it comes, never all of it in memory."""
-        with self._asked("GET", f"/v1/users/{_segment(user)}/export", accept="application/x-ndjson") as response:
+        with self._asked("GET", f"{_path_of(user, session)}/export", accept="application/x-ndjson") as response:
             rest = b""
             while part := response.read1(_CHUNK):
                 *lines, rest = (rest + part).split(b"\n")
@@ -264,8 +265,8 @@ class Remote:
         if rest:
             raise Unavailable(f"{self.url} ended in the middle of a line; the export is not whole: try again.")
 
-    def forget(self, user: str) -> Forgotten:
-        return self.call("DELETE", f"/v1/users/{_segment(user)}", Forgotten)
+    def forget(self, user: str | None, session: str | None = None) -> Forgotten:
+        return self.call("DELETE", _path_of(user, session), Forgotten)
 
     def title(self, item: str) -> str:
         try:
@@ -304,6 +305,11 @@ class _ServiceFile(msgspec.Struct):
 
 def _segment(name: str) -> str:
     return quote(name, safe="")
+
+
+def _path_of(user: str | None, session: str | None) -> str:
+    """The route of a user, or of an anonymous session."""
+    return f"/v1/users/{_segment(user or '')}" if session is None else f"/v1/sessions/{_segment(session)}"
 
 
 def service_of(path: Path) -> Remote | None:

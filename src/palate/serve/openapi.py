@@ -30,7 +30,7 @@ from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
 from palate.serve.operation import Operation
 from palate.serve.rerank import RerankAnswer, RerankAnswerV1
-from palate.serve.rights import UserExport
+from palate.serve.rights import SessionExport, UserExport
 from palate.serve.security import COOKIE, ErrorBody
 from palate.serve.worth import WINDOW, WorthReport
 from palate.settings_policy import POLICIES
@@ -182,6 +182,18 @@ def operations() -> dict[tuple[str, str], Operation]:
             {200: UserExport},
             (400, 422, 503),
         ),
+        ("delete", "/v1/sessions/{session}"): Operation(
+            "Make an anonymous session unknown from the next request on, and erase it everywhere in the background.",
+            "users and items",
+            {202: Forgotten},
+            (*_POSTED, 409, 422, 429, 503),
+        ),
+        ("get", "/v1/sessions/{session}/export"): Operation(
+            "Everything kept of an anonymous session, as one object; where NDJSON is accepted, one thing a line.",
+            "users and items",
+            {200: SessionExport},
+            (400, 422, 503),
+        ),
         ("get", "/v1/items/{item}"): Operation(
             "An item of the catalogue and its fields.", "users and items", {200: ItemView}, (400, 404, 422)
         ),
@@ -217,7 +229,8 @@ def operations() -> dict[tuple[str, str], Operation]:
             "Let the model answer that answered before this one.", "models", {200: ModelInfo}, (*_POSTED, 404, 409, 422)
         ),
         ("post", "/v1/train"): Operation(
-            "Train in the background; the best blend on the validation window is swapped in.",
+            "Train in the background; the best blend on the validation window is swapped in, unless it is worse than "
+            "the model that serves on choices that neither learnt from (`against` of the model).",
             "models",
             {202: Training},
             (*_POSTED, 409, 422),
