@@ -1,6 +1,7 @@
 """Palate in a world whose truth is known (``palate.world``).
 
     python -m benchmarks.world policies [--policies greedy,…] [--visits 3000] [--people 40] [--seeds 1,2] [--train 1000]
+    python -m benchmarks.world adaptation [--visits 6000] [--people 40] [--seeds 1,2,3,4] [--train 2500]
     python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--people 166] [--temperature 0.7]
     python -m benchmarks.world speed [--visits 100000]
 
@@ -9,6 +10,7 @@ popularity, clicks counted by the true topics, and the best possible; the engine
 (0: never), before tastes shift. Regret against the best, and its paired difference to greedy's and to random's;
 interactions of a person after the shift until quality is back at 90 % of before; what new items get of their fair
 exposure, and when. Intervals are over the people of all seeds.
+``adaptation``: everybody's tastes change, and greedy Palate is held against itself in the same world without that.
 ``coverage``: a play's decisions judge another configuration (``palate replay``'s estimators),
 beside what the world says it would really earn; and how often 95 % intervals hold the truth over logs drawn anew.
 ``speed``: visits a second beside the ranker's own time.
@@ -18,6 +20,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
+import json
 import sys
 import tempfile
 import time
@@ -39,13 +43,15 @@ from palate.settings import POLICIES
 from palate.types import Event, Interaction
 from palate.world import InProcess, Play, Played, Popular, World, WorldSettings, at_random, best_possible, play
 from palate.world.judging import contexts_of
-from palate.world.measure import EVENTS, FAIR, measured
+from palate.world.measure import EVENTS, FAIR, PROMISED, RECOVERED, WINDOW, measured, recovery
 from palate.world.play import pooled
 from palate.world.rankers import Numbers, Shown, Visit
 from palate.world.text import TOPICS
 
 SMALL: dict[str, Any] = {"trees": 100, "leaves": 7, "decisions": 2000, "candidates": 40, "towers": ["factors"]}
 """Of the training, that a play isn't longer than it must be."""
+KEEP: Path | None = None
+"""Folder of plays, by ``--keep``."""
 
 
 def policies(names: Sequence[str], base: WorldSettings, seeds: Sequence[int], train: int, encoder: str) -> None:
@@ -58,7 +64,7 @@ def policies(names: Sequence[str], base: WorldSettings, seeds: Sequence[int], tr
             parts.setdefault(ranker.name, []).append(play(world, ranker))
         for name in names:
             started = time.perf_counter()
-            parts.setdefault(name, []).append(_palate(world, name, train, encoder))
+            parts.setdefault(name, []).append(_kept(world, name, train, encoder))
             seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
             say(f"({name}, seed {world.settings.seed}: {time.perf_counter() - started:.0f} s)")
     whole = {name: pooled(each) for name, each in parts.items()}
@@ -111,15 +117,55 @@ class Topics:
         pass
 
 
-def _palate(world: World, policy: str, train: int, encoder: str) -> Played:
-    settings = {"rank": policy}
-    with palate.open(":memory:", language={"encoder": encoder}, policy=settings, train=SMALL) as engine:
+def _kept(world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None) -> Played:
+    """``_palate``, or what ``KEEP`` holds of the same play: so a measurement goes on where it was ended."""
+    if KEEP is None:
+        return _palate(world, policy, train, encoder, more)
+    told = json.dumps([dataclasses.asdict(world.settings), policy, train, encoder, more or {}], sort_keys=True)
+    path = KEEP / f"{policy}-{world.settings.seed}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.npz"
+    if not path.is_file():
+        played = _palate(world, policy, train, encoder, more)
+        KEEP.mkdir(parents=True, exist_ok=True)
+        values = {one.name: getattr(played, one.name) for one in dataclasses.fields(played)}
+        np.savez(path, **{name: one for name, one in values.items() if name != "settings"})
+    with np.load(path) as file:
+        found: dict[str, Any] = {name: file[name] for name in file.files}
+    found |= {"ranker": str(found["ranker"]), "purchases": int(found["purchases"])}
+    return Played(settings=world.settings, **found)
+
+
+def _palate(world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None) -> Played:
+    settings: dict[str, Any] = {"language": {"encoder": encoder}, "train": SMALL, **(more or {})}
+    settings["policy"] = {"rank": policy, **settings.get("policy", {})}
+    with palate.open(":memory:", **settings) as engine:
         going = Play(world, InProcess(engine, world, name=policy))
         if train:
             going.run(train)
             report = engine.train()
             say(f"({policy}: {report.kind} {report.name} ships)")
         return going.run()
+
+
+def adaptation(base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any]) -> None:
+    """Quality after a shift over that of the same visits without one. more: settings to play with."""
+    plays: tuple[list[Played], list[Played]] = [], []
+    for seed in seeds:
+        started = time.perf_counter()
+        for shift, into in zip((base.shift_day, base.days), plays, strict=True):
+            world = World(dataclasses.replace(base, seed=seed, shift_share=1.0, shift_day=shift))
+            into.append(_kept(world, "greedy", train, encoder, more))
+        say(f"(seed {seed}: {time.perf_counter() - started:.0f} s)")
+    shifted, same = map(pooled, plays)
+    for skill in (False, True):
+        found = recovery(shifted, same, skill)
+        between = f"{_events(found.recovered_low)} to {_events(found.recovered_high)}"
+        say(f"{'skill' if skill else 'quality'} with the shift over that without: {show(found.every)}; after "
+            f"{PROMISED} to {PROMISED + WINDOW - 1} events {show(found.at)}; at {RECOVERED:.0%} after "
+            f"{_events(found.recovered)} [{between}] events")  # fmt: skip
+        for at, value, low, high in zip(
+            found.ratio.x, found.ratio.value, found.ratio.low, found.ratio.high, strict=True
+        ):
+            say(f"  {at:.0f}: {show(Estimate(value, low, high))}")
 
 
 def _mean(played: Played, rows: np.ndarray[Any, Any]) -> Estimate:
@@ -202,6 +248,8 @@ def speed(visits: int) -> None:
 
 
 def show(one: Estimate) -> str:
+    if one.value is None:
+        return "none"
     return f"{one.value:.4f}" if one.low is None else f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
 
 
@@ -212,7 +260,7 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Palate in a world whose truth is known.")
-    parser.add_argument("what", choices=("policies", "coverage", "speed"))
+    parser.add_argument("what", choices=("policies", "adaptation", "coverage", "speed"))
     parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--visits", type=int)
     parser.add_argument("--people", type=int)
@@ -221,11 +269,14 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--encoder", default="hashing")
+    parser.add_argument("--settings", default="{}", help="JSON of settings to play with, for adaptation")
+    parser.add_argument("--keep", type=Path, help="folder of plays, which aren't played again")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--rankings", type=int, default=500)
     parser.add_argument("--temperature", type=float, default=0.7)
     asked = parser.parse_args()
-    if asked.what == "policies":
+    KEEP = asked.keep
+    if asked.what in ("policies", "adaptation"):
         world = WorldSettings(
             visits=asked.visits or 3000,
             people=asked.people or 40,
@@ -234,7 +285,10 @@ if __name__ == "__main__":
             shift_day=asked.days / 2,
         )
         chosen = [int(seed) for seed in asked.seeds.split(",")]
-        policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
+        if asked.what == "adaptation":
+            adaptation(world, chosen, asked.train, asked.encoder, json.loads(asked.settings))
+        else:
+            policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
     elif asked.what == "coverage":
         coverage(asked.runs, asked.rankings, asked.people or asked.rankings // 3, asked.temperature)
     else:
