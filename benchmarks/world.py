@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
+import itertools
 import json
 import sys
 import tempfile
@@ -117,6 +118,49 @@ class Topics:
         pass
 
 
+class Ideal:
+    """The most that can be learnt from what it shows: told all of the world but who loves which topics, it holds every
+    pair of topics as likely as Bayes' rule has it after each click and each place that got none, and reckons at every
+    visit with a chance of one in a hundred that they have changed. It ranks by the expected α, and explores nothing."""
+
+    name = "ideal"
+
+    def __init__(self, world: World) -> None:
+        one = world.settings
+        self._world, self._numbers = world, Numbers(world)
+        pairs = list(itertools.permutations(range(len(TOPICS)), one.interests))
+        self._taste = np.zeros((len(pairs), len(TOPICS)))
+        for row, pair in enumerate(pairs):
+            self._taste[row, list(pair)] = one.taste * 0.8 ** np.arange(one.interests)
+        self._belief = np.full((one.people, len(pairs)), 1.0 / len(pairs))
+        self._open: dict[int, tuple[np.ndarray[Any, Any], list[int]]] = {}
+        self._clicked: dict[int, set[int]] = {}
+
+    def rank(self, visit: Visit, news: Sequence[Event]) -> Shown:
+        world, person = self._world, visit.person
+        for event in news:
+            if isinstance(event, Interaction) and event.type == "click":
+                self._clicked.setdefault(self._numbers.of(event.user or ""), set()).add(self._numbers.of(event.item))
+        belief = self._belief[person]
+        if person in self._open:
+            alpha, items = self._open.pop(person)
+            clicked = np.isin(items, list(self._clicked.pop(person, ())))
+            looked = world.examination[: len(items)] * alpha
+            belief = belief * np.where(clicked, looked, 1.0 - looked).prod(axis=1)
+            belief = 0.99 * belief / belief.sum() + 0.01 / len(belief)
+            self._belief[person] = belief
+        first, second = world.topic[visit.candidates], world.second[visit.candidates]
+        own = world.taste(np.array([person]), np.array([visit.time]))[0]
+        rest = np.log(visit.truth / (1.0 - visit.truth)) - 0.8 * own[first] - 0.2 * own[second]
+        alpha = 1.0 / (1.0 + np.exp(-(rest + 0.8 * self._taste[:, first] + 0.2 * self._taste[:, second])))
+        best = np.argsort(-(belief @ alpha), kind="stable")[: visit.k]
+        self._open[person] = alpha[:, best], visit.candidates[best].tolist()
+        return Shown(visit.candidates[best].tolist())
+
+    def end(self, news: Sequence[Event]) -> None:
+        pass
+
+
 def _kept(world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None) -> Played:
     """``_palate``, or what ``KEEP`` holds of the same play: so a measurement goes on where it was ended."""
     if KEEP is None:
@@ -147,17 +191,22 @@ def _palate(world: World, policy: str, train: int, encoder: str, more: dict[str,
 
 
 def adaptation(base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any]) -> None:
-    """Quality after a shift over that of the same visits without one. more: settings to play with."""
-    plays: tuple[list[Played], list[Played]] = [], []
+    """Quality after a shift over that of the same visits without one, of the ideal learner, of one that is told topics,
+    and of Palate. more: settings to play with."""
+    plays: dict[str, tuple[list[Played], list[Played]]] = {}
     for seed in seeds:
         started = time.perf_counter()
-        for shift, into in zip((base.shift_day, base.days), plays, strict=True):
+        for at, shift in enumerate((base.shift_day, base.days)):
             world = World(dataclasses.replace(base, seed=seed, shift_share=1.0, shift_day=shift))
-            into.append(_kept(world, "greedy", train, encoder, more))
+            for ranker in (Ideal(world), Topics(world)):
+                plays.setdefault(ranker.name, ([], []))[at].append(play(world, ranker))
+            plays.setdefault("greedy", ([], []))[at].append(_kept(world, "greedy", train, encoder, more))
         say(f"(seed {seed}: {time.perf_counter() - started:.0f} s)")
-    shifted, same = map(pooled, plays)
-    for skill in (False, True):
-        found = recovery(shifted, same, skill)
+    for (name, (shifted, same)), skill in itertools.product(plays.items(), (False, True)):
+        found = recovery(pooled(shifted), pooled(same), skill)
+        usual = measured(pooled(same), resamples=200)
+        if not skill:
+            say(f"{name}: share of the best without a shift {show(usual.quality)}, skill {show(usual.skill)}")
         between = f"{_events(found.recovered_low)} to {_events(found.recovered_high)}"
         say(f"{'skill' if skill else 'quality'} with the shift over that without: {show(found.every)}; after "
             f"{PROMISED} to {PROMISED + WINDOW - 1} events {show(found.at)}; at {RECOVERED:.0%} after "

@@ -128,20 +128,16 @@ class Local:
 
     def forget(self, user: str | None, session: str | None = None) -> Forgotten:
         done = self.engine.forget(user, session)
-        name = (user if session is None else session) or ""
         while not self.engine.erasure.wait(1.0):
             if self.engine.erasure.state.startswith("failed"):
-                raise Unavailable(
-                    f"{name[:80]!r} is unknown from now on, but could not be erased yet ({self.engine.erasure.state}): "
-                    "it is tried again whenever the directory is opened."
-                )
-        return Forgotten(name, done.as_of, "erased")
+                how = f"is unknown from now on, but could not be erased yet ({self.engine.erasure.state})"
+                raise Unavailable(f"{done.user[:80]!r} {how}: it is tried again whenever the directory is opened.")
+        return Forgotten(done.user, done.as_of, "erased")
 
     def title(self, item: str) -> str:
-        try:
+        with suppress(NotFound):
             return self.engine.title(item)
-        except NotFound:
-            return ""
+        return ""
 
 
 class Remote:
@@ -257,7 +253,7 @@ class Remote:
 
     def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]:
         """Line by line as it comes, never all of it in memory."""
-        with self._asked("GET", f"{_path_of(user, session)}/export", accept="application/x-ndjson") as response:
+        with self._asked("GET", f"/v1/{_whose(user, session)}/export", accept="application/x-ndjson") as response:
             rest = b""
             while part := response.read1(_CHUNK):
                 *lines, rest = (rest + part).split(b"\n")
@@ -266,7 +262,7 @@ class Remote:
             raise Unavailable(f"{self.url} ended in the middle of a line; the export is not whole: try again.")
 
     def forget(self, user: str | None, session: str | None = None) -> Forgotten:
-        return self.call("DELETE", _path_of(user, session), Forgotten)
+        return self.call("DELETE", f"/v1/{_whose(user, session)}", Forgotten)
 
     def title(self, item: str) -> str:
         try:
@@ -307,9 +303,8 @@ def _segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _path_of(user: str | None, session: str | None) -> str:
-    """The route of a user, or of an anonymous session."""
-    return f"/v1/users/{_segment(user or '')}" if session is None else f"/v1/sessions/{_segment(session)}"
+def _whose(user: str | None, session: str | None) -> str:
+    return f"users/{_segment(user or '')}" if session is None else f"sessions/{_segment(session)}"
 
 
 def service_of(path: Path) -> Remote | None:

@@ -56,6 +56,8 @@ _REASONS = {
 }
 _COMMON = (401, 403)
 _POSTED = (400, 413, 415)
+_KEPT = (400, 422, 503)
+_ERASED = {202: Forgotten}, (*_POSTED, 409, 422, 429, 503)
 _REF = "#/components/schemas/{name}"
 
 
@@ -171,25 +173,16 @@ def operations() -> dict[tuple[str, str], Operation]:
             Correction,
         ),
         ("delete", "/v1/users/{user}"): Operation(
-            "Make a user unknown from the next request on, and erase them everywhere in the background.",
-            "users and items",
-            {202: Forgotten},
-            (*_POSTED, 409, 422, 429, 503),
+            "Make a user unknown from now on, and erase them in the background.", "users and items", *_ERASED
         ),
         ("get", "/v1/users/{user}/export"): Operation(
-            "Everything that is kept of a user, as one object; where NDJSON is accepted, one thing a line.",
-            "users and items",
-            {200: UserExport},
-            (400, 422, 503),
+            "Everything kept of a user: an object, or NDJSON if accepted.", "users and items", {200: UserExport}, _KEPT
         ),
         ("delete", "/v1/sessions/{session}"): Operation(
-            "Make an anonymous session unknown from the next request on, and erase it everywhere in the background.",
-            "users and items",
-            {202: Forgotten},
-            (*_POSTED, 409, 422, 429, 503),
+            "Make an anonymous session unknown, and erase it in the background.", "users and items", *_ERASED
         ),
         ("get", "/v1/sessions/{session}/export"): Operation(
-            "Everything kept of an anonymous session, as one object; where NDJSON is accepted, one thing a line.",
+            "Everything kept of an anonymous session, likewise.",
             "users and items",
             {200: SessionExport},
             (400, 422, 503),

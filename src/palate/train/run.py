@@ -85,11 +85,11 @@ def train(
     fresh, valid, context = found.fresh, found.valid, found.context
     fitted = fit(fresh, valid, context, settings.train, progress, found.late, (found.cold, found.cold_late))
     watch.lap("fit")
-    against = held
+    against, more = held, 0
     if isinstance(held, Held):
         judged = judge_former(held, fitted, found, history, settings, progress)
         watch.lap("judge")
-        against = judged.against
+        against, more = judged.against, len(judged.examples)
         everything = fresh.joined(found.late, valid, found.last, judged.examples)
         fitted.scorer = fit_again(
             fitted, everything, NAMES + context, settings.train, found.cold.joined(found.cold_late)
@@ -133,7 +133,8 @@ def train(
     )  # fmt: skip
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
     arrays |= whole.arrays
-    return Trained(arrays, manifest, len(found.logged) + found.replayed, rows, watch.seconds, fitted)
+    decisions = len(found.logged) + found.replayed + more
+    return Trained(arrays, manifest, decisions, rows, watch.seconds, fitted)
 
 
 def _rounded(margin: Margin) -> dict[str, float]:
