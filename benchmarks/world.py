@@ -10,8 +10,8 @@ popularity, clicks counted by the true topics, and the best possible; the engine
 (0: never), before tastes shift. Regret against the best, and its paired difference to greedy's and to random's;
 interactions of a person after the shift until quality is back at 90 % of before; what new items get of their fair
 exposure, and when. Intervals are over the people of all seeds.
-``adaptation``: everybody's tastes change, and greedy Palate, the ideal learner and a rule of thumb are each held against
-themselves in the same world without that. All candidates are logged, so that nothing hangs on the ids of rankings, and
+``adaptation``: everybody's tastes change, and greedy Palate, the ideal learner and a rule of thumb are each held
+against themselves in the same world without that. All candidates are logged, so that nothing hangs on the ids of rankings, and
 until the shift both plays are equal.
 ``coverage``: a play's decisions judge another configuration (``palate replay``'s estimators),
 beside what the world says it would really earn; and how often 95 % intervals hold the truth over logs drawn anew.
