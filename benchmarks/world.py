@@ -1,7 +1,7 @@
 """Palate in a world whose truth is known (``palate.world``).
 
     python -m benchmarks.world policies [--policies greedy,…] [--visits 3000] [--people 40] [--seeds 1,2] [--train 1000]
-    python -m benchmarks.world adaptation [--visits 6000] [--people 40] [--seeds 1,2,3,4] [--train 2500]
+    python -m benchmarks.world adaptation [--visits 6000] [--people 40] [--seeds 1,2,3,4] [--train 2500] [--wipe]
     python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--people 166] [--temperature 0.7]
     python -m benchmarks.world speed [--visits 100000]
 
@@ -11,8 +11,9 @@ popularity, clicks counted by the true topics, and the best possible; the engine
 interactions of a person after the shift until quality is back at 90 % of before; what new items get of their fair
 exposure, and when. Intervals are over the people of all seeds.
 ``adaptation``: everybody's tastes change, and greedy Palate, the ideal learner and a rule of thumb are each held
-against themselves in the same world without that. All candidates are logged, so that nothing hangs on the ids of rankings, and
-until the shift both plays are equal.
+against themselves in the same world without that. All candidates are logged, so that nothing hangs on the ids of
+rankings, and until the shift both plays are equal. With ``--wipe`` everybody's history is deleted as tastes change: what
+a perfect detector would do that forgets all of before.
 ``coverage``: a play's decisions judge another configuration (``palate replay``'s estimators),
 beside what the world says it would really earn; and how often 95 % intervals hold the truth over logs drawn anew.
 ``speed``: visits a second beside the ranker's own time.
@@ -43,7 +44,7 @@ from palate.evaluate.replay import Target, judge, rounds_of
 from palate.features import NAMES
 from palate.line import prior_model
 from palate.settings import POLICIES
-from palate.types import Event, Interaction
+from palate.types import Event, Interaction, User
 from palate.world import InProcess, Play, Played, Popular, World, WorldSettings, at_random, best_possible, play
 from palate.world.judging import contexts_of
 from palate.world.measure import EVENTS, FAIR, PROMISED, RECOVERED, WINDOW, measured, recovery
@@ -163,14 +164,17 @@ class Ideal:
         pass
 
 
-def _kept(world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None) -> Played:
+def _kept(
+    world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None, wipe: bool = False
+) -> Played:
     """``_palate``, or what ``KEEP`` holds of the same play: so a measurement goes on where it was ended."""
     if KEEP is None:
-        return _palate(world, policy, train, encoder, more)
-    told = json.dumps([dataclasses.asdict(world.settings), policy, train, encoder, more or {}], sort_keys=True)
-    path = KEEP / f"{policy}-{world.settings.seed}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.npz"
+        return _palate(world, policy, train, encoder, more, wipe)
+    given = [dataclasses.asdict(world.settings), policy, train, encoder, more or {}, *(["wipe"] if wipe else [])]
+    mark = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
+    path = KEEP / f"{policy}-{world.settings.seed}-{mark}.npz"
     if not path.is_file():
-        played = _palate(world, policy, train, encoder, more)
+        played = _palate(world, policy, train, encoder, more, wipe)
         KEEP.mkdir(parents=True, exist_ok=True)
         values = {one.name: getattr(played, one.name) for one in dataclasses.fields(played)}
         np.savez(path, **{name: one for name, one in values.items() if name != "settings"})
@@ -180,11 +184,28 @@ def _kept(world: World, policy: str, train: int, encoder: str, more: dict[str, A
     return Played(settings=world.settings, **found)
 
 
-def _palate(world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None) -> Played:
+@dataclasses.dataclass
+class Wiping(InProcess):
+    """Deletes everybody as tastes change."""
+
+    wiped: bool = False
+
+    def rank(self, visit: Visit, news: Sequence[Event]) -> Shown:
+        shift = self.world.settings.shift
+        if shift is not None and visit.time >= shift and not self.wiped:
+            self.wiped = True
+            everybody = map(self.world.user_id, range(self.world.settings.people))
+            self.engine.ingest([User(timestamp=shift, user=name, deleted=True) for name in everybody])
+        return super().rank(visit, news)
+
+
+def _palate(
+    world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None, wipe: bool = False
+) -> Played:
     settings: dict[str, Any] = {"language": {"encoder": encoder}, "train": SMALL, **(more or {})}
     settings["policy"] = {"rank": policy, **settings.get("policy", {})}
     with palate.open(":memory:", **settings) as engine:
-        going = Play(world, InProcess(engine, world, name=policy))
+        going = Play(world, (Wiping if wipe else InProcess)(engine, world, name=policy))
         if train:
             going.run(train)
             report = engine.train()
@@ -192,7 +213,9 @@ def _palate(world: World, policy: str, train: int, encoder: str, more: dict[str,
         return going.run()
 
 
-def adaptation(base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any]) -> None:
+def adaptation(
+    base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any], wipe: bool
+) -> None:
     """Quality after a shift over that of the same visits without one, of the ideal learner, of one that is told topics,
     and of Palate. more: settings to play with."""
     plays: dict[str, tuple[list[Played], list[Played]]] = {}
@@ -202,7 +225,9 @@ def adaptation(base: WorldSettings, seeds: Sequence[int], train: int, encoder: s
             world = World(dataclasses.replace(base, seed=seed, shift_share=1.0, shift_day=shift))
             for ranker in (Ideal(world), Topics(world)):
                 plays.setdefault(ranker.name, ([], []))[at].append(play(world, ranker))
-            plays.setdefault("greedy", ([], []))[at].append(_kept(world, "greedy", train, encoder, more))
+            plays.setdefault("greedy", ([], []))[at].append(
+                _kept(world, "greedy", train, encoder, more, wipe and at == 0)
+            )
         say(f"(seed {seed}: {time.perf_counter() - started:.0f} s)")
     for (name, (shifted, same)), skill in itertools.product(plays.items(), (False, True)):
         found = recovery(pooled(shifted), pooled(same), skill)
@@ -323,6 +348,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--settings", default='{"decisions": {"sample": 1.0}}', help="JSON of settings to play with, for adaptation"
     )
+    parser.add_argument("--wipe", action="store_true", help="delete everybody's history as tastes change")
     parser.add_argument("--keep", type=Path, help="folder of plays, which aren't played again")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--rankings", type=int, default=500)
@@ -339,7 +365,7 @@ if __name__ == "__main__":
         )
         chosen = [int(seed) for seed in asked.seeds.split(",")]
         if asked.what == "adaptation":
-            adaptation(world, chosen, asked.train, asked.encoder, json.loads(asked.settings))
+            adaptation(world, chosen, asked.train, asked.encoder, json.loads(asked.settings), asked.wipe)
         else:
             policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
     elif asked.what == "coverage":
