@@ -12,8 +12,8 @@ interactions of a person after the shift until quality is back at 90 % of before
 exposure, and when. Intervals are over the people of all seeds.
 ``adaptation``: everybody's tastes change, and greedy Palate, the ideal learner and a rule of thumb are each held
 against themselves in the same world without that. All candidates are logged, so that nothing hangs on the ids of
-rankings, and until the shift both plays are equal. With ``--wipe`` everybody's history is deleted as tastes change: what
-a perfect detector would do that forgets all of before.
+rankings, and until the shift both plays are equal. With ``--wipe`` everybody's history is deleted as tastes change:
+what a perfect detector would do that forgets all of before.
 ``coverage``: a play's decisions judge another configuration (``palate replay``'s estimators),
 beside what the world says it would really earn; and how often 95 % intervals hold the truth over logs drawn anew.
 ``speed``: visits a second beside the ranker's own time.
