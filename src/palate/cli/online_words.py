@@ -58,7 +58,7 @@ ONLINE: dict[str, tuple[str, str]] = {
         "It isn't judged against {former}, which doesn't fit this directory any more.",
         "未与 {former} 比较：后者已不再适用于此目录。",
     ),
-    "stage.judge": ("judging against the former model", "与之前的模型比较"),
+    "stage.former": ("judging against the former model", "与之前的模型比较"),
     "col.former": ("over the former model", "领先之前的模型"),
     "col.weight": ("log odds a deviation", "每标准差的对数几率"),
 }

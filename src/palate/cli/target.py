@@ -41,9 +41,7 @@ DirOption = Annotated[
     Path, typer.Option("--dir", "-d", metavar="DIRECTORY", help="The engine's directory.", show_default=True)
 ]
 DEFAULT_DIR = Path("shop.palate")
-
-_TIMEOUT = 120.0
-_CHUNK = 256 * 1024
+_TIMEOUT, _CHUNK = 120.0, 256 * 1024
 
 
 class Target(Protocol):
@@ -130,8 +128,10 @@ class Local:
         done = self.engine.forget(user, session)
         while not self.engine.erasure.wait(1.0):
             if self.engine.erasure.state.startswith("failed"):
-                how = f"is unknown from now on, but could not be erased yet ({self.engine.erasure.state})"
-                raise Unavailable(f"{done.user[:80]!r} {how}: it is tried again whenever the directory is opened.")
+                raise Unavailable(
+                    f"{done.user[:80]!r} is unknown from now on, but could not be erased yet "
+                    f"({self.engine.erasure.state}): it is tried again whenever the directory is opened."
+                )
         return Forgotten(done.user, done.as_of, "erased")
 
     def title(self, item: str) -> str:

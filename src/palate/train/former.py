@@ -128,7 +128,7 @@ def judge_former(
                 x = scored.x[keep, : len(NAMES)]
                 examples.add_rows(x, np.searchsorted(keep, mine).astype(np.int64), found.context)
         if progress is not None and number % 50 == 0:
-            progress("judge", number, len(held.judged))
+            progress("former", number, len(held.judged))
     if len(models) < 2:
         return Judged(Against(version, "untold", "unusable", len(gains)), examples)
     difference = margin(gains[:, 0], gains[:, 1], seed=train.seed, people=whose)
