@@ -69,9 +69,12 @@ def hold_back(history: History, settings: Settings, former: Artefact | None) -> 
     unseen = np.flatnonzero(history.positions > former.manifest.log_position)
     n, train = len(history.interactions), settings.train
     most = max(USUAL, int(n * train.window_share * train.valid_share))
-    count = min(max(len(unseen) // 2, LEAST), most)
-    if len(unseen) < LEAST or unseen[-count] < 2 * LEAST:
-        return Against(former.manifest.version, "untold", "few", len(unseen))
+    # What came late, such as an import of old events, is no last slice: most that lies after it was seen.
+    late = np.arange(1, len(unseen) + 1) * 2 >= n - unseen[::-1]
+    there = int(np.flatnonzero(late)[-1]) + 1 if late.any() else 0
+    count = min(max(there // 2, LEAST), most)
+    if there < LEAST or unseen[-count] < 2 * LEAST:
+        return Against(former.manifest.version, "untold", "few", there)
     judged = unseen[-count:]
     if count > MOST:
         judged = np.sort(np.random.default_rng([train.seed, 5]).choice(judged, MOST, replace=False))
