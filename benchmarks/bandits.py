@@ -138,19 +138,25 @@ def _played(world: World, name: str, policy: dict[str, Any], train: int, encoder
 
 
 def floor(base: WorldSettings, seeds: Sequence[int], encoder: str) -> None:
-    """A block with the floor, and one without."""
+    """A block with the floor, and those without."""
     arms: dict[str, dict[str, Any]] = {
+        "greedy, no slot": {"explore": False},
         "greedy, one slot": {},
         "the same slots, new items first": {"new_floor": 30, "new_days": 10.0},
         "half of the slots, new items first": {"new_floor": 30, "new_days": 10.0, "explore_share": 0.1},
     }
     worlds = [World(dataclasses.replace(base, seed=seed, candidates=0)) for seed in seeds]
+    first: Played | None = None
     for name, policy in arms.items():
-        found = measured(pooled([_played(world, name, policy, 0, encoder) for world in worlds]))
-        say(f"{name}: regret a ranking {show(found.regret)}")
+        played = pooled([_played(world, name, policy, 0, encoder) for world in worlds])
+        first = first or played
+        found = measured(played)
+        price = paired(played.regret, first.regret, played.people)
+        say(f"{name}: regret a ranking {show(found.regret)}; less without a slot {show(price)}")
         if found.exposure is not None:
             fresh = found.exposure
-            say(f"  new items get {show(fresh.ratio)} of their fair exposure; after {fresh.impressions} impressions")
+            say(f"  new items get {show(fresh.ratio)} of their fair exposure; after {fresh.impressions} impressions "
+                f"[{fresh.impressions_low}, {fresh.impressions_high}]")  # fmt: skip
 
 
 def main() -> None:

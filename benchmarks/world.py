@@ -1,6 +1,7 @@
 """Palate in a world whose truth is known (``palate.world``).
 
     python -m benchmarks.world policies [--policies greedy,…] [--visits 3000] [--people 40] [--seeds 1,2] [--train 1000]
+    python -m benchmarks.world adaptation [--visits 6000] [--people 40] [--seeds 1,2,3,4] [--train 2500] [--wipe]
     python -m benchmarks.world coverage [--runs 200] [--rankings 500] [--people 166] [--temperature 0.7]
     python -m benchmarks.world speed [--visits 100000]
 
@@ -9,6 +10,10 @@ popularity, clicks counted by the true topics, and the best possible; the engine
 (0: never), before tastes shift. Regret against the best, and its paired difference to greedy's and to random's;
 interactions of a person after the shift until quality is back at 90 % of before; what new items get of their fair
 exposure, and when. Intervals are over the people of all seeds.
+``adaptation``: everybody's tastes change, and greedy Palate, the ideal learner and a rule of thumb are each held
+against themselves in the same world without that. All candidates are logged, so that nothing hangs on the ids of
+rankings, and until the shift both plays are equal. With ``--wipe`` everybody's history is deleted as tastes change:
+what a perfect detector would do that forgets all of before.
 ``coverage``: a play's decisions judge another configuration (``palate replay``'s estimators),
 beside what the world says it would really earn; and how often 95 % intervals hold the truth over logs drawn anew.
 ``speed``: visits a second beside the ranker's own time.
@@ -18,6 +23,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
+import itertools
+import json
 import sys
 import tempfile
 import time
@@ -36,16 +44,18 @@ from palate.evaluate.replay import Target, judge, rounds_of
 from palate.features import NAMES
 from palate.line import prior_model
 from palate.settings import POLICIES
-from palate.types import Event, Interaction
+from palate.types import Event, Interaction, User
 from palate.world import InProcess, Play, Played, Popular, World, WorldSettings, at_random, best_possible, play
 from palate.world.judging import contexts_of
-from palate.world.measure import EVENTS, FAIR, measured
+from palate.world.measure import EVENTS, FAIR, PROMISED, RECOVERED, WINDOW, measured, recovery
 from palate.world.play import pooled
 from palate.world.rankers import Numbers, Shown, Visit
 from palate.world.text import TOPICS
 
 SMALL: dict[str, Any] = {"trees": 100, "leaves": 7, "decisions": 2000, "candidates": 40, "towers": ["factors"]}
 """Of the training, that a play isn't longer than it must be."""
+KEEP: Path | None = None
+"""Folder of plays, by ``--keep``."""
 
 
 def policies(names: Sequence[str], base: WorldSettings, seeds: Sequence[int], train: int, encoder: str) -> None:
@@ -58,7 +68,7 @@ def policies(names: Sequence[str], base: WorldSettings, seeds: Sequence[int], tr
             parts.setdefault(ranker.name, []).append(play(world, ranker))
         for name in names:
             started = time.perf_counter()
-            parts.setdefault(name, []).append(_palate(world, name, train, encoder))
+            parts.setdefault(name, []).append(_kept(world, name, train, encoder))
             seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
             say(f"({name}, seed {world.settings.seed}: {time.perf_counter() - started:.0f} s)")
     whole = {name: pooled(each) for name, each in parts.items()}
@@ -111,15 +121,127 @@ class Topics:
         pass
 
 
-def _palate(world: World, policy: str, train: int, encoder: str) -> Played:
-    settings = {"rank": policy}
-    with palate.open(":memory:", language={"encoder": encoder}, policy=settings, train=SMALL) as engine:
-        going = Play(world, InProcess(engine, world, name=policy))
+class Ideal:
+    """The most that can be learnt from what it shows: told all of the world but who loves which topics, it holds every
+    pair of topics as likely as Bayes' rule has it after each click and each place that got none, and reckons at every
+    visit with a chance of one in a hundred that they have changed. It ranks by the expected α, and explores nothing."""
+
+    name = "ideal"
+
+    def __init__(self, world: World) -> None:
+        one = world.settings
+        self._world, self._numbers = world, Numbers(world)
+        pairs = list(itertools.permutations(range(len(TOPICS)), one.interests))
+        self._taste = np.zeros((len(pairs), len(TOPICS)))
+        for row, pair in enumerate(pairs):
+            self._taste[row, list(pair)] = one.taste * 0.8 ** np.arange(one.interests)
+        self._belief = np.full((one.people, len(pairs)), 1.0 / len(pairs))
+        self._open: dict[int, tuple[np.ndarray[Any, Any], list[int]]] = {}
+        self._clicked: dict[int, set[int]] = {}
+
+    def rank(self, visit: Visit, news: Sequence[Event]) -> Shown:
+        world, person = self._world, visit.person
+        for event in news:
+            if isinstance(event, Interaction) and event.type == "click":
+                self._clicked.setdefault(self._numbers.of(event.user or ""), set()).add(self._numbers.of(event.item))
+        belief = self._belief[person]
+        if person in self._open:
+            alpha, items = self._open.pop(person)
+            clicked = np.isin(items, list(self._clicked.pop(person, ())))
+            looked = world.examination[: len(items)] * alpha
+            belief = belief * np.where(clicked, looked, 1.0 - looked).prod(axis=1)
+            belief = 0.99 * belief / belief.sum() + 0.01 / len(belief)
+            self._belief[person] = belief
+        first, second = world.topic[visit.candidates], world.second[visit.candidates]
+        own = world.taste(np.array([person]), np.array([visit.time]))[0]
+        rest = np.log(visit.truth / (1.0 - visit.truth)) - 0.8 * own[first] - 0.2 * own[second]
+        alpha = 1.0 / (1.0 + np.exp(-(rest + 0.8 * self._taste[:, first] + 0.2 * self._taste[:, second])))
+        best = np.argsort(-(belief @ alpha), kind="stable")[: visit.k]
+        self._open[person] = alpha[:, best], visit.candidates[best].tolist()
+        return Shown(visit.candidates[best].tolist())
+
+    def end(self, news: Sequence[Event]) -> None:
+        pass
+
+
+def _kept(
+    world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None, wipe: bool = False
+) -> Played:
+    """``_palate``, or what ``KEEP`` holds of the same play: so a measurement goes on where it was ended."""
+    if KEEP is None:
+        return _palate(world, policy, train, encoder, more, wipe)
+    given = [dataclasses.asdict(world.settings), policy, train, encoder, more or {}, *(["wipe"] if wipe else [])]
+    mark = hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:12]
+    path = KEEP / f"{policy}-{world.settings.seed}-{mark}.npz"
+    if not path.is_file():
+        played = _palate(world, policy, train, encoder, more, wipe)
+        KEEP.mkdir(parents=True, exist_ok=True)
+        values = {one.name: getattr(played, one.name) for one in dataclasses.fields(played)}
+        np.savez(path, **{name: one for name, one in values.items() if name != "settings"})
+    with np.load(path) as file:
+        found: dict[str, Any] = {name: file[name] for name in file.files}
+    found |= {"ranker": str(found["ranker"]), "purchases": int(found["purchases"])}
+    return Played(settings=world.settings, **found)
+
+
+@dataclasses.dataclass
+class Wiping(InProcess):
+    """Deletes everybody as tastes change."""
+
+    wiped: bool = False
+
+    def rank(self, visit: Visit, news: Sequence[Event]) -> Shown:
+        shift = self.world.settings.shift
+        if shift is not None and visit.time >= shift and not self.wiped:
+            self.wiped = True
+            everybody = map(self.world.user_id, range(self.world.settings.people))
+            self.engine.ingest([User(timestamp=shift, user=name, deleted=True) for name in everybody])
+        return super().rank(visit, news)
+
+
+def _palate(
+    world: World, policy: str, train: int, encoder: str, more: dict[str, Any] | None = None, wipe: bool = False
+) -> Played:
+    settings: dict[str, Any] = {"language": {"encoder": encoder}, "train": SMALL, **(more or {})}
+    settings["policy"] = {"rank": policy, **settings.get("policy", {})}
+    with palate.open(":memory:", **settings) as engine:
+        going = Play(world, (Wiping if wipe else InProcess)(engine, world, name=policy))
         if train:
             going.run(train)
             report = engine.train()
             say(f"({policy}: {report.kind} {report.name} ships)")
         return going.run()
+
+
+def adaptation(
+    base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any], wipe: bool
+) -> None:
+    """Quality after a shift over that of the same visits without one, of the ideal learner, of one that is told topics,
+    and of Palate. more: settings to play with."""
+    plays: dict[str, tuple[list[Played], list[Played]]] = {}
+    for seed in seeds:
+        started = time.perf_counter()
+        for at, shift in enumerate((base.shift_day, base.days)):
+            world = World(dataclasses.replace(base, seed=seed, shift_share=1.0, shift_day=shift))
+            for ranker in (Ideal(world), Topics(world)):
+                plays.setdefault(ranker.name, ([], []))[at].append(play(world, ranker))
+            plays.setdefault("greedy", ([], []))[at].append(
+                _kept(world, "greedy", train, encoder, more, wipe and at == 0)
+            )
+        say(f"(seed {seed}: {time.perf_counter() - started:.0f} s)")
+    for (name, (shifted, same)), skill in itertools.product(plays.items(), (False, True)):
+        found = recovery(pooled(shifted), pooled(same), skill)
+        usual = measured(pooled(same), resamples=200)
+        if not skill:
+            say(f"{name}: share of the best without a shift {show(usual.quality)}, skill {show(usual.skill)}")
+        between = f"{_events(found.recovered_low)} to {_events(found.recovered_high)}"
+        say(f"{'skill' if skill else 'quality'} with the shift over that without: {show(found.every)}; after "
+            f"{PROMISED} to {PROMISED + WINDOW - 1} events {show(found.at)}; at {RECOVERED:.0%} after "
+            f"{_events(found.recovered)} [{between}] events")  # fmt: skip
+        for at, value, low, high in zip(
+            found.ratio.x, found.ratio.value, found.ratio.low, found.ratio.high, strict=True
+        ):
+            say(f"  {at:.0f}: {show(Estimate(value, low, high))}")
 
 
 def _mean(played: Played, rows: np.ndarray[Any, Any]) -> Estimate:
@@ -202,6 +324,8 @@ def speed(visits: int) -> None:
 
 
 def show(one: Estimate) -> str:
+    if one.value is None:
+        return "none"
     return f"{one.value:.4f}" if one.low is None else f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
 
 
@@ -212,7 +336,7 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Palate in a world whose truth is known.")
-    parser.add_argument("what", choices=("policies", "coverage", "speed"))
+    parser.add_argument("what", choices=("policies", "adaptation", "coverage", "speed"))
     parser.add_argument("--policies", default=",".join(POLICIES))
     parser.add_argument("--visits", type=int)
     parser.add_argument("--people", type=int)
@@ -221,11 +345,17 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", default="1,2")
     parser.add_argument("--train", type=int, default=1000)
     parser.add_argument("--encoder", default="hashing")
+    parser.add_argument(
+        "--settings", default='{"decisions": {"sample": 1.0}}', help="JSON of settings to play with, for adaptation"
+    )
+    parser.add_argument("--wipe", action="store_true", help="delete everybody's history as tastes change")
+    parser.add_argument("--keep", type=Path, help="folder of plays, which aren't played again")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--rankings", type=int, default=500)
     parser.add_argument("--temperature", type=float, default=0.7)
     asked = parser.parse_args()
-    if asked.what == "policies":
+    KEEP = asked.keep
+    if asked.what in ("policies", "adaptation"):
         world = WorldSettings(
             visits=asked.visits or 3000,
             people=asked.people or 40,
@@ -234,7 +364,10 @@ if __name__ == "__main__":
             shift_day=asked.days / 2,
         )
         chosen = [int(seed) for seed in asked.seeds.split(",")]
-        policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
+        if asked.what == "adaptation":
+            adaptation(world, chosen, asked.train, asked.encoder, json.loads(asked.settings), asked.wipe)
+        else:
+            policies(asked.policies.split(",") if asked.policies else [], world, chosen, asked.train, asked.encoder)
     elif asked.what == "coverage":
         coverage(asked.runs, asked.rankings, asked.people or asked.rankings // 3, asked.temperature)
     else:

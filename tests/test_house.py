@@ -37,6 +37,7 @@ LAYERS: list[set[str]] = [
         "frames",
         "ids",
         "kernels",
+        "model_info",
         "disk",
         "wishes",
         "summary",

@@ -91,7 +91,7 @@ class Engine(Reader):
         self.reranking = make_reranking(settings, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved
         self._closed = False
-        self._training = BackgroundTraining(lambda: self.online.trained(self.shelf.train_apart(parts, settings)))
+        self._training = BackgroundTraining(lambda: self.online.trained(*self.shelf.train_judged(parts, settings)))
         queue = settings.serve.queue_events, settings.serve.queue_bytes
         self._committer = None if until is not None else parts.committing(parts.store, self._fold, *queue)
         self._saver = BackgroundSnapshot(self.snapshot)
@@ -258,7 +258,8 @@ class Engine(Reader):
 
     # ---------------------------------------------------------------------------- models
     def train(self, progress: Progress | None = None, activate: bool = True, tier: Tier | None = None) -> TrainReport:
-        """Train on the whole log and the decision log; the best on the validation window ships. Minutes at most.
+        """Train on the whole log and the decision log; the best on the validation window ships, unless it is worse than
+        the model that serves (``TrainReport.against``). Minutes at most.
 
         tier: ``full`` or ``cheap`` (``train.tiers``), by default ``train.tier``'s. Requests go on.
         Errors: ``InvalidInput`` with too little to learn from, ``Conflict`` while another one runs.
@@ -269,7 +270,7 @@ class Engine(Reader):
         with self._lock:
             self.catalogue.encode_now()
             self.line.computer.forget()
-        if activate:
+        if activate and not report.refused:
             self.activate(report.version)
             report.activated = True
         return report

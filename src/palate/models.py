@@ -21,15 +21,12 @@ import msgspec
 from palate.catalogue import Catalogue
 from palate.config import LanguageSettings, Settings
 from palate.errors import Conflict, CorruptArtefact, Gone, NotFound, PalateError, Unavailable
-from palate.features import NAMES
-from palate.language.gate import Gate
 from palate.line import Model, prior_model
 from palate.opening import Parts, Progress
-from palate.score import load_scorer
 from palate.train import artefact
-from palate.train.learnt import bind
 from palate.train.manifest import Artefact
-from palate.types import Margin, ModelInfo, TrainReport
+from palate.train.serving import model_of
+from palate.types import Against, Margin, ModelInfo, TrainReport
 
 _LOADED = 3
 _PATIENCE = 5.0
@@ -72,33 +69,9 @@ class ModelShelf:
             return dataclasses.replace(prior_model(), note="model_unusable")
 
     def _model(self, found: Artefact) -> Model:
-        manifest = found.manifest
-        encoder = self.catalogue.cache.encoder.name
-        if manifest.encoder and manifest.encoder != encoder:
-            raise Conflict(
-                f"The model {manifest.version} was trained with the encoder {manifest.encoder}, and this directory is "
-                f"configured for {encoder}: set language.encoder back, or train again."
-            )
-        scorer_arrays = {k.removeprefix("scorer."): v for k, v in found.arrays.items() if k.startswith("scorer.")}
-        extra: dict[str, Any] = manifest.extra
-        scorer = load_scorer(scorer_arrays, extra.get("scorer", {}))
-        if list(scorer.features) != manifest.features:
-            raise CorruptArtefact(f"The model {manifest.version} scores other features than its manifest names.")
-        if manifest.features != [*NAMES, *extra.get("context", ())]:
-            raise Conflict(
-                f"The model {manifest.version} was trained on other features than this version of Palate computes: "
-                "install the version that trained it, or train again."
-            )
-        self.trained_on = max(self.trained_on, int(manifest.extra.get("interactions", 0)))
-        return Model(
-            manifest.version,
-            scorer,
-            context=tuple(extra.get("context", ())),
-            queries=bool(extra.get("queries", False)),
-            scale=float(extra.get("scale", 1.0)),
-            gate=msgspec.convert(extra.get("gate", {}), Gate),
-            **bind(found.arrays, extra, self.catalogue.state.items, self.catalogue.vectors),
-        )
+        model = model_of(found, self.catalogue)
+        self.trained_on = max(self.trained_on, int(found.manifest.extra.get("interactions", 0)))
+        return model
 
     def version(self, version: str, serving: Model | None = None) -> Model:
         """The model ``version``, for an arm or for explaining what it once did. Errors: ``Gone`` when it was pruned."""
@@ -171,6 +144,7 @@ class ModelShelf:
 
     def train(self, parts: Parts, settings: Settings, progress: Progress | None) -> TrainReport:
         """Train in this process and put the artefact on the shelf, not active yet."""
+        from palate.train.former import active_model
         from palate.train.run import train, training_lock
 
         log = parts.decisions.log
@@ -179,7 +153,8 @@ class ModelShelf:
         replayed = None if parts.path is None else parts.path / "replay"
         live = log.read() if log is not None else ()
         with training_lock(self.directory):
-            trained = train(parts.store, settings, parts.cache, live, replayed, progress, parts.state.dead)
+            former = active_model(self.directory)
+            trained = train(parts.store, settings, parts.cache, live, replayed, progress, parts.state.dead, former)
             manifest = artefact.save(self.directory, trained.arrays, trained.manifest)
             with contextlib.suppress(CorruptArtefact):  # a broken pointer names none to keep, and activating mends it
                 artefact.prune(self.directory, also=self.wanted())
@@ -230,6 +205,11 @@ class ModelShelf:
             raise PalateError(f"Training failed: {said.strip()[-500:] or f'exit code {worker.returncode}'}")
         return out.strip().splitlines()[-1]
 
+    def train_judged(self, parts: Parts, settings: Settings) -> tuple[str, Against | None]:
+        """``train_apart``, and how the new version stands against the one that serves, where that can be said."""
+        version = self.train_apart(parts, settings)
+        return version, _judgement(artefact.read_manifest(self.directory / version).extra)["against"]
+
     def stop_training(self) -> None:
         """End the training processes, and start no more: none must not outlive the lock on its directory."""
         with self._starting:
@@ -264,4 +244,9 @@ def _judgement(extra: dict[str, Any]) -> dict[str, Any]:
         margins = msgspec.convert(extra.get("margins", {}), dict[str, Margin])
     except msgspec.ValidationError:
         margins = {}
-    return {"name": str(extra.get("winner", "")), "single": str(extra.get("single", "")), "margins": margins}
+    try:
+        against = msgspec.convert(extra.get("against"), Against | None)
+    except msgspec.ValidationError:
+        against = None
+    told = {"name": str(extra.get("winner", "")), "single": str(extra.get("single", ""))}
+    return {**told, "margins": margins, "against": against}

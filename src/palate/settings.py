@@ -235,6 +235,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     people: what predicts what people didn't say of themselves; all but ``trees`` want scikit-learn.
     tier: ``cheap`` fits what has a closed form, a linear blend and a small forest on fewer decisions (``train.tiers``).
     topics: of the catalogue's texts, 0 for none; reader: of these texts, ``auto`` is the best installed (``content``).
+    former: judge a new model against the one that serves, on a last slice of the log, and don't activate a worse one.
     ranker: what is tried beside the prior and the best single feature; ``auto``: linear, trees and both together.
     teacher: a file of a language model's orders of logged lists (see ``teaching``), '' for none; teacher_weight: what
     its first of a list counts for, beside a real choice's 1.
@@ -250,6 +251,7 @@ class TrainSettings(_Section, frozen=True, kw_only=True, forbid_unknown_fields=T
     leaves: int = 15
     learning_rate: float = 0.05
     auto_events: int = 0
+    former: bool = True
     ease_items: int = 6000
     towers: tuple[str, ...] = ("factors", "hybrid")
     people: Literal["trees", "forest", "svm", "logistic", "off"] = "trees"

@@ -15,6 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from palate.feedback.summary import AspectOpinion
+from palate.model_info import Against as Against
+from palate.model_info import Margin as Margin
+from palate.model_info import ModelInfo as ModelInfo
+from palate.model_info import TrainReport as TrainReport
 from palate.summary import Summary
 from palate.wishes import Wish
 
@@ -299,50 +303,6 @@ class UserProfile(msgspec.Struct):
     pinned: list[str] = []
     profiling: bool = True
     summary: Summary | None = None
-
-
-class Margin(msgspec.Struct):
-    """A mean difference of NDCG@10 over the same decisions, and its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class ModelInfo(msgspec.Struct):
-    """A ranking artefact. ``metrics`` are those of the validation window that chose it.
-    name: of the winner among these. single: the feature that alone ranks best, ``-`` before one that does so downwards.
-    margins: by how much the winner beats each of the others. broken: what is wrong with its files, '' for nothing.
-    """
-
-    version: str
-    created: int
-    kind: str
-    active: bool
-    metrics: dict[str, float]
-    log_position: int
-    encoder: str
-    events: int
-    name: str = ""
-    single: str = ""
-    margins: dict[str, Margin] = {}
-    broken: str = ""
-
-
-class TrainReport(msgspec.Struct):
-    """What training did: candidates compared on the validation window, and what ships. Names as in ``ModelInfo``."""
-
-    version: str
-    kind: str
-    activated: bool
-    metrics: dict[str, float]
-    decisions: int
-    rows: int
-    seconds: dict[str, float]
-    note: str = ""
-    name: str = ""
-    single: str = ""
-    margins: dict[str, Margin] = {}
 
 
 class Counts(msgspec.Struct):

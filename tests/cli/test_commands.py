@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from palate import open as open_engine
+from palate.types import Interaction
 from tests.cli.conftest import Done, Palate
 
 
@@ -187,6 +189,21 @@ def test_help_has_examples(palate: Palate) -> None:
 
 def test_version(palate: Palate) -> None:
     assert palate("--version").out == "palate 0.1.0\n"
+
+
+def test_a_session_is_exported_and_forgotten(palate: Palate, shop: Path) -> None:
+    with open_engine(shop) as engine:
+        engine.ingest([Interaction(id=f"by-session-{n}", session="s1", item=f"i{n}") for n in range(3)])
+    rows = [json.loads(line) for line in palate("export", "--session", "s1", "--dir", shop).out.splitlines()]
+    assert [row["value"]["id"] for row in rows if row["table"] == "events"] == [f"by-session-{n}" for n in range(3)]
+    done = palate("forget", "--session", "s1", "--dir", shop, "--json")
+    assert (done.json["user"], done.json["state"]) == ("s1", "erased")
+    rows = [json.loads(line) for line in palate("export", "--session", "s1", "--dir", shop).out.splitlines()]
+    assert [row["table"] for row in rows] == ["profile", "state"]
+    for wrong in (["forget", "u1", "--session", "s1"], ["forget"], ["export", "--user", "u1", "--session", "s1"]):
+        done = palate(*wrong, "--dir", shop)
+        assert done.code == 2
+        assert "session" in done.err
 
 
 def test_an_export_writes_into_a_pipe_and_through_a_link(palate: Palate, shop: Path, tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_an_export_is_read_line_by_line() -> None:
     assert service.asked == [("/v1/users/a%2Fb%20c/export", "application/x-ndjson")]
 
 
+def test_a_session_has_routes_of_its_own() -> None:
+    with Streaming([b'{"table":1}\n']) as service:
+        service.go.set()
+        assert lines(service.remote.export_user(None, "a/b c")) == [b'{"table":1}']
+    assert service.asked == [("/v1/sessions/a%2Fb%20c/export", "application/x-ndjson")]
+
+
 @pytest.mark.parametrize(
     ("parts", "whole"), [([b'{"table":1}\n', b'{"table":2}\n'], False), ([b'{"table":1}\n', b'{"tab'], True)]
 )

@@ -16,7 +16,7 @@ from palate.errors import ConfigError
 from palate.features import NAMES
 from palate.online.service import Online
 from palate.testing.world import START
-from palate.types import Interaction, Item
+from palate.types import Against, Interaction, Item, Margin
 from tests.engines import HASHING
 
 MINUTE = 60_000
@@ -228,6 +228,25 @@ def test_a_model_that_earns_less_is_rolled_back_and_one_chosen_by_hand_is_left_a
             assert host.did == done
             assert online._guard.trial is not None
             assert online._guard.trial.verdict == "worse"
+
+
+def test_a_model_that_is_worse_on_what_neither_learnt_from_is_not_activated(caplog: pytest.LogCaptureFixture) -> None:
+    worse = Against("v0001", "worse", "", 200, 30, 0.1, 0.2, Margin(-0.1, -0.15, -0.05))
+    with filled(":memory:") as engine:
+        host = Host()
+        online = Online(host, engine.parts, engine.settings)
+        online.trained("v0002", worse)
+        assert host.did == []
+        assert online.status.refused == 1
+        assert "The model v0002 is not activated, v0001 goes on: NDCG@10 -0.1000" in caplog.text
+        online.catch_up()
+        assert online.status.refused == 1
+        online.trained("v0003", Against("v0001", "untold", "few", 3))
+        assert "The model v0003 isn't judged against v0001: there are 3 choices" in caplog.text
+        online.trained("v0004", Against("v0003", "even", "", 200, 30, 0.2, 0.2, Margin(0.0, -0.05, 0.05)))
+        assert host.did == ["activate v0003", "activate v0004"]
+        assert online._guard.trial is not None  # and is watched
+        online.close()
 
 
 def test_the_clock_and_drift_train_in_the_background() -> None:

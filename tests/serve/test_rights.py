@@ -145,3 +145,29 @@ def test_nothing_is_left_in_the_files(service: Service, tmp_path: Path) -> None:
         time.sleep(0.02)
     files = [one for one in service.path.rglob("*") if one.is_file()]
     assert [one.name for one in files if name.encode() in one.read_bytes()] == []
+
+
+def test_somebody_without_a_name_has_the_same_rights_by_their_session(service: Service) -> None:
+    events = [
+        {"event": "interaction", "session": "s/1", "item": f"tea-{n}", "timestamp": NOW - n, "id": f"by-session-{n}"}
+        for n in range(3)
+    ]
+    assert service.post("/v1/events", events).json()["accepted"] == 3
+    service.post("/v1/recommend", {"session": "s/1"})
+    found = service.request("GET", "/v1/sessions/s%2F1/export").json()
+    assert list(found) == ["session", "profile", "state", "events", "decisions", "replayed"]
+    assert found["session"] == "s/1"
+    assert sorted(row["event"]["id"] for row in found["events"]) == [f"by-session-{n}" for n in range(3)]
+    assert len(found["decisions"]) == 1
+    lines = service.request("GET", "/v1/sessions/s%2F1/export", headers={"accept": "application/x-ndjson"})
+    assert len(lines.text.splitlines()) == 2 + 3 + 1
+    assert service.request("GET", "/v1/users/s%2F1/export").json()["events"] == []  # a user of that name is another
+    answer = service.request("DELETE", "/v1/sessions/s%2F1")
+    assert (answer.status_code, answer.json()["user"], answer.json()["state"]) == (202, "s/1", "erasing")
+    deadline = time.monotonic() + 60
+    while (service.path / "erasing.json").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    for _ in range(4):
+        gone = service.request("GET", "/v1/sessions/s%2F1/export").json()
+        assert (gone["events"], gone["profile"]["known"]) == ([], False)

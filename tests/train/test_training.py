@@ -248,7 +248,7 @@ def test_imported_histories_are_logged_as_decisions(directory: Path) -> None:
 
 def test_live_decisions_train_and_their_context_becomes_columns(tmp_path: Path) -> None:
     world = make_world(people=20, interactions=600)
-    with at(tmp_path / "e.palate") as engine:
+    with at(tmp_path / "e.palate", train={**SMALL, "former": False}) as engine:
         engine.ingest(world.events)
         plain = engine.train()
         assert plain.decisions == 120

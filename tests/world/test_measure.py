@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from palate.evaluate.bootstrap import by_user
 from palate.types import Interaction
 from palate.world import Shown, World, WorldSettings, at_random, best_possible, play
-from palate.world.measure import EVENTS, Ratios, measured
+from palate.world.measure import EVENTS, Ratios, measured, recovery
 from palate.world.play import pooled
+from palate.world.rankers import Visit
 from palate.world.report import drawings, render_html
 
 WORLD = World(WorldSettings(visits=3000, people=30, items=200, days=12.0, shift_day=6.0))
@@ -146,3 +150,22 @@ def test_the_page_holds_every_curve_and_escapes_names() -> None:
     assert "A &amp; B" in page
     assert "&lt;i&gt;" in page
     assert "<b>mine" not in page
+
+
+def test_a_shift_beside_the_same_world_without_it_is_seen_as_what_it_costs() -> None:
+    """A ranker that knows everything loses nothing; one that goes by the tastes of before loses for ever."""
+    base = WorldSettings(visits=1500, people=30, items=100, days=10.0, shift_day=5.0, shift_share=1.0, seed=3)
+    shifted, same = World(base), World(dataclasses.replace(base, shift_day=10.0))
+
+    def of_before(visit: Visit) -> Sequence[int]:
+        there = same.attraction(np.array([visit.person]), visit.candidates[None, :], np.array([visit.time]))[0]
+        return visit.candidates[np.argsort(-there)[: visit.k]].tolist()
+
+    known = recovery(play(shifted, best_possible()), play(same, best_possible()))
+    assert (known.every.value, known.recovered) == (pytest.approx(1.0), 0)
+    lost = recovery(play(shifted, of_before), play(same, of_before))
+    assert lost.every.high is not None
+    assert lost.every.high < 0.6
+    assert (lost.recovered, lost.recovered_low) == (None, None)
+    with pytest.raises(ValueError, match="other visits"):
+        recovery(play(shifted, best_possible()), play(World(dataclasses.replace(base, seed=4)), best_possible()))

@@ -126,6 +126,12 @@ _ERRORS: dict[str, str] = {
     "{url} ended in the middle of a line; the export is not whole: try again.": (
         "{url} 在一行中间断开，导出不完整：请重试。"
     ),
+    "Name a user or a session, not both: what either did is kept apart.": (
+        "请只指定用户或会话之一：两者的行为是分开保存的。"
+    ),
+    "Neither a user nor a session is named: palate forget u1, or --session s1.": (
+        "没有指定用户或会话：palate forget u1，或 --session s1。"
+    ),
     "{url} answered with status {status} and no explanation; is it Palate?": (
         "{url} 返回状态 {status}，没有说明原因；它是 Palate 吗？"
     ),

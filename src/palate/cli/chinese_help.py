@@ -52,8 +52,9 @@ HELP: dict[str, str] = {
     ),
     "Where to write; stdout when left out.": "写到哪里；省略则写到标准输出。",
     "Everything that is kept of one user instead of the log.": "不导出日志，而导出关于一位用户所保存的一切。",
-    "With --user: all that is kept of one person, from every table: profile, state, events, decisions.": (
-        "加上 --user：导出关于一个人的全部数据，来自每一张表：画像、状态、事件、决策。"
+    "Everything that is kept of one anonymous session.": "导出关于一个匿名会话所保存的一切。",
+    "With --user or --session: all that is kept of one person, from every table: profile, state, events, decisions.": (
+        "加上 --user 或 --session：导出关于一个人的全部数据，来自每一张表：画像、状态、事件、决策。"
     ),
     # forget
     "Erase a person: from the log, the decisions, the snapshots and the state, as if they had never been there.": (
@@ -63,6 +64,7 @@ HELP: dict[str, str] = {
         "立即视为未知用户；服务会在后台完成删除。下一个模型的训练不再用到其数据。"
     ),
     "The user's id.": "用户的编号。",
+    "An anonymous session instead of a user.": "删除一个匿名会话，而不是用户。",
     "Fold the state again from the log, compare its digest with the state in use, and keep the rebuilt one.": (
         "由日志重新生成状态，与正在使用的状态比较摘要，并保留重建的状态。"
     ),
@@ -72,7 +74,11 @@ HELP: dict[str, str] = {
         "用日志中的决策训练排序模型；没有决策时，把历史重放成决策。"
     ),
     "The best on the validation window ships: the prior, the best single feature, a linear blend, trees, or linear and "
-    "trees together.": "验证窗口上最好的会上线：先验、最佳单一特征、线性混合、树模型，或线性加树模型。",
+    "trees together. Where a model serves, the new one is judged against it on choices that neither learnt from, and "
+    "one that is worse beyond doubt isn't activated: palate models activate does it all the same.": (
+        "验证窗口上最好的会上线：先验、最佳单一特征、线性混合、树模型，或线性加树模型。若已有模型在服务，新模型会在两者都没有学过的"
+        "选择上与它比较，确实更差的不会启用；仍要启用可用 palate models activate。"
+    ),
     "The cheap tier does a fraction of the work, and gives up some quality for it.": (
         "cheap 档只做一小部分工作，为此放弃少许质量。"
     ),

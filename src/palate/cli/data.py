@@ -94,13 +94,16 @@ def export(
     user: Annotated[
         str | None, typer.Option("--user", metavar="ID", help="Everything that is kept of one user instead of the log.")
     ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="Everything that is kept of one anonymous session.")
+    ] = None,
     directory: DirOption = DEFAULT_DIR,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
     """Write the whole event log as NDJSON, one event a line, in log order; `palate import` reads it back.
 
-    With --user: all that is kept of one person, from every table: profile, state, events, decisions.
+    With --user or --session: all that is kept of one person, from every table: profile, state, events, decisions.
 
     [bold]Examples[/bold]
 
@@ -113,9 +116,10 @@ def export(
     out = Out(json_)
     if file is not None and (file.is_dir() or not file.name):
         raise InvalidInput(f"--out {file} is a folder: name the file to write, such as events.ndjson.", "out")
-    if user is not None:
+    if user is not None or session is not None:
+        _not_both(user, session)
         with target(directory) as asked:
-            _written(asked.export_user(user), file, None, out)
+            _written(asked.export_user(user, session), file, None, out)
         return
     with engine_of(directory) as engine:
         _written(engine.export(), file, engine.counts().events, out)
@@ -153,8 +157,16 @@ def _written(rows: Iterable[object], file: Path | None, total: int | None, out: 
     out.say("exported" if total is not None else "exported_user", events=count, file=file)
 
 
+def _not_both(user: str | None, session: str | None) -> None:
+    if user is not None and session is not None:
+        raise InvalidInput("Name a user or a session, not both: what either did is kept apart.", "--session")
+
+
 def forget(
-    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="The user's id.")] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="An anonymous session instead of a user.")
+    ] = None,
     directory: DirOption = DEFAULT_DIR,
     json_: JsonOption = False,
     lang: LangOption = None,
@@ -166,12 +178,18 @@ def forget(
     [bold]Examples[/bold]
 
     palate forget u1 --dir shop.palate
+
+    palate forget --session s1
     """
     out = Out(json_)
+    _not_both(user, session)
+    name = session if session is not None else user
+    if name is None:
+        raise InvalidInput("Neither a user nor a session is named: palate forget u1, or --session s1.", "USER")
     with target(directory) as asked:
-        done = asked.forget(user)
+        done = asked.forget(user, session)
     out.result(msgspec.to_builtins(done))
-    out.say("forgotten" if done.state == "erased" else "forgetting", user=user)
+    out.say("forgotten" if done.state == "erased" else "forgetting", user=name)
 
 
 def rebuild(directory: DirOption = DEFAULT_DIR, json_: JsonOption = False, lang: LangOption = None) -> None:

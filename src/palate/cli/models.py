@@ -15,7 +15,7 @@ from palate.cli.translation import local, word
 from palate.cli.why import show_importance
 from palate.config import Tier, load
 from palate.errors import InvalidInput
-from palate.types import Margin, ModelInfo
+from palate.types import Against, Margin, ModelInfo
 
 app = typer.Typer(help="Ranking artefacts: list, activate, roll back.", no_args_is_help=False)
 
@@ -35,7 +35,8 @@ def train(
     """Train the ranking model on the decisions in the log, or on the history replayed into decisions.
 
     The best on the validation window ships: the prior, the best single feature, a linear blend, trees, or linear and
-    trees together.
+    trees together. Where a model serves, the new one is judged against it on choices that neither learnt from, and one
+    that is worse beyond doubt isn't activated: palate models activate does it all the same.
 
     The cheap tier does a fraction of the work, and gives up some quality for it.
 
@@ -82,6 +83,9 @@ def train(
     )
     if report.note:
         out.note(local(report.note))
+    if report.against is not None:
+        told = against(report.against)
+        (out.note if report.refused else out.show)(told)
     made = table("", say("col.metrics"), ("", "right"), (say("col.margin"), "right"))
     for name, value in report.metrics.items():
         own = name.removeprefix("ndcg@10.")
@@ -105,6 +109,12 @@ def _feature(single: str) -> str:
 def interval(margin: Margin) -> str:
     """A margin with its interval, signs shown."""
     return f"{margin.value:+.4f} [{margin.low:+.4f}, {margin.high:+.4f}]"
+
+
+def against(found: Against) -> str:
+    """How a model stands against the one that served, in a sentence."""
+    span = "" if found.margin is None else interval(found.margin)
+    return say(f"former.{found.why or found.verdict}", decisions=found.decisions, former=found.former, span=span)
 
 
 @app.callback(invoke_without_command=True)
@@ -265,13 +275,16 @@ def carry(
 
 
 def _table(models: list[ModelInfo]) -> Table:
-    columns = [say(f"col.{name}") for name in ("version", "kind", "created", "metrics", "over_single")]
+    columns = [say(f"col.{name}") for name in ("version", "kind", "created", "metrics", "over_single", "former")]
     made = table(say("title.models"), "", *columns)
     for model in models:
         own = {name: value for name, value in model.metrics.items() if "." not in name} or model.metrics
         metrics = "  ".join(f"{name} {number(value)}" for name, value in own.items())
         over = f"{interval(model.margins['single'])} {_feature(model.single)}" if "single" in model.margins else ""
+        found = model.against
+        beside = f"{interval(found.margin)} {found.former}" if found is not None and found.margin is not None else ""
+        beside += " ✗" if found is not None and found.refused else ""
         active = "●" if model.active else ""
         active = f"{active}✗" if model.broken else active
-        row(made, active, model.version, word("kind", model.kind), moment(model.created), metrics, over)
+        row(made, active, model.version, word("kind", model.kind), moment(model.created), metrics, over, beside)
     return made

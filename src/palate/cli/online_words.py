@@ -37,6 +37,29 @@ ONLINE: dict[str, tuple[str, str]] = {
         "{model} stood its test beside {before} in {rankings:,} rankings; difference a ranking: {span}.",
         "{model} 经 {rankings:,} 次排序与 {before} 对比后保留；每次排序的差值：{span}。",
     ),
+    "former.better": (
+        "On {decisions:,} choices that neither learnt from it ranks better than {former}: NDCG@10 {span}.",
+        "在两个模型都没有学过的 {decisions:,} 次选择上，它优于 {former}：NDCG@10 {span}。",
+    ),
+    "former.even": (
+        "On {decisions:,} choices that neither learnt from it is no worse than {former} beyond doubt: NDCG@10 {span}.",
+        "在两个模型都没有学过的 {decisions:,} 次选择上，不能确定它比 {former} 差：NDCG@10 {span}。",
+    ),
+    "former.worse": (
+        "On {decisions:,} choices that neither learnt from it ranks worse than {former}, which goes on: NDCG@10 "
+        "{span}.",
+        "在两个模型都没有学过的 {decisions:,} 次选择上，它比 {former} 差，因此继续使用 {former}：NDCG@10 {span}。",
+    ),
+    "former.few": (
+        "It isn't judged against {former}: there are {decisions:,} choices since that one was trained, too few.",
+        "未与 {former} 比较：自其训练以来只有 {decisions:,} 次选择，太少。",
+    ),
+    "former.unusable": (
+        "It isn't judged against {former}, which doesn't fit this directory any more.",
+        "未与 {former} 比较：后者已不再适用于此目录。",
+    ),
+    "stage.former": ("judging against the former model", "与之前的模型比较"),
+    "col.former": ("over the former model", "领先之前的模型"),
     "col.weight": ("log odds a deviation", "每标准差的对数几率"),
 }
 ONLINE_HELP: dict[str, str] = {

@@ -19,7 +19,7 @@ REPLAY: dict[str, tuple[str, str]] = {
     "replay.snips": ("SNIPS", "SNIPS（自归一化）"),
     "replay.dm": ("DM (the reward model alone)", "DM（仅收益模型）"),
     "replay.dr": ("DR", "DR（双重稳健）"),
-    "replay.dros": ("DRos", "DRos（收缩的双重稳健）"),
+    "replay.dros": ("DRos (shrunken weights: biased)", "DRos（收缩权重的双重稳健，有偏）"),
     "replay.lift": ("DR − as it was", "DR − 原样"),
     "replay.cascade": ("top {depth} as a cascade", "前 {depth} 位，级联"),
     "replay.slate": ("top {depth} as whole slates", "前 {depth} 位，整列"),

@@ -41,9 +41,7 @@ DirOption = Annotated[
     Path, typer.Option("--dir", "-d", metavar="DIRECTORY", help="The engine's directory.", show_default=True)
 ]
 DEFAULT_DIR = Path("shop.palate")
-
-_TIMEOUT = 120.0
-_CHUNK = 256 * 1024
+_TIMEOUT, _CHUNK = 120.0, 256 * 1024
 
 
 class Target(Protocol):
@@ -67,8 +65,8 @@ class Target(Protocol):
     def start_experiment(self, experiment: Experiment) -> Experiment: ...
     def stop_experiment(self, name: str) -> Experiment: ...
     def experiment(self, name: str) -> ExperimentReport: ...
-    def export_user(self, user: str) -> Iterator[object]: ...
-    def forget(self, user: str) -> Forgotten: ...
+    def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]: ...
+    def forget(self, user: str | None, session: str | None = None) -> Forgotten: ...
 
 
 class Local:
@@ -123,24 +121,23 @@ class Local:
     def experiment(self, name: str) -> ExperimentReport:
         return self.engine.arms.report(name, self.engine.clock())
 
-    def export_user(self, user: str) -> Iterator[object]:
-        return self.engine.export(user)
+    def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]:
+        return self.engine.export(user or "") if session is None else self.engine.export(session=session)
 
-    def forget(self, user: str) -> Forgotten:
-        done = self.engine.forget(user)
+    def forget(self, user: str | None, session: str | None = None) -> Forgotten:
+        done = self.engine.forget(user, session)
         while not self.engine.erasure.wait(1.0):
             if self.engine.erasure.state.startswith("failed"):
                 raise Unavailable(
-                    f"{user[:80]!r} is unknown from now on, but could not be erased yet ({self.engine.erasure.state}): "
-                    "it is tried again whenever the directory is opened."
+                    f"{done.user[:80]!r} is unknown from now on, but could not be erased yet "
+                    f"({self.engine.erasure.state}): it is tried again whenever the directory is opened."
                 )
-        return Forgotten(user, done.as_of, "erased")
+        return Forgotten(done.user, done.as_of, "erased")
 
     def title(self, item: str) -> str:
-        try:
+        with suppress(NotFound):
             return self.engine.title(item)
-        except NotFound:
-            return ""
+        return ""
 
 
 class Remote:
@@ -254,9 +251,9 @@ class Remote:
     def experiment(self, name: str) -> ExperimentReport:
         return self.call("GET", f"/v1/experiments/{_segment(name)}", ExperimentReport)
 
-    def export_user(self, user: str) -> Iterator[object]:
+    def export_user(self, user: str | None, session: str | None = None) -> Iterator[object]:
         """Line by line as it comes, never all of it in memory."""
-        with self._asked("GET", f"/v1/users/{_segment(user)}/export", accept="application/x-ndjson") as response:
+        with self._asked("GET", f"/v1/{_whose(user, session)}/export", accept="application/x-ndjson") as response:
             rest = b""
             while part := response.read1(_CHUNK):
                 *lines, rest = (rest + part).split(b"\n")
@@ -264,8 +261,8 @@ class Remote:
         if rest:
             raise Unavailable(f"{self.url} ended in the middle of a line; the export is not whole: try again.")
 
-    def forget(self, user: str) -> Forgotten:
-        return self.call("DELETE", f"/v1/users/{_segment(user)}", Forgotten)
+    def forget(self, user: str | None, session: str | None = None) -> Forgotten:
+        return self.call("DELETE", f"/v1/{_whose(user, session)}", Forgotten)
 
     def title(self, item: str) -> str:
         try:
@@ -304,6 +301,10 @@ class _ServiceFile(msgspec.Struct):
 
 def _segment(name: str) -> str:
     return quote(name, safe="")
+
+
+def _whose(user: str | None, session: str | None) -> str:
+    return f"users/{_segment(user or '')}" if session is None else f"sessions/{_segment(session)}"
 
 
 def service_of(path: Path) -> Remote | None:

@@ -253,7 +253,7 @@ def judge(rounds: Rounds, shape: Judgement, clip: float | None, least: float, na
     }
     values = np.stack([*rows.values(), logged, rows["dr"] - logged], axis=1)
     _, codes = np.unique(np.array(rounds.subjects), return_inverse=True)
-    *estimates, of_logged, lift = intervals(values, codes, _slack(rounds, raw, weights, shrinkage))
+    *estimates, of_logged, lift = intervals(values, codes, _slack(rounds, raw, weights, shrinkage, codes))
     people = int(codes.max()) + 1
     overlap = _overlap(rounds, raw, weights, most)
     spread = raw.std(axis=0) / np.sqrt(n)
@@ -294,13 +294,21 @@ def intervals(values: F64, people: I64, slack: F64) -> list[Estimate]:
     return found
 
 
-def _slack(rounds: Rounds, raw: F64, weights: F64, shrinkage: float) -> F64:
+def _slack(rounds: Rounds, raw: F64, weights: F64, shrinkage: float, people: I64) -> F64:
     """By how much cutting and shrinking weights is seen to have moved each estimate: ips, snips, dm, dr, dros, the
-    logged value and the lift."""
+    logged value and the lift.
+
+    What shrinking moved is seen with an error of its own, and λ was chosen where little of it is seen: so that of dros
+    has a standard error over people added, as in the choice of λ. people: (n,) whose each ranking is.
+    """
     small = offpolicy.shrunk(weights, shrinkage)
     ips = abs(float(((raw - weights) * rounds.rewards).sum(axis=1).mean()))
     dr = abs(float(((raw - weights) * rounds.errors).sum(axis=1).mean()))
-    dros = abs(float(((raw - small) * rounds.errors).sum(axis=1).mean()))
+    lost = ((raw - small) * rounds.errors).sum(axis=1)
+    dros = abs(float(lost.mean()))
+    if not np.isinf(shrinkage):
+        off = np.bincount(people, lost - lost.mean())
+        dros += float(np.sqrt((off**2).sum())) / len(lost)
     return np.array([ips, ips, 0.0, dr, dros, 0.0, dr])
 
 

@@ -24,7 +24,8 @@ class OnlineStatus(msgspec.Struct, omit_defaults=True):
     over the last ``judged`` ones, and its standard error. switched: times that the correction came or went. weights:
     by feature, in log odds a standard deviation. waiting: rankings that wait for answers. drifts: changes for the worse
     that were found; trained: trainings begun for one, or by the clock. trial: of the model that was trained in the
-    background last. taken_back: models that failed theirs.
+    background last. taken_back: models that failed theirs. refused: that were worse than the one before on choices
+    that neither learnt from, and were not activated.
     """
 
     state: str = "off"
@@ -44,6 +45,7 @@ class OnlineStatus(msgspec.Struct, omit_defaults=True):
     trained: int = 0
     trial: Trial | None = None
     taken_back: int = 0
+    refused: int = 0
 
 
 class Kept(msgspec.Struct):

@@ -35,7 +35,7 @@ from palate.score.shift import Shift
 from palate.store import Record
 from palate.train.history import event_of
 from palate.train.replay import feature_key
-from palate.types import I64
+from palate.types import I64, Against
 
 _log = logging.getLogger("palate")
 _PAUSE = 1.0
@@ -82,7 +82,7 @@ class Online:
         self._turn = threading.Lock()
         self._status = OnlineStatus()
         self._begin()
-        self._trained = 0
+        self._trained = self._refused = 0
         self._train_at = time.monotonic() + settings.online.retrain_hours * 3600
         self._saved_at = 0.0
         self._stamp: tuple[int, int] | None = None
@@ -133,9 +133,16 @@ class Online:
         """How it stands."""
         return self._status
 
-    def trained(self, version: str) -> None:
-        """A training in the background has made ``version``: serve it, and watch it where that is wanted."""
+    def trained(self, version: str, against: Against | None = None) -> None:
+        """A training in the background has made ``version``: serve it, and watch it where that is wanted.
+
+        against: how it stands against the one that served. Where it is worse, the former goes on, and the log says so.
+        """
         before = self._host.model
+        if against is not None:
+            self._judged(version, against)
+            if against.refused:
+                return
         self._host.activate(version)
         if self._settings.online.guard and self._feed is not None and version != before:
             with self._turn:
@@ -143,6 +150,25 @@ class Online:
                     self._begin()
                 self._guard.begin(version, before)
             self._start()
+
+    def _judged(self, version: str, against: Against) -> None:
+        """Say how a new model stands, and count it where it isn't to serve."""
+        self._refused += against.refused
+        self._status = msgspec.structs.replace(self._status, refused=self._refused)
+        margin = against.margin
+        if margin is None:
+            _log.warning(
+                "The model %s isn't judged against %s: %s.", version, against.former,
+                f"there are {against.decisions} choices that neither learnt from" if against.why == "few"
+                else "that one doesn't fit this directory any more",
+            )  # fmt: skip
+            return
+        said = "is not activated, %s goes on" if against.refused else "is activated in the place of %s"
+        _log.log(
+            logging.ERROR if against.refused else logging.WARNING,
+            f"The model %s {said}: NDCG@10 %+.4f [%+.4f, %+.4f] on %d choices that neither learnt from.",
+            version, against.former, margin.value, margin.low, margin.high, against.decisions,
+        )  # fmt: skip
 
     def catch_up(self) -> None:
         """Learn everything that is logged by now, and publish it. Errors: those of reading the logs."""
@@ -249,6 +275,7 @@ class Online:
             round(learner.losses[0], 6), round(learner.losses[1], 6), round(gain, 6), round(error, 6), judged,
             learner.switched, dict(zip(names, np.round(learner.weights, 5).tolist(), strict=False)),
             len(self._lists), learner.drifts, self._trained, guard.trial, guard.taken_back,
+            self._refused,
         )  # fmt: skip
         self._host.corrected(shift)
         if before != state and "correcting" in (before, state):
@@ -310,7 +337,8 @@ class Online:
             _log.warning("What %s holds was learnt with other settings: learning begins anew.", self._path)
             return
         self._learner, self._lists.ratings = learner, kept.ratings
-        self._until, self._trained = (kept.seq, kept.clock), kept.status.trained
+        self._until = kept.seq, kept.clock
+        self._trained, self._refused = kept.status.trained, max(self._refused, kept.status.refused)
 
     def _take_over(self) -> None:
         """Of a worker that follows: the correction as the leading one has learnt it."""

@@ -172,7 +172,7 @@ def _models(engine: Engine) -> Sequence[HTTPRouteHandler]:
 
     @post("/v1/train", status_code=202)
     async def train(request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Train in the background; the best blend on the validation window is swapped in."""
+        """Train in the background; the best blend on the validation window is swapped in, unless it is worse."""
         no_body(await request.body())
         if engine.training == "running":
             raise Conflict("A training is running already; GET /v1/status says when it has ended.")

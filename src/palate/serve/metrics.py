@@ -198,6 +198,7 @@ def _online(engine: Engine) -> Iterator[str]:
         ("palate_online_log_position", "gauge", "Up to where of the log it has learnt.", found.as_of),
         ("palate_drifts_total", "counter", "Changes for the worse that were found in the loss.", found.drifts),
         ("palate_trainings_begun_total", "counter", "Trainings begun by the clock or for a change.", found.trained),
+        ("palate_models_refused_total", "counter", "Models worse than the one before, not activated.", found.refused),
         ("palate_models_taken_back_total", "counter", "Models that earned less than the one before.", found.taken_back),
         ("palate_trial_open", "gauge", "1 while a new model is watched.",
          found.trial is not None and found.trial.verdict == "open"),

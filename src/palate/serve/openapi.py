@@ -30,7 +30,7 @@ from palate.serve.hot import RefusedEvents
 from palate.serve.login import Login, Session
 from palate.serve.operation import Operation
 from palate.serve.rerank import RerankAnswer, RerankAnswerV1
-from palate.serve.rights import UserExport
+from palate.serve.rights import SessionExport, UserExport
 from palate.serve.security import COOKIE, ErrorBody
 from palate.serve.worth import WINDOW, WorthReport
 from palate.settings_policy import POLICIES
@@ -56,6 +56,8 @@ _REASONS = {
 }
 _COMMON = (401, 403)
 _POSTED = (400, 413, 415)
+_KEPT = (400, 422, 503)
+_ERASED = {202: Forgotten}, (*_POSTED, 409, 422, 429, 503)
 _REF = "#/components/schemas/{name}"
 
 
@@ -171,15 +173,18 @@ def operations() -> dict[tuple[str, str], Operation]:
             Correction,
         ),
         ("delete", "/v1/users/{user}"): Operation(
-            "Make a user unknown from the next request on, and erase them everywhere in the background.",
-            "users and items",
-            {202: Forgotten},
-            (*_POSTED, 409, 422, 429, 503),
+            "Make a user unknown from now on, and erase them in the background.", "users and items", *_ERASED
         ),
         ("get", "/v1/users/{user}/export"): Operation(
-            "Everything that is kept of a user, as one object; where NDJSON is accepted, one thing a line.",
+            "Everything kept of a user: an object, or NDJSON if accepted.", "users and items", {200: UserExport}, _KEPT
+        ),
+        ("delete", "/v1/sessions/{session}"): Operation(
+            "Make an anonymous session unknown, and erase it in the background.", "users and items", *_ERASED
+        ),
+        ("get", "/v1/sessions/{session}/export"): Operation(
+            "Everything kept of an anonymous session, likewise.",
             "users and items",
-            {200: UserExport},
+            {200: SessionExport},
             (400, 422, 503),
         ),
         ("get", "/v1/items/{item}"): Operation(
@@ -217,7 +222,8 @@ def operations() -> dict[tuple[str, str], Operation]:
             "Let the model answer that answered before this one.", "models", {200: ModelInfo}, (*_POSTED, 404, 409, 422)
         ),
         ("post", "/v1/train"): Operation(
-            "Train in the background; the best blend on the validation window is swapped in.",
+            "Train in the background; the best blend on the validation window is swapped in, unless it is worse than "
+            "the model that serves on choices that neither learnt from (`against` of the model).",
             "models",
             {202: Training},
             (*_POSTED, 409, 422),

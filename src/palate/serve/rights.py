@@ -1,10 +1,10 @@
-"""What a user may do with what is known of them: correct it, take it along, have it erased."""
+"""What a user, or somebody without a name, may do with what is known of them: correct it, take it along, erase it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from litestar import Request, Response, delete, get, patch
@@ -45,6 +45,17 @@ class UserExport(msgspec.Struct):
     replayed: list[Decision]
 
 
+class SessionExport(msgspec.Struct):
+    """Everything that is kept of somebody without a name, by their session; else as ``UserExport``."""
+
+    session: str
+    profile: UserProfile
+    state: dict[str, Any]
+    events: list[ExportedEvent]
+    decisions: list[Decision]
+    replayed: list[Decision]
+
+
 _LISTS = ("events", "decisions", "replayed")
 
 
@@ -62,11 +73,12 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
     @get("/v1/users/{user:str}/export")
     async def export(request: Request[Any, Any, Any]) -> Stream:
         """Everything that is kept of a user, as one object, or one thing a line where NDJSON is accepted."""
-        user = segment(request, "user", limits)
-        rows = await asyncio.to_thread(engine.export, user)  # what goes wrong goes wrong here, and has its own status
-        if LINES in request.headers.get("accept", ""):
-            return Stream(_sent(_encode(row) + b"\n" for row in rows), media_type=LINES)
-        return Stream(_sent(pieces(user, next(rows), rows)), media_type="application/json")
+        return await _exported(engine, request, "user", segment(request, "user", limits))
+
+    @get("/v1/sessions/{session:str}/export")
+    async def export_session(request: Request[Any, Any, Any]) -> Stream:
+        """Everything that is kept of somebody without a name, by their session; in the same two forms."""
+        return await _exported(engine, request, "session", segment(request, "session", limits))
 
     @delete("/v1/users/{user:str}", status_code=202)
     async def forget(request: Request[Any, Any, Any]) -> Response[bytes]:
@@ -74,7 +86,27 @@ def routes(engine: Engine) -> Sequence[HTTPRouteHandler]:
         no_body(await request.body())
         return reply(await asyncio.to_thread(engine.forget, segment(request, "user", limits)), 202)
 
-    return [correct, export, forget]
+    @delete("/v1/sessions/{session:str}", status_code=202)
+    async def forget_session(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Make a session unknown from the next request on, and erase it in the background."""
+        no_body(await request.body())
+        return reply(await asyncio.to_thread(engine.forget, None, segment(request, "session", limits)), 202)
+
+    return [correct, export, forget, export_session, forget_session]
+
+
+async def _exported(
+    engine: Engine, request: Request[Any, Any, Any], whose: Literal["user", "session"], name: str
+) -> Stream:
+    """What is kept of the user or the session ``name``: one object, or one thing a line where NDJSON is accepted."""
+
+    def kept() -> Iterator[Kept]:
+        return engine.export(name) if whose == "user" else engine.export(session=name)
+
+    rows = await asyncio.to_thread(kept)  # what goes wrong goes wrong here, and has its own status
+    if LINES in request.headers.get("accept", ""):
+        return Stream(_sent(_encode(row) + b"\n" for row in rows), media_type=LINES)
+    return Stream(_sent(pieces(name, next(rows), rows, whose)), media_type="application/json")
 
 
 async def _sent(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -92,9 +124,9 @@ def _some(parts: Iterator[bytes]) -> bytes:
     return bytes(out)
 
 
-def pieces(user: str, first: Kept, rows: Iterator[Kept]) -> Iterator[bytes]:
+def pieces(name: str, first: Kept, rows: Iterator[Kept], whose: str = "user") -> Iterator[bytes]:
     """The object, piece by piece; tables come in the order of ``rights.export``. Each list is there, empty or not."""
-    yield b'{"user":' + _encode(user) + b',"profile":' + _encode(first.value)
+    yield b'{"' + whose.encode() + b'":' + _encode(name) + b',"profile":' + _encode(first.value)
     waiting = list(_LISTS)
     opened = ""
     comma = b""

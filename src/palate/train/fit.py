@@ -60,6 +60,7 @@ class Fitted:
     """The winner, its kind, the validation NDCG@10 of every candidate, and the winner's.
 
     name: of the winner among the candidates. margins: by how much it wins over the best of each other family.
+    compared: all of them, None where nothing was.
     """
 
     scorer: Scorer
@@ -70,6 +71,7 @@ class Fitted:
     single: str = ""
     margins: dict[str, Margin] = field(default_factory=dict[str, Margin])
     examination: F64 = field(default_factory=no_bias)
+    compared: Compared | None = None
 
 
 def compare(
@@ -162,7 +164,17 @@ def fit(
         found.single,
         margins(found, valid.missed, settings.seed),
         found.examination,
+        found,
     )
+
+
+def fit_again(
+    fitted: Fitted, both: Examples, names: tuple[str, ...], settings: TrainSettings, cold: Examples
+) -> Scorer:
+    """The winner anew on ``both``, which hold what it was fitted on and more; what was chosen stays: shares, trees."""
+    if fitted.compared is None or fitted.name in ("prior", "single"):
+        return fitted.scorer
+    return _refitted(fitted.name, both, names, settings, fitted.compared, cold)
 
 
 def _refitted(

@@ -28,7 +28,7 @@ class History:
     """content: item and user events. events: interactions and impressions by (timestamp, tie key), clamped.
 
     interactions: places in ``events`` of interactions whose type isn't negative; users, items: (n,) codes of these,
-    in their order; names of neither matter here, only equality.
+    in their order; names of neither matter here, only equality. positions: (n,) of these in the log. seq: of its end.
     """
 
     content: list[Stamped]
@@ -36,6 +36,7 @@ class History:
     interactions: I64
     users: I32
     items: list[str]
+    positions: I64
     seq: int
 
 
@@ -85,10 +86,12 @@ def _read(store: Store, settings: Settings, progress: Progress | None, dead: Ite
     events: list[Stamped] = []
     keys: list[I64] = []
     erased: dict[str, tuple[int, int]] = {}
+    positions: I64 = np.zeros(0, np.int64)
     total, done, seq = store.seq, 0, 0
     for whole in store.read():
         records = [one for one in whole if one.seq not in skipped] if skipped else whole
         ties = tie_keys([record.id for record in records])
+        at = np.array([record.seq for record in records], np.int64)
         sent = np.array([record.timestamp for record in records], np.int64)
         arrived = np.array([record.received for record in records], np.int64)
         when = np.where(sent > arrived + slack, arrived, sent)
@@ -104,20 +107,22 @@ def _read(store: Store, settings: Settings, progress: Progress | None, dead: Ite
                     stamp = (clamped, int(ties[place]))
                     who = event.user or subject_of(None, event.session) or ""
                     erased[who] = max(stamp, erased.get(who, stamp))
-        keys.append(np.stack([when[told], ties[told]]))
+        keys.append(np.stack([when[told], ties[told], at[told]]))
         done += len(whole)
         seq = whole[-1].seq
         if progress is not None:
             progress("read", done, total)
     if keys:
         stamps = np.concatenate(keys, axis=1)
-        order = np.lexsort(stamps[::-1])
+        order = np.lexsort(stamps[1::-1])
         if erased:
             places: list[int] = order.tolist()
             kept = [not _is_erased(events[n][2], (int(stamps[0, n]), int(stamps[1, n])), erased) for n in places]
             order = order[np.array(kept, np.bool_)]
         events = [events[place] for place in order.tolist()]
-    return History(content, events, *_chosen(events, settings), seq)
+        positions = stamps[2, order]
+    interactions, users, items = _chosen(events, settings)
+    return History(content, events, interactions, users, items, positions[interactions], seq)
 
 
 def _chosen(events: list[Stamped], settings: Settings) -> tuple[I64, I32, list[str]]:

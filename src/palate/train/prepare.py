@@ -22,9 +22,10 @@ from palate.store.decisions import DecisionLog
 from palate.train.examples import Examples, context_fields
 from palate.train.history import History, Progress
 from palate.train.learnt import Learner, bind
-from palate.train.replay import Window, choose_window, feature_key, replay
+from palate.train.replay import Window, choose_window, feature_key, reached, replay
 from palate.types import I32, Interaction
 
+QUERY_DECISIONS = 200
 _HOUR_MS = 3_600_000
 
 
@@ -46,8 +47,9 @@ class Prepared:
     """Examples to learn from and to judge on, and what they were made of.
 
     fresh: before the validation window; valid: replayed in it; late: live ones in it, which may not be judged on.
+    last: live ones of what is held back after it (``train.former``), which only the last fit may see.
     learner: learns the rest, from as much as is wanted. logged: live decisions that something came of. taught:
-    groups that a teacher chose in.
+    groups that a teacher chose in. folded: the event up to which the learner's state is folded.
     """
 
     window: Window
@@ -57,10 +59,17 @@ class Prepared:
     fresh: Examples = field(default_factory=Examples)
     valid: Examples = field(default_factory=Examples)
     late: Examples = field(default_factory=Examples)
+    last: Examples = field(default_factory=Examples)
     cold: Examples = field(default_factory=Examples)
     cold_late: Examples = field(default_factory=Examples)
     replayed: int = 0
     taught: int = 0
+    folded: int = 0
+
+    @property
+    def queries(self) -> bool:
+        """Whether there are enough decisions with a query to learn from."""
+        return sum(1 for one in self.logged if one.request and one.request.query) >= QUERY_DECISIONS
 
 
 def prepare(
@@ -72,16 +81,17 @@ def prepare(
     progress: Progress | None = None,
     watch: Watch | None = None,
     window: Window | None = None,
+    until: int | None = None,
 ) -> Prepared:
     """Fold the history up to the replayed window, learn from what came before it, and replay.
 
     decisions_dir: where the replayed decisions are logged (replacing those of the last training), None: nowhere.
     window: by default ``choose_window``'s; a given one makes every decision's chance its own, so that replays of
-    several windows compare. Cost: see ``docs/performance.md``.
+    several windows compare. until: interactions from this one on are held back. Cost: see ``docs/performance.md``.
     """
     lap = (watch or Watch()).lap
     apart = window is not None
-    chosen = choose_window(history, settings) if window is None else window
+    chosen = choose_window(history, settings, until=until) if window is None else window
     codes, ids = _codes(history)
     lap("order")
     state = State(settings)
@@ -106,14 +116,21 @@ def prepare(
     logged = labelled(live, history, feature_key(off(settings.features.off).names))
     found = Prepared(chosen, learner, context_fields(logged), logged)
     # A live decision of the validation window must not teach what that window then asks.
-    judged = history.events[int(history.interactions[chosen.valid])][0] if chosen.valid < n else 1 << 62
+    judged, held = (
+        history.events[int(history.interactions[place])][0] if place is not None and place < n else 1 << 62
+        for place in (chosen.valid, until)
+    )
+
+    def part(decision: Decision) -> Examples:
+        late = found.last if decision.timestamp >= held else found.late
+        return late if decision.timestamp >= judged else found.fresh
+
     for decision in logged:
-        (found.late if decision.timestamp >= judged else found.fresh).add(decision, found.context)
+        part(decision).add(decision, found.context)
     for decision, best in taught(live, settings.train.teacher, feature_key(off(settings.features.off).names)):
         x, first = decision.shown.matrix()[:, : len(NAMES)], np.array([best], np.int64)
         asked = decision.request.context if decision.request else {}
-        into = found.late if decision.timestamp >= judged else found.fresh
-        into.add_rows(x, first, found.context, asked, weight=settings.train.teacher_weight)
+        part(decision).add_rows(x, first, found.context, asked, weight=settings.train.teacher_weight)
         found.taught += 1
     log = _replay_log(decisions_dir, settings)
     for place, one in replay(state, catalogue, history, chosen, model, progress, apart):
@@ -131,6 +148,7 @@ def prepare(
                 log.flush()
     if log is not None:
         log.close()
+    found.folded = reached(history, chosen)
     lap("replay")
     return found
 

@@ -56,13 +56,14 @@ class Window:
     first: I64 = field(default_factory=_none)
 
 
-def choose_window(history: History, settings: Settings, valid: int | None = None) -> Window:
+def choose_window(history: History, settings: Settings, valid: int | None = None, until: int | None = None) -> Window:
     """The last ``window_share`` of the interactions; its last ``valid_share`` validates; decisions drawn evenly.
 
-    valid: where validation begins, whatever the window; its decisions then are the same for every window.
+    valid: where validation begins, whatever the window; its decisions then are the same for every window. until: as if
+    the history ended before this interaction.
     """
     train = settings.train
-    n = len(history.interactions)
+    n = len(history.interactions) if until is None else until
     begin = int(n * (1 - train.window_share))
     rng = np.random.default_rng(train.seed)
     of_late = rng
@@ -78,8 +79,10 @@ def choose_window(history: History, settings: Settings, valid: int | None = None
         n_early = min(len(early), train.decisions - n_late)
         drawn = rng.choice(early, n_early, False)
         inside = np.sort(np.concatenate([drawn, of_late.choice(late, n_late, False)]))
-    cold = _cold(history, begin, int(train.decisions * COLD_SHARE), train.seed)
-    return Window(begin, valid, inside, cold, _first(history.users, begin, int(train.decisions * HIDDEN), train.seed))
+    cold = _cold(history, begin, n, int(train.decisions * COLD_SHARE), train.seed)
+    return Window(
+        begin, valid, inside, cold, _first(history.users[:n], begin, int(train.decisions * HIDDEN), train.seed)
+    )
 
 
 def _first(users: I32, begin: int, most: int, seed: int) -> I64:
@@ -94,11 +97,12 @@ def _first(users: I32, begin: int, most: int, seed: int) -> I64:
     return np.sort(np.random.default_rng([seed, 4]).choice(every, most, False))
 
 
-def _cold(history: History, begin: int, most: int, seed: int) -> I64:
-    """Up to ``most`` interactions from ``begin`` on whose item had at most ``COLD`` before, drawn evenly; in order."""
+def _cold(history: History, begin: int, end: int, most: int, seed: int) -> I64:
+    """Up to ``most`` interactions from ``begin`` up to ``end`` whose item had at most ``COLD`` before, drawn evenly; in
+    order."""
     before: dict[str, int] = {}
     found: list[int] = []
-    for place, name in enumerate(history.items):
+    for place, name in enumerate(history.items[:end]):
         count = before.get(name, 0)
         if place >= begin and count <= COLD:
             found.append(place)
@@ -195,14 +199,14 @@ def replay(
     following, cold = next(rest)
     for done, chosen in enumerate(window.sampled.tolist()):
         while following <= chosen:
-            at = _folded(state, catalogue, history, at, int(history.interactions[following]))
+            at = folded(state, catalogue, history, at, int(history.interactions[following]))
             make, mark = (_among_cold, 3) if cold else (_of_newcomer, 5)
             more = make(line, history, following, model, [settings.train.seed, mark, following])
             if more is not None:
                 yield following, more
             following, cold = next(rest)
         place = int(history.interactions[chosen])
-        at = _folded(state, catalogue, history, at, place)
+        at = folded(state, catalogue, history, at, place)
         ts, _, event = history.events[place]
         assert isinstance(event, Interaction)
         if apart:
@@ -229,7 +233,13 @@ def replay(
         progress("replay", len(window.sampled), len(window.sampled))
 
 
-def _folded(state: State, catalogue: Catalogue, history: History, at: int, place: int) -> int:
+def reached(history: History, window: Window) -> int:
+    """The event up to which a replay of ``window`` has folded the state when it ends."""
+    last = max([window.begin, *window.sampled[-1:].tolist()])
+    return int(history.interactions[last]) if last < len(history.interactions) else len(history.events)
+
+
+def folded(state: State, catalogue: Catalogue, history: History, at: int, place: int) -> int:
     """Fold the events from ``at`` up to ``place``, which is returned."""
     if place > at:
         catalogue.update(state.apply(history.events[at:place]))

@@ -12,24 +12,24 @@ import numpy as np
 
 from palate.config import Settings
 from palate.errors import Conflict, InvalidInput, Locked
-from palate.features import PRIOR
+from palate.features import NAMES
 from palate.language.cache import VectorCache
-from palate.line import prior_model
 from palate.store import Store
 from palate.store.decision import Decision
 from palate.store.lock import DirectoryLock
 from palate.train.examples import Examples
-from palate.train.fit import Fitted, fit
+from palate.train.fit import Fitted, fit, fit_again
+from palate.train.former import Held, hold_back, judge_former
 from palate.train.gate import fit_gate, outcomes
 from palate.train.history import Progress, read_history
-from palate.train.manifest import Manifest
+from palate.train.judge import scale_of
+from palate.train.manifest import Artefact, Manifest
 from palate.train.prepare import Watch, prepare
 from palate.train.tiers import planned
 from palate.types import Margin
 
 MINIMUM = 50
 """Interactions below which nothing can be learnt."""
-_QUERY_DECISIONS = 200
 
 
 @dataclass(slots=True)
@@ -61,10 +61,12 @@ def train(
     decisions_dir: Path | None = None,
     progress: Progress | None = None,
     dead: Iterable[int] = (),
+    former: Artefact | None = None,
 ) -> Trained:
     """Train on everything in ``store`` but the positions ``dead``, and on logged ``live`` decisions.
 
-    decisions_dir: where the replayed decisions are logged (replacing those of the last training).
+    decisions_dir: where the replayed decisions are logged (replacing those of the last training). former: the model
+    that serves, against which the new one is judged (``train.former``).
     Errors: ``InvalidInput`` with fewer than ``MINIMUM`` interactions: there is nothing to learn from.
     """
     settings = planned(settings)
@@ -77,10 +79,22 @@ def train(
         )
     watch.lap("read")
     live = list(live)
-    found = prepare(history, settings, cache, live, decisions_dir, progress, watch)
+    held = hold_back(history, settings, former)
+    until = held.begin if isinstance(held, Held) else None
+    found = prepare(history, settings, cache, live, decisions_dir, progress, watch, until=until)
     fresh, valid, context = found.fresh, found.valid, found.context
     fitted = fit(fresh, valid, context, settings.train, progress, found.late, (found.cold, found.cold_late))
     watch.lap("fit")
+    against, more = held, 0
+    if isinstance(held, Held):
+        judged = judge_former(held, fitted, found, history, settings, progress)
+        watch.lap("judge")
+        against, more = judged.against, len(judged.examples)
+        everything = fresh.joined(found.late, valid, found.last, judged.examples)
+        fitted.scorer = fit_again(
+            fitted, everything, NAMES + context, settings.train, found.cold.joined(found.cold_late)
+        )
+        watch.lap("fit_again")
     whole = found.learner.learn(len(history.interactions), progress)
     watch.lap("learn_all")
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
@@ -96,7 +110,7 @@ def train(
         extra={
             "scorer": fitted.scorer.meta(),
             "context": list(context),
-            "queries": sum(1 for d in found.logged if d.request and d.request.query) >= _QUERY_DECISIONS,
+            "queries": found.queries,
             "missed": valid.missed,
             **whole.told,
             "interactions": len(history.interactions),
@@ -104,6 +118,7 @@ def train(
                 "live": len(found.logged), "replay": found.replayed, "validation": len(valid) + valid.missed,
                 "taught": found.taught,
             },
+            "against": None if against is None else msgspec.to_builtins(against),
             "winner": fitted.name,
             "single": fitted.single,
             "margins": {name: _rounded(one) for name, one in fitted.margins.items()},
@@ -112,28 +127,18 @@ def train(
                 fit_gate(outcomes(live, {one.ranking: one.clicked for one in found.logged}))
             ),
             "importance": _importance(fitted.scorer, valid),
-            "scale": _scale(fitted.scorer, valid),
+            "scale": scale_of(fitted.scorer, valid),
             "seconds": watch.seconds,
         },
     )  # fmt: skip
     arrays = {f"scorer.{name}": array for name, array in fitted.scorer.arrays().items()}
     arrays |= whole.arrays
-    return Trained(arrays, manifest, len(found.logged) + found.replayed, rows, watch.seconds, fitted)
+    decisions = len(found.logged) + found.replayed + more
+    return Trained(arrays, manifest, decisions, rows, watch.seconds, fitted)
 
 
 def _rounded(margin: Margin) -> dict[str, float]:
     return {name: round(float(value), 6) for name, value in msgspec.structs.asdict(margin).items()}
-
-
-def _scale(scorer: Any, valid: Examples) -> float:
-    """The spread of the scorer's scores within a validation decision over that of the prior's, median of up to 500."""
-    prior = prior_model().scorer
-    spreads = [
-        (float(scorer.score(x).std()), float(prior.score(np.ascontiguousarray(x[:, : len(PRIOR)])).std()))
-        for x in valid.x[:500]
-    ]
-    ratios = [mine / theirs for mine, theirs in spreads if theirs > 1e-9]
-    return round(float(np.median(ratios)), 6) if ratios else 1.0
 
 
 def _importance(scorer: Any, valid: Examples) -> dict[str, float]:

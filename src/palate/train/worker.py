@@ -19,6 +19,7 @@ from palate.language.cache import VectorCache
 from palate.store import open_store
 from palate.store.decisions import DecisionLog
 from palate.train import artefact
+from palate.train.former import active_model
 from palate.train.run import train, training_lock
 
 
@@ -33,7 +34,8 @@ def main(directory: Path) -> int:
         cache = VectorCache(directory / "vectors", encoder_of(settings.language, directory / "vectors"))
         live = DecisionLog(directory / "decisions", settings.decisions, read_only=True)
         with training_lock(directory / "models"):
-            trained = train(store, settings, cache, live.read(), directory / "replay", dead=dead)
+            former = active_model(directory / "models")
+            trained = train(store, settings, cache, live.read(), directory / "replay", dead=dead, former=former)
             manifest = artefact.save(directory / "models", trained.arrays, trained.manifest)
             artefact.prune(directory / "models")
     except PalateError as error:

@@ -23,6 +23,8 @@ WINDOW = 5
 """Quality after n events is that of visits after n to n + 4 of them."""
 RECOVERED = 0.9
 """Share of the quality before that counts as recovered."""
+PROMISED = 10
+"""Events after which quality should be back."""
 FAIR = 0.9
 """Share of its fair exposure that counts as reached."""
 STEPS = (0, 2, 4, 8, 16, 32, 64, 128)
@@ -54,6 +56,23 @@ class Adaptation(msgspec.Struct):
     recovered_high: int | None
 
 
+class Recovery(msgspec.Struct):
+    """A shift beside the same world without it: the same people, visits, candidates and chance, and so the same drift,
+    trends and growth of the log.
+
+    ratio: the quality with the shift over that without, of the visits of people whose tastes changed, by how many of
+    their interactions were reported since; every: of all these visits; at: of those after ``PROMISED`` to
+    ``PROMISED`` + ``WINDOW`` − 1. recovered: events after which it is at ``RECOVERED``, with its interval over people.
+    """
+
+    ratio: Curve
+    every: Estimate
+    at: Estimate
+    recovered: int | None
+    recovered_low: int | None
+    recovered_high: int | None
+
+
 class Exposure(msgspec.Struct):
     """What new items got of their fair exposure: in proportion to α among the candidates of each ranking (Singh and
     Joachims, "Fairness of Exposure in Rankings", 2018), 1 being fair.
@@ -61,7 +80,7 @@ class Exposure(msgspec.Struct):
     ratio: over all; best: the same of the best possible ranking, which puts the best first whatever is fair.
     by_chances: by how often the item had been a candidate before. chances: from which on the bin, and all later ones
     together, are at ``FAIR`` or above, None where they never are; impressions: how often items had been shown by then,
-    on average.
+    on average, with its interval over people, in which None stands for never.
     """
 
     ratio: Estimate
@@ -69,6 +88,8 @@ class Exposure(msgspec.Struct):
     by_chances: Curve
     chances: int | None
     impressions: float | None
+    impressions_low: float | None = None
+    impressions_high: float | None = None
 
 
 class Measured(msgspec.Struct):
@@ -106,11 +127,13 @@ class Ratios:
             else np.zeros((0, self._count))
         )
 
-    def of(self, above: F64, below: F64 | None, bins: I64, size: int) -> tuple[F64, F64]:
+    def of(self, above: F64, below: F64 | None, bins: I64, size: int, tails: bool = False) -> tuple[F64, F64]:
         """(size,) ratios of everybody, and (resamples, size); NaN where nothing is below. bins: (n,), −1 for none.
-        below: None for the number of people, in each bin with all before it."""
+        below: None for the number of people, in each bin with all before it. tails: each bin with all after it."""
         top = self._sums(above, bins, size)
-        if below is None:
+        if tails and below is not None:
+            top, bottom = (np.cumsum(one[:, ::-1], axis=1)[:, ::-1] for one in (top, self._sums(below, bins, size)))
+        elif below is None:
             top, bottom = np.cumsum(top, axis=1), np.ones_like(top)
         else:
             bottom = self._sums(below, bins, size)
@@ -200,15 +223,56 @@ def adaptation(played: Played, ratios: Ratios, above: F64, below: F64) -> Adapta
         drawn.append(sample)
     recovered = _first(np.concatenate(tops)[None, :], before)[0]
     low, high = _interval(drawn_before)
-    sampled = np.sort(_first(np.concatenate(drawn, axis=1), drawn_before[:, 0])) if len(drawn_before) else np.zeros(0)
-    ends = [float(sampled[round(q * (len(sampled) - 1))]) if len(sampled) else np.inf for q in (0.025, 0.975)]
-    found = [None if np.isinf(each) else int(each) for each in (float(recovered), *ends)]
+    sampled = _first(np.concatenate(drawn, axis=1), drawn_before[:, 0]) if len(drawn_before) else np.zeros(0)
+    found = _ends(sampled, float(recovered))
     return Adaptation(Estimate(_plain(before[0]), low[0], high[0]), after, *found)
 
 
-def _first(quality: F64, before: F64) -> F64:
-    """(r, e) qualities by events, (r,) before: the first event at which it is recovered, ∞ for never."""
-    there = quality >= RECOVERED * before[:, None]
+def recovery(shifted: Played, same: Played, skill: bool = False, resamples: int = 1000, seed: int = 1) -> Recovery:
+    """Of two plays, visit by visit. same: in the world whose ``shift_day`` alone is never. skill: of clicks beyond
+    those of chance, instead of all. Errors: ``ValueError`` where the visits aren't the same."""
+    if not np.array_equal(shifted.times, same.times) or not np.array_equal(shifted.people, same.people):
+        raise ValueError("The two plays are of other visits: only shift_day may differ between their worlds.")
+    ratios = Ratios(shifted.people, resamples, seed)
+    heard = np.where(shifted.changed, shifted.heard, -1)
+    plays: list[tuple[F64, F64]] = []
+    for played in (shifted, same):
+        chance = played.at_random if skill else 0.0
+        plays.append((played.reward - chance, played.best - chance))
+
+    def of(bins: I64, size: int) -> tuple[F64, F64]:
+        (value, drawn), (usual, drawn_usual) = (ratios.of(above, below, bins, size) for above, below in plays)
+        return value / usual, drawn / drawn_usual
+
+    def one(keep: Bools) -> Estimate:
+        value, drawn = of(np.where(keep, 0, -1), 1)
+        low, high = _interval(drawn)
+        return Estimate(_plain(value[0]), low[0], high[0])
+
+    bins = np.where((heard >= 0) & (heard < EVENTS), heard // 2, -1)
+    value, drawn = of(bins, EVENTS // 2)
+    low, high = _interval(drawn)
+    count: list[int] = np.bincount(bins[bins >= 0], minlength=EVENTS // 2).tolist()
+    curve = Curve([float(at) for at in range(0, EVENTS, 2)], [_plain(v) for v in value.tolist()], low, high, count)
+    windows = [
+        of(np.where((heard >= start) & (heard < start + WINDOW), 0, -1), 1) for start in range(EVENTS - WINDOW + 1)
+    ]
+    recovered = _first(np.concatenate([value for value, _ in windows])[None, :], np.ones(1))[0]
+    found = _ends(_first(np.concatenate([drawn for _, drawn in windows], axis=1), np.ones(resamples)), recovered)
+    at = one((heard >= PROMISED) & (heard < PROMISED + WINDOW))
+    return Recovery(curve, one(heard >= 0), at, *found)
+
+
+def _ends(drawn: F64, value: float) -> list[int | None]:
+    """Value and the 2.5 % and 97.5 % quantiles of counts, of which ∞ are None."""
+    drawn = np.sort(drawn)
+    ends = [float(drawn[round(q * (len(drawn) - 1))]) if len(drawn) else np.inf for q in (0.025, 0.975)]
+    return [None if np.isinf(each) else int(each) for each in (float(value), *ends)]
+
+
+def _first(quality: F64, before: F64, share: float = RECOVERED) -> F64:
+    """(r, e) qualities by events, (r,) before: the first event at which it is at ``share`` of that, ∞ for never."""
+    there = quality >= share * before[:, None]
     found = there.argmax(axis=1).astype(np.float64)
     found[~there.any(axis=1)] = np.inf
     return found
@@ -222,20 +286,24 @@ def exposure(played: Played, resamples: int = 1000, seed: int = 1) -> Exposure |
     bins = np.searchsorted(STEPS, played.chance, "right") - 1
     x = [float(step) for step in STEPS[: int(bins.max()) + 1]]
     curve = ratios.curve(x, played.given, played.due, bins)
-    reached = next(
-        (
-            at
-            for at, value in enumerate(curve.value)
-            if value is not None and min(value, _share(played.given[bins >= at], played.due[bins >= at])) >= FAIR
-        ),
-        None,
+    (one, all_drawn), (later, later_drawn) = (
+        ratios.of(played.given, played.due, bins, len(x), tails) for tails in (False, True)
     )
+    reached = _first(np.minimum(one, later)[None, :], np.ones(1), FAIR)
+    drawn = _first(np.minimum(all_drawn, later_drawn), np.ones(len(all_drawn)), FAIR)
+    inside = [played.shown_before[bins == at] for at in range(len(x))]
+    shown = [float(each.mean()) if len(each) else np.inf for each in inside]
+    at = None if np.isinf(reached[0]) else int(reached[0])
+    ends = np.sort([np.inf if np.isinf(each) else shown[int(each)] for each in drawn.tolist()])
+    low, high = (float(ends[round(q * (len(ends) - 1))]) if len(ends) else np.inf for q in (0.025, 0.975))
     return Exposure(
         ratios.one(played.given, played.due),
         _share(played.fresh_best, played.fair),
         curve,
-        None if reached is None else STEPS[reached],
-        None if reached is None else float(played.shown_before[bins == reached].mean()),
+        None if at is None else STEPS[at],
+        None if at is None else shown[at],
+        None if np.isinf(low) else low,
+        None if np.isinf(high) else high,
     )
 
 

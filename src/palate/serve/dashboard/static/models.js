@@ -51,6 +51,16 @@ function metrics(model) {
   ];
 }
 
+/** How it stands against the model that served before it, on choices that neither learnt from. */
+function former(model) {
+  const { against } = model;
+  if (!against?.margin) return null;
+  const sign = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(4);
+  const { value, low, high } = against.margin;
+  const worse = against.verdict === "worse";
+  return h("div", { class: worse ? "chip warn" : "soft" }, `${t(worse ? "models.refused" : "models.former", { former: against.former })} ${sign(value)} [${sign(low)}, ${sign(high)}]`);
+}
+
 function row(model) {
   return h(
     "tr",
@@ -60,7 +70,7 @@ function row(model) {
     h("td", {}, h("time", { datetime: new Date(model.created).toISOString() }, moment(model.created))),
     h("td", { class: "figure" }, number(model.events)),
     h("td", { class: "encoder" }, model.encoder),
-    h("td", { class: "measures" }, metrics(model)),
+    h("td", { class: "measures" }, metrics(model), former(model)),
     h("td", { class: "end" }, model.active
       ? h("span", { class: "chip on" }, t("models.active"))
       : h("button", { type: "button", "aria-label": t("models.activate_version", { version: model.version }), on: { click: () => change(() => api.activate(model.version), "models.activated") } }, t("models.activate"))),
