@@ -24,6 +24,7 @@ import numba
 import numba.core.config as _numba_config
 from llvmlite import ir
 from numba import extending, types
+from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
 _WITHOUT = {"bench", "cli", "datasets", "serve", "testing", "world"}
@@ -74,6 +75,24 @@ def _cache() -> Path | None:
 
 
 CACHE = _cache()
+
+
+def on_compile(tell: Callable[[], None]) -> None:
+    """Call ``tell`` once, when the first kernel has to be compiled: what is read from the cache doesn't count."""
+    event.register("numba:compile", _First(tell))
+
+
+class _First(event.Listener):
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell: Callable[[], None] | None = tell
+
+    def on_start(self, event: Any) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell()
+
+    def on_end(self, event: Any) -> None:
+        """Nothing: only the first beginning counts."""
 
 
 def kernel(function: F) -> F:
