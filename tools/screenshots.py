@@ -28,7 +28,7 @@ import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
-PEOPLE, PERSON = 400, "148"
+PEOPLE, PERSON = 300, "148"
 DAY = 86_400_000
 BEGIN = """
 import sys
@@ -68,8 +68,8 @@ def service(store: Path) -> Iterator[str]:
 def play(client: httpx.Client) -> None:
     """An experiment between two temperatures, and clicks by the rule above."""
     wanted: dict[str, Any] = {
-        "name": "keener", "people": PEOPLE, "horizon_days": 0.5, "guard_days": 0.5,
-        "arms": [{"name": "control"}, {"name": "keener", "policy": {"temperature": 0.4}}],
+        "name": "bold", "people": PEOPLE, "horizon_days": 0.5, "guard_days": 0.5,
+        "arms": [{"name": "control"}, {"name": "bold", "policy": {"temperature": 3.0}}],
         "metrics": [{"type": "click", "of": "per_ranking"}, {"type": "click", "of": "users"}],
         "guardrails": [{"type": "hide", "of": "users", "less": True, "worst": 0.5}],
     }  # fmt: skip
@@ -131,7 +131,9 @@ def take(browser: Browser, url: str, report: Path) -> None:
     page.locator("#cards > li").nth(9).wait_for()
     page.locator('#cards > li [data-action="like"]').nth(4).click()
     page.locator("#outcome:not(:empty)").wait_for()
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "dashboard")
+    page.add_style_tag(content=".top, .person { position: static !important }")  # or else they lie over long pictures
     card = page.locator("#cards > li").nth(1)
     card.locator('[data-action="why"]').click()
     card.locator('[data-action="words"]').click()
