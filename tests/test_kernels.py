@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from palate.kernels import cache_directory, of_sources
+from palate.kernels import cache_directory, of_sources, sources
 
 PROGRAM = """
 from palate.kernels import CACHE
@@ -82,6 +82,14 @@ def test_other_sources_have_another_cache_and_few_are_kept(tmp_path: Path) -> No
     source, cache = tmp_path / "source", tmp_path / "cache"
     (source / "serve").mkdir(parents=True)
     cache.mkdir()
+    (source / "store").mkdir()
+    uses = "from palate.declared import (\n    CONSTANT,\n)\nfrom palate.store import rows\n"
+    (source / "store" / "sums.py").write_text(f"{uses}from palate.kernels import kernel\n")
+    (source / "store" / "__init__.py").write_text("from palate.store.pages import write\n")
+    (source / "store" / "pages.py").write_text("def write(): ...\n")
+    (source / "store" / "rows.py").write_text("import palate.wide\n")
+    (source / "wide.py").write_text("WIDE = 8\n")
+    assert set(sources(source)) == {"store.sums", "store.rows", "wide"}
     found: list[Path] = []
     for version in range(6):
         (source / "declared.py").write_text(f"CONSTANT = {version}")
@@ -89,5 +97,8 @@ def test_other_sources_have_another_cache_and_few_are_kept(tmp_path: Path) -> No
         os.utime(found[-1], (version, version))
     assert len(set(found)) == 6
     assert {one for one in found if one.exists()} == set(found[-4:])
-    (source / "serve" / "page.py").write_text("without kernels")
+    (source / "serve" / "page.py").write_text("nothing that a kernel imports")
+    (source / "store" / "pages.py").write_text("def write(): return 1\n")
     assert of_sources(cache, source) == found[-1]
+    (source / "wide.py").write_text("WIDE = 9\n")
+    assert of_sources(cache, source) != found[-1]

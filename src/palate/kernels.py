@@ -4,7 +4,8 @@ Machine code is cached between processes in ``$PALATE_CACHE_DIR/numba`` (default
 directory of mode 0700: numba's cache files are executable content, so a link or a directory that another user owns
 is never used. Where no such directory can be had, kernels are compiled in each process (seconds, at first use) and
 nothing else changes. Inside it each state of the sources has a directory of its own: numba looks at the file of a
-kernel alone, and not at the constants and kernels of other files that are compiled into it.
+kernel alone, and not at the constants and kernels of other files that are compiled into it. Sources that none with
+kernels imports don't count: who changes a page needn't compile.
 
 Compiled kernels release the GIL, keep IEEE semantics (NaN and −0 behave as in NumPy) and do not check bounds:
 callers validate shapes before they call.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable
@@ -27,8 +29,8 @@ from numba import extending, types
 from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
-_WITHOUT = {"bench", "cli", "datasets", "serve", "testing", "world"}
-"""Parts of the package without kernels."""
+_HAS = re.compile(r"^from palate\.kernels import .*\b(?:kernel|reassociating|soon)\b", re.M)
+_IMPORTS = re.compile(r"^from palate(?:\.([\w.]+))? import (?:\(([^)]*)\)|(.*))|^import palate\.([\w.]+)", re.M)
 
 
 def cache_directory() -> Path | None:
@@ -52,11 +54,10 @@ _KEPT = 4
 
 
 def of_sources(parent: Path, root: Path) -> Path:
-    """The directory in ``parent`` for the sources under ``root`` as they are now; of others the newest are kept."""
+    """The directory in ``parent`` for the kernels under ``root`` as they are now; of others the newest are kept."""
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted(root.rglob("*.py")):
-        if file.relative_to(root).parts[0] not in _WITHOUT:
-            digest.update(file.read_bytes())
+    for text in sources(root).values():
+        digest.update(text.encode())
     path = parent / digest.hexdigest()
     path.mkdir(mode=0o700, exist_ok=True)
     os.utime(path)
@@ -64,6 +65,27 @@ def of_sources(parent: Path, root: Path) -> Path:
     for old in sorted(others, key=lambda one: one.stat().st_mtime)[: -(_KEPT - 1)]:
         shutil.rmtree(old, ignore_errors=True)
     return path
+
+
+def sources(root: Path) -> dict[str, str]:
+    """The texts of the modules under ``root`` that hold kernels, and of all that those import at their top, by name.
+
+    What a kernel is compiled from is in its own module or has been imported there by name: numba freezes globals.
+    """
+    texts = {
+        ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file.read_text("utf-8")
+        for file in sorted(root.rglob("*.py"))
+    }
+    found = {name for name, text in texts.items() if _HAS.search(text)}
+    waiting = list(found)
+    while waiting:
+        for package, many, one, whole in _IMPORTS.findall(texts[waiting.pop()]):
+            named = [f"{package}.{name}".strip(".") for name in re.findall(r"\w+", many or one)]
+            new = {name if name in texts else package for name in named} | {whole}
+            new = (new & texts.keys()) - found
+            found |= new
+            waiting += new
+    return {name: texts[name] for name in sorted(found)}
 
 
 def _cache() -> Path | None:
