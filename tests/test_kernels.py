@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from palate import kernels
 from palate.kernels import cache_directory, of_sources, sources
 
 PROGRAM = """
@@ -42,6 +44,17 @@ def test_the_cache_is_private_and_used(tmp_path: Path) -> None:
     assert used.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "cache" / "numba").stat().st_mode & 0o777 == 0o700
     assert list((tmp_path / "cache" / "numba").rglob("*.nbi"))
+
+
+def test_another_checkout_uses_what_is_compiled(tmp_path: Path) -> None:
+    place = str(tmp_path / "cache")
+    used = Path(run(PALATE_CACHE_DIR=place, HOME=str(tmp_path)))
+    compiled = {file: file.stat().st_mtime_ns for file in used.rglob("*.nb?")}
+    assert {file.parent.relative_to(used) for file in compiled} == {Path("score")}
+    other = tmp_path / "other"
+    shutil.copytree(Path(kernels.__file__).parent, other / "palate", ignore=shutil.ignore_patterns("__pycache__"))
+    assert run(PALATE_CACHE_DIR=place, HOME=str(tmp_path), PYTHONPATH=str(other)) == str(used)
+    assert {file: file.stat().st_mtime_ns for file in used.rglob("*.nb?")} == compiled
 
 
 def test_kernels_compile_without_a_cache(tmp_path: Path) -> None:

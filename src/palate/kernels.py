@@ -5,7 +5,8 @@ directory of mode 0700: numba's cache files are executable content, so a link or
 is never used. Where no such directory can be had, kernels are compiled in each process (seconds, at first use) and
 nothing else changes. Inside it each state of the sources has a directory of its own: numba looks at the file of a
 kernel alone, and not at the constants and kernels of other files that are compiled into it. Sources that none with
-kernels imports don't count: who changes a page needn't compile.
+kernels imports don't count: who changes a page needn't compile. Nor does where they lie: checkouts and environments on
+one machine share what is compiled (``Locator``).
 
 Compiled kernels release the GIL, keep IEEE semantics (NaN and −0 behave as in NumPy) and do not check bounds:
 callers validate shapes before they call.
@@ -26,6 +27,7 @@ import numba
 import numba.core.config as _numba_config
 from llvmlite import ir
 from numba import extending, types
+from numba.core import caching as _caching
 from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -99,6 +101,21 @@ def _cache() -> Path | None:
 CACHE = _cache()
 
 
+_Provided: Any = getattr(_caching, "UserProvidedCacheLocator", None) or cast(Any, _caching)._UserProvidedCacheLocator
+
+
+class Locator(_Provided):
+    """Where numba keeps a kernel: by the place of its module in the package, wherever the package lies."""
+
+    @classmethod
+    def get_suitable_cache_subpath(cls, py_file: str) -> str:
+        """Below ``CACHE``. A kernel from outside of the package is kept as numba does."""
+        try:
+            return Path(py_file).absolute().relative_to(Path(__file__).parent.absolute()).parent.as_posix()
+        except ValueError:
+            return cast(str, super().get_suitable_cache_subpath(py_file))
+
+
 def on_compile(tell: Callable[[], None]) -> None:
     """Call ``tell`` once, when the first kernel has to be compiled: what is read from the cache doesn't count."""
     event.register("numba:compile", _First(tell))
@@ -133,14 +150,14 @@ def reassociating(function: F) -> F:
 def _compiled(function: F, fastmath: bool | set[str]) -> F:
     options: Any = {"nogil": True, "fastmath": fastmath, "boundscheck": False, "cache": CACHE is not None}
     config: Any = _numba_config
-    # numba reads its cache directory when it decorates; other users of numba in the process keep their own.
-    before = config.CACHE_DIR
+    # numba reads where its cache is when it decorates; other users of numba in the process keep their own.
+    before = config.CACHE_DIR, getattr(config, "CACHE_LOCATOR_CLASSES", "")  # an old numba has none, and keeps by path
     if CACHE is not None:
-        config.CACHE_DIR = str(CACHE)
+        config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = str(CACHE), f"{__name__}.{Locator.__name__}"
     try:
         return cast(F, cast(Any, numba).njit(**options)(function))
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_DIR, config.CACHE_LOCATOR_CLASSES = before
 
 
 def _soon(_: Any, array: Any, row: Any, lines: Any) -> Any:
