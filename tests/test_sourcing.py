@@ -23,7 +23,7 @@ from palate.features.neighbours import (
 from palate.features.reach import Reach
 from palate.filters import available, compile_filter
 from palate.retrieve.topk import top_k
-from palate.sourcing import REPEATS
+from palate.sourcing import EARLY, REPEATS
 from palate.testing.world import START, make_world
 from palate.types import F64, I32, Bools, RecommendRequest
 from tests.engines import did, filled, item, memory, showed
@@ -93,6 +93,8 @@ def plainly_retrieved(engine: Engine, request: RecommendRequest, seen: str, now:
     strengths, counts = reach.of(rows), state.decayed(now)
     lists = {"trending": best(rows, counts[:, 0], sizes.popular, fresh)}
     lists["popular"] = best(rows, counts[:, 2], sizes.popular, fresh)
+    if subject.count <= EARLY:
+        lists["all_time"] = best(rows, state.item("count").astype(np.float64), sizes.popular, fresh)
     for name, columns in (
         ("next", [NEXT_COS, NEXT_5]), ("near", [NEAR_20, NEAR_ALL]), ("near_last", [NEAR_LAST]),
         ("ease", [EASE_RECENT, EASE_LAST]), ("linar", [LINAR, LINAR_LAST]),

@@ -50,6 +50,9 @@ _WISHED = 0.25
 """Weight down to which wishes name candidates, not only order them."""
 _DIFFERENT = 0.01
 """Length from which the difference between people alike and everybody is a direction."""
+EARLY = 5
+"""Interactions of somebody up to which what all time liked best is named, too: people begin with what everybody knows,
+and where few people have long visits, what is popular of late is what the last of them had."""
 REPEATS = 0.05
 """Repeat rate of the log from which people here come back to items that they had before."""
 
@@ -110,6 +113,7 @@ class Sourcing:
         self.settings = settings
         self._off: Off = off(settings.features.off)
         self._popular = {"trending": RecentPopular(state, 0), "popular": RecentPopular(state, 2)}
+        self._all_time = RecentPopular(state, None)
         self._masks: dict[bytes, tuple[int, int, Bools]] = {}
         self._lookup = Lookup(state.items)
         self.wished = Wished(state)
@@ -202,6 +206,8 @@ class Sourcing:
         try:
             for label, popular in self._popular.items():
                 lists[label] = popular(sizes.popular, allowed)[0]
+            if subject.count <= EARLY:
+                lists["all_time"] = self._all_time(sizes.popular, allowed)[0]
             reached = Reached(reach.rows, reach.strengths, _COLUMNS)
             new = reached(sizes.item_to_item // 2, allowed)
             old = self._had(reached, before) if len(before) and self.state.repeat_rate >= REPEATS else []

@@ -114,3 +114,16 @@ def test_a_session_speaks_for_what_goes_with_it_while_it_lasts() -> None:
         assert nails[session] == 0
         assert nails[near] > cake[near]
         assert not x_of(engine, "u", ["cake", "nails"], 40 + 40 * minute)[:, session].any()
+
+
+def test_a_part_of_the_week_that_the_log_never_saw_says_nothing_of_items() -> None:
+    """A log of one morning: in the afternoon what everybody takes may not fall behind what nobody does."""
+    events = [did(n, f"u{n % 50}", "bread" if n % 10 else "salt", "view", n * 20_000) for n in range(600)]
+    with filled(events) as engine:
+        morning, other = START % DAY // (6 * HOUR), (START % DAY // (6 * HOUR) + 1) % 4
+        assert morning != other
+        day = (600 * 20_000 + 6 * HOUR) / DAY
+        bread, salt = x_of(engine, "new", ["bread", "salt"], day)[:, column("daypart")]
+        assert abs(bread - salt) < 0.7  # 2.1 where ten of all the week are what it begins with
+        bread, salt = x_of(engine, "new", ["bread", "salt"], 0.1)[:, column("daypart")]
+        assert max(abs(bread), abs(salt)) < 0.05

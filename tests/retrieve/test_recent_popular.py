@@ -32,8 +32,8 @@ def touch(state: State, rng: np.random.Generator, count: int, items: int) -> Non
     state.apply([(int(event.timestamp or 0), NOW, event) for event in events])
 
 
-def anew(state: State, column: int, k: int, alive: Bools | None) -> list[int]:
-    counts = state.decayed(NOW)[:, column]
+def anew(state: State, column: int | None, k: int, alive: Bools | None) -> list[int]:
+    counts = state.item("count").astype(np.float64) if column is None else state.decayed(NOW)[:, column]
     rows = np.flatnonzero(counts > 0).astype(np.int32)
     if alive is not None:
         rows = rows[rows < len(alive)]
@@ -42,10 +42,10 @@ def anew(state: State, column: int, k: int, alive: Bools | None) -> list[int]:
 
 
 @pytest.mark.parametrize("kept", [20, 4096])
-@pytest.mark.parametrize("column", [0, 2])
-def test_it_keeps_up_with_what_is_touched(monkeypatch: pytest.MonkeyPatch, kept: int, column: int) -> None:
+@pytest.mark.parametrize("column", [0, 2, None])
+def test_it_keeps_up_with_what_is_touched(monkeypatch: pytest.MonkeyPatch, kept: int, column: int | None) -> None:
     monkeypatch.setattr(recent_popular, "KEPT", kept)
-    rng = np.random.default_rng(kept + column)
+    rng = np.random.default_rng(kept + (column or 0))
     state = State(Settings())
     popular = RecentPopular(state, column)
     assert popular(5, None)[0].tolist() == []

@@ -13,6 +13,7 @@ from palate.score.linear import LinearScorer
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.examples import Examples, context_fields, ndcg_at_10
 from palate.train.fit import fit, fit_linear, fit_trees, judge
+from palate.train.learners import _best_round  # pyright: ignore[reportPrivateUsage]
 from palate.types import F32
 
 SMALL = TrainSettings(trees=30, leaves=7)
@@ -48,6 +49,17 @@ def test_the_linear_model_finds_the_weights() -> None:
     assert weights[B] == pytest.approx(-2.0, rel=0.15)
     others = np.delete(weights, [A, B])
     assert np.abs(others).max() < 0.3
+
+
+def test_a_column_that_hardly_moved_gets_no_steep_slope() -> None:
+    """A hundred-thousandth up or down told a little in training: the day when it is one it must not decide alone."""
+    rng = np.random.default_rng(3)
+    examples = groups(600, linear_rule, noise=1.0)
+    for x, chosen in zip(examples.x, examples.chosen, strict=True):
+        x[:, 5] = 1e-5 * (rng.normal(size=len(x)) + (np.arange(len(x)) == chosen[0]))
+    scorer = fit_linear(examples, NAMES)
+    slopes = scorer.weights / scorer.scale
+    assert abs(slopes[5]) < abs(slopes[A])
 
 
 def test_the_linear_model_takes_missing_values_and_constant_columns() -> None:
@@ -113,6 +125,14 @@ def test_trees_stop_early() -> None:
     nothing = lambda x: np.zeros(len(x))  # noqa: E731
     _, count = fit_trees(groups(150, nothing, noise=1.0), groups(80, nothing, 1, noise=1.0), NAMES, SMALL, 200)
     assert count < 200
+
+
+def test_a_lone_lucky_round_does_not_end_the_forest() -> None:
+    metric = np.concatenate([np.linspace(0.1, 0.2, 100), np.linspace(0.2, 0.15, 60)])
+    metric[3] = 0.3
+    assert 90 <= _best_round(metric) <= 106
+    assert _best_round(np.array([0.2])) == 1
+    assert _best_round(np.full(50, 0.2)) == 1
 
 
 def test_progress_is_said_to_the_end() -> None:

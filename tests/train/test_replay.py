@@ -23,8 +23,9 @@ from palate.train.ease import fit_ease
 from palate.train.examples import Examples
 from palate.train.history import History, read_history
 from palate.train.neighbours import bind_neighbours, pack_neighbours
-from palate.train.replay import COLD, COLD_WEIGHT, SHOWN, Replayed, choose_window, feature_key, replay
+from palate.train.replay import COLD, COLD_WEIGHT, FIRST, HIDDEN, SHOWN, Replayed, choose_window, feature_key, replay
 from palate.types import Event, Interaction
+from tests.engines import did
 
 SETTINGS = Settings(language=LanguageSettings(encoder="hashing"), train=TrainSettings(candidates=24))
 SLACK = 300_000
@@ -179,6 +180,34 @@ def test_an_item_had_before_is_judged_among_everything() -> None:
             modes[key in had].add(decision.request.seen)
         had.add(key)
     assert modes == {True: {"keep"}, False: {"keep", "drop"}}
+
+
+def arriving(people: int = 40) -> list[Event]:
+    """Somebody new every eight interactions, from the first to the last."""
+    return [did(n, f"p{n // 8}", f"i{(n * 7 + n // 8) % 30}", "view", n * 60_000) for n in range(8 * people)]
+
+
+def test_what_newcomers_begin_with_is_what_a_person_without_a_history_teaches() -> None:
+    history = history_of(arriving())
+    window = choose_window(history, SETTINGS)
+    assert window.first.tolist() == [n for n in range(window.begin, 320) if n % 8 < FIRST]
+    few = choose_window(history, Settings(train=TrainSettings(decisions=100))).first
+    assert len(few) == 100 * HIDDEN
+    assert set(few.tolist()) < set(window.first.tolist())
+    made = replayed_of(history)
+    mine = [(place, one) for place, one in made if one.newcomer]
+    assert [place for place, _ in mine] == window.first.tolist()
+    for place, one in mine:
+        assert one.subject is None
+        assert one.item == history.items[place]
+        assert not one.x[:, column("user_count")].any()
+    assert all(one.subject is not None for _, one in made if not one.newcomer and not one.among_cold)
+
+
+def test_where_nobody_new_comes_ordinary_decisions_are_hidden() -> None:
+    history = history_of(WORLD.events)
+    assert len(choose_window(history, SETTINGS).first) == 0
+    assert any(one.subject is None for _, one in replayed_of(history))
 
 
 def test_decisions_for_items_hardly_known_weigh_more() -> None:

@@ -27,6 +27,8 @@ USUAL = 20
 """Newest entries of a history that tell how well known its items are."""
 _AHEAD = 3
 """Vectors that are on their way while one is compared."""
+_CALM = 1.25
+"""Interactions in a part of the week, expected and found, that a lift there begins with: about ten of all its eight."""
 NEVER = 9.0
 """``idle`` of an item that nobody ever touched, log days."""
 
@@ -82,7 +84,8 @@ def popularity(
         out[at, 5] = np.log1p(since(times[at, 2] if times[at, 2] > 0 else now, until, ends, skipped) / DAY_MS)
         out[at, 6] = np.log1p(since(times[at, 1], until, ends, skipped) / DAY_MS) if times[at, 1] > 0 else NEVER
         out[at, 7] = np.log((touched + 1.0) / (times[at, 3] + 10.0)) if times[at, 3] > 0 else 0.0
-        out[at, 8] = np.log((out[at, 8] + 10.0 * share) / ((touched + 10.0) * share))
+        # Against what was to be expected there: in a part of the week that the log has hardly seen, next to nothing.
+        out[at, 8] = np.log((out[at, 8] + _CALM) / (touched * share + _CALM))
 
 
 @kernel

@@ -20,6 +20,7 @@ GROUPS: tuple[str, ...] = tuple(dict.fromkeys(feature.group for feature in FEATU
 RETRIEVERS: dict[str, tuple[str, ...]] = {
     "trending": ("pop_short",),
     "popular": ("pop_long",),
+    "all_time": ("pop_all",),
     "segment": ("pop_segment",),
     "next": ("next_cos", "next_5"),
     "near": ("near_20", "near_all"),

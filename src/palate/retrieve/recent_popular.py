@@ -1,4 +1,4 @@
-"""Retrieval of what is popular now: the highest exponentially decayed interaction counts.
+"""Retrieval of what is popular now, or ever: the highest exponentially decayed interaction counts, or plain ones.
 
 Decay moves no item past another: c · 2^(−(now − t)/h) is c · 2^(t/h) times the same for all, so that ``log₂ c + t/h``
 orders them at any moment. The best few thousand are kept between requests, in this order, and only what somebody
@@ -21,12 +21,14 @@ _NOTHING: Bools = np.zeros(0, np.bool_)
 
 
 class RecentPopular:
-    """The order by the decayed count of one half-life. column: of ``state.half_lives``. Under the engine's lock."""
+    """The order by the decayed count of one half-life. column: of ``state.half_lives``, None for what all time had.
+    Under the engine's lock."""
 
-    def __init__(self, state: State, column: int) -> None:
+    def __init__(self, state: State, column: int | None) -> None:
         self.state = state
-        self.column = column
-        self._per_day = 1.0 / (DAY_MS * float(state.half_lives[column]))
+        self.column = column or 0
+        self._counted = column is None
+        self._per_day = 0.0 if column is None else 1.0 / (DAY_MS * float(state.half_lives[column]))
         self._rows: I32 = np.zeros(2 * KEPT, np.int32)
         self._keys: F64 = np.zeros(2 * KEPT)
         self._count = 0
@@ -47,19 +49,16 @@ class RecentPopular:
         rows, keys = rows[:n], keys[:n]
         return rows, (keys - (keys[0] if n else 0.0)).astype(np.float32)
 
-    def _among_all(self, rows: I32, keys: F64, masked: bool, alive: Bools) -> int:
+    def _counts(self) -> tuple[F64 | I64, I64]:
+        """(n, columns) counts and (n,) when these were."""
         item = self.state.item_columns
+        return item["count"][:, None] if self._counted else item["decayed"], item["decayed_ts"]
+
+    def _among_all(self, rows: I32, keys: F64, masked: bool, alive: Bools) -> int:
+        counts, times = self._counts()
         return _best_keys(
-            self.state.n_items,
-            item["decayed"],
-            item["decayed_ts"],
-            self.column,
-            self._per_day,
-            masked,
-            alive,
-            rows,
-            keys,
-        )
+            self.state.n_items, counts, times, self.column, self._per_day, masked, alive, rows, keys
+        )  # fmt: skip
 
     def _catch_up(self) -> None:
         touched, at = self.state.touched_since(self._at)
@@ -70,15 +69,15 @@ class RecentPopular:
             self._count = self._among_all(self._rows[:KEPT], self._keys[:KEPT], False, _NOTHING)
             self._border = float(self._keys[KEPT - 1]) if self._count == KEPT else -np.inf
             return
-        item = self.state.item_columns
+        counts, times = self._counts()
         rows = np.fromiter(touched, np.int32, len(touched))
         self._count = _move(
-            rows, item["decayed"], item["decayed_ts"], self.column, self._per_day, self._rows, self._keys, self._count
-        )
+            rows, counts, times, self.column, self._per_day, self._rows, self._keys, self._count
+        )  # fmt: skip
 
 
 @kernel
-def _key(row: int, decayed: F64, decayed_ts: I64, column: int, per_day: float) -> float:
+def _key(row: int, decayed: F64 | I64, decayed_ts: I64, column: int, per_day: float) -> float:
     return np.log2(decayed[row, column]) + decayed_ts[row] * per_day
 
 
@@ -98,7 +97,15 @@ def _first(kept: I32, keys: F64, count: int, border: float, masked: bool, alive:
 
 @kernel
 def _best_keys(
-    n: int, decayed: F64, decayed_ts: I64, column: int, per_day: float, masked: bool, alive: Bools, rows: I32, keys: F64
+    n: int,
+    decayed: F64 | I64,
+    decayed_ts: I64,
+    column: int,
+    per_day: float,
+    masked: bool,
+    alive: Bools,
+    rows: I32,
+    keys: F64,
 ) -> int:
     """The items with the largest keys, in order; how many, at most ``len(rows)``."""
     count = 0
@@ -111,7 +118,7 @@ def _best_keys(
 
 @kernel
 def _move(
-    touched: I32, decayed: F64, decayed_ts: I64, column: int, per_day: float, rows: I32, keys: F64, count: int
+    touched: I32, decayed: F64 | I64, decayed_ts: I64, column: int, per_day: float, rows: I32, keys: F64, count: int
 ) -> int:
     """Put every touched item to its place among the ``count`` kept ones; how many there are then."""
     for row in touched:

@@ -121,7 +121,7 @@ def prepare(
             among = found.cold_late if place >= chosen.valid else found.cold
             among.add_rows(one.x, one.chosen, found.context)
             continue
-        into = found.valid if place >= chosen.valid else found.fresh
+        into = found.fresh if place < chosen.valid else found.late if one.newcomer else found.valid
         into.add_rows(one.x, one.chosen, found.context, weight=one.weight)
         found.replayed += 1
         if log is not None:

@@ -21,10 +21,14 @@ from palate.state import State
 from palate.state.state import subject_of
 from palate.store.decision import Asked, Decision, Shown, Unshown, pack
 from palate.train.history import History, Progress
-from palate.types import F32, F64, I64, Candidate, Interaction, RankRequest, RecommendRequest
+from palate.types import F32, F64, I32, I64, Candidate, Interaction, RankRequest, RecommendRequest
 
 SHOWN = 10
 HIDDEN = 0.1
+"""Of the training decisions, those in which nobody is told whose they are; the first ones of newcomers where there are
+as many."""
+FIRST = 3
+"""Choices of somebody that are a newcomer's: of a person without a history they tell what is chosen next."""
 COLD = 3
 """Interactions up to which an item is cold: hardly known, and marked so in answers."""
 COLD_SHARE = 0.2
@@ -43,12 +47,13 @@ def _none() -> I64:
 class Window:
     """begin: first interaction (place in ``History.interactions``) of the replayed window; valid: first of validation.
     sampled: (d,) interactions to make decisions of, in order; cold: (c,) those with a cold item, or some of them, of
-    which more is to be learnt, in order."""
+    which more is to be learnt, in order; first: (n,) those that were among a person's ``FIRST``, or some of them."""
 
     begin: int
     valid: int
     sampled: I64
     cold: I64 = field(default_factory=_none)
+    first: I64 = field(default_factory=_none)
 
 
 def choose_window(history: History, settings: Settings, valid: int | None = None) -> Window:
@@ -73,7 +78,20 @@ def choose_window(history: History, settings: Settings, valid: int | None = None
         n_early = min(len(early), train.decisions - n_late)
         drawn = rng.choice(early, n_early, False)
         inside = np.sort(np.concatenate([drawn, of_late.choice(late, n_late, False)]))
-    return Window(begin, valid, inside, _cold(history, begin, int(train.decisions * COLD_SHARE), train.seed))
+    cold = _cold(history, begin, int(train.decisions * COLD_SHARE), train.seed)
+    return Window(begin, valid, inside, cold, _first(history.users, begin, int(train.decisions * HIDDEN), train.seed))
+
+
+def _first(users: I32, begin: int, most: int, seed: int) -> I64:
+    """Up to ``most`` interactions from ``begin`` on that were among the ``FIRST`` of their person, drawn evenly."""
+    order = np.argsort(users, kind="stable")
+    starts = np.flatnonzero(np.diff(users[order], prepend=-1))
+    nth = np.empty(len(users), np.int64)
+    nth[order] = np.arange(len(users)) - np.repeat(starts, np.diff(starts, append=len(users)))
+    every = begin + np.flatnonzero(nth[begin:] < FIRST)
+    if len(every) <= most:
+        return every
+    return np.sort(np.random.default_rng([seed, 4]).choice(every, most, False))
 
 
 def _cold(history: History, begin: int, most: int, seed: int) -> I64:
@@ -114,6 +132,7 @@ class Replayed:
     key: str
     weight: float = 1.0
     among_cold: bool = False
+    newcomer: bool = False
 
     def decision(self, unshown: bool = True) -> Decision:
         """What is logged of it; with the candidates that weren't shown where they are wanted."""
@@ -158,7 +177,9 @@ def replay(
     ``train.candidates``, drawn evenly, the chosen one always among them; validation keeps all.
     An item the user had before is judged among everything; a new one half the time among new items only. Of a share
     ``HIDDEN`` of the training decisions nobody is told whose they are, or a model of people with long histories would
-    not know what to show to somebody without one (DropoutNet, Volkovs, Yu and Poutanen 2017).
+    not know what to show to somebody without one (DropoutNet, Volkovs, Yu and Poutanen 2017). These are the first
+    choices of newcomers, as far as there are any: what people with long histories have next is not what anybody
+    begins with.
     A decision for an item that was hardly known weighs ``COLD_WEIGHT``: few of them are among the candidates, and what
     is learnt from the others alone is that nobody chooses what nobody chose.
     apart: the chance in a decision depends on its interaction alone, not on those replayed before it.
@@ -167,15 +188,19 @@ def replay(
     line = Line(state, catalogue, settings)
     rng = np.random.default_rng(settings.train.seed + 1)
     at = int(history.interactions[window.begin]) if window.begin < len(history.interactions) else len(history.events)
-    cold = iter([*window.cold.tolist(), len(history.interactions)])
-    next_cold = next(cold)
+    early = int(np.count_nonzero(window.first < window.valid))
+    hidden = max(0.0, HIDDEN - early / max(1, np.count_nonzero(window.sampled < window.valid)))
+    besides = sorted([(place, True) for place in window.cold.tolist()] + [(p, False) for p in window.first.tolist()])
+    rest = iter([*besides, (len(history.interactions), True)])
+    following, cold = next(rest)
     for done, chosen in enumerate(window.sampled.tolist()):
-        while next_cold <= chosen:
-            at = _folded(state, catalogue, history, at, int(history.interactions[next_cold]))
-            among = _among_cold(line, history, next_cold, model, [settings.train.seed, 3, next_cold])
-            if among is not None:
-                yield next_cold, among
-            next_cold = next(cold)
+        while following <= chosen:
+            at = _folded(state, catalogue, history, at, int(history.interactions[following]))
+            make, mark = (_among_cold, 3) if cold else (_of_newcomer, 5)
+            more = make(line, history, following, model, [settings.train.seed, mark, following])
+            if more is not None:
+                yield following, more
+            following, cold = next(rest)
         place = int(history.interactions[chosen])
         at = _folded(state, catalogue, history, at, place)
         ts, _, event = history.events[place]
@@ -187,7 +212,7 @@ def replay(
         again = state.has_seen(state.users.get(name or ""), item)
         seen = "keep" if again or rng.random() < 0.5 else "drop"
         request = RecommendRequest(user=event.user, session=event.session, seen=seen)
-        if chosen < window.valid and rng.random() < HIDDEN:
+        if chosen < window.valid and rng.random() < hidden:
             name, request = None, RecommendRequest(seen=seen)
         scored = line.run(request, ts, model)
         keep = None if chosen >= window.valid else settings.train.candidates
@@ -236,6 +261,20 @@ def _among_cold(line: Line, history: History, chosen: int, model: Model, seed: l
         ts, name, request, event.item, model.version, scored.x[order], scored.scores[order],
         np.flatnonzero(scored.candidates.rows[order] == item), order, scored.candidates.ids, len(scored.candidates),
         feature_key(scored.off), among_cold=True,
+    )  # fmt: skip
+
+
+def _of_newcomer(line: Line, history: History, chosen: int, model: Model, seed: list[int]) -> Replayed:
+    """What was chosen, as a ranking for somebody of whom nothing is known."""
+    ts, _, event = history.events[int(history.interactions[chosen])]
+    assert isinstance(event, Interaction)
+    item, request = line.state.items.get(event.item), RecommendRequest(seen="drop")
+    scored = line.run(request, ts, model)
+    order = _order(scored, item, line.settings.train.candidates, np.random.default_rng(seed))
+    return Replayed(
+        ts, None, request, event.item, model.version, scored.x[order], scored.scores[order],
+        np.flatnonzero(scored.candidates.rows[order] == item) if item >= 0 else _none(), order, scored.candidates.ids,
+        len(scored.candidates), feature_key(scored.off), newcomer=True,
     )  # fmt: skip
 
 
