@@ -185,6 +185,10 @@ def test_a_model_words_what_was_given(server: ChatServer, shop: Engine) -> None:
     asked = json.dumps(server.seen[-1][1])
     assert "me" not in asked.split(), "who asks is nobody's business"
     assert "Green tea" in asked
+    (cost,) = shop.parts.asked.read()
+    assert (cost.use, cost.prompt, cost.used, cost.degraded) == ("words", "reasons.1", True, "")
+    assert cost.tokens_in > 0
+    assert cost.ms > 0
 
 
 @pytest.mark.parametrize(
@@ -207,6 +211,7 @@ def test_whatever_goes_wrong_the_templates_stand(
     assert found.words.degraded[0].startswith(degraded)
     assert found.words.text == " ".join(reason.text for reason in found.reasons)
     assert found.score is not None
+    assert [one.used for one in shop.parts.asked.read()] == [False]
 
 
 def test_a_ranking_never_asks(server: ChatServer, shop: Engine) -> None:

@@ -86,7 +86,7 @@ class Engine(Reader):
             raise
         self.shelf.wanted = self.arms.models
         self.rankings = self.non_finite = self._missed = 0
-        self.talk = Talk(self, self._lock, parts.generator)
+        self.talk = Talk(self, self._lock, parts.generator, parts.asked)
         self.documents = Documents(self, self._lock)
         self.reranking = make_reranking(settings, parts.generator)
         self._at_snapshot = self.state.seq if parts.saved is None else parts.saved

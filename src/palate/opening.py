@@ -20,6 +20,7 @@ from palate.disk import make_directory
 from palate.errors import CorruptArtefact, NotFound, PalateError, Unavailable
 from palate.language import Generator as LanguageModel
 from palate.language import encoder_of, make_generator, served
+from palate.language.asked import AskedLog
 from palate.language.cache import VectorCache
 from palate.language.mute import MuteGenerator
 from palate.state import State, snapshot
@@ -117,6 +118,14 @@ class Parts:
     coming: Literal["", "now", "later"] = ""
     generator: LanguageModel = field(default_factory=MuteGenerator)
     erases: bool = False
+    costs: AskedLog | None = None
+
+    @property
+    def asked(self) -> AskedLog:
+        """What questions of requests cost."""
+        if self.costs is None:
+            self.costs = AskedLog(self.path)
+        return self.costs
 
     def close(self) -> None:
         """Generator, decision log, vectors, log, lock: the lock goes last; all of them, whichever fails."""

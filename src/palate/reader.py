@@ -70,7 +70,7 @@ class Reader:
             found = explain_item(
                 self.line, self.catalogue, self.parts.store, decision, item, model, counterfactuals, local
             )
-        found.words = words_of(found, self.parts.generator, self.title, words)
+        found.words = words_of(found, self.parts.generator, self.title, words, self.parts.asked)
         return found
 
     def importance(self, version: str = "", rows: int = ROWS) -> ModelExplanation:

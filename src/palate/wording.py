@@ -21,7 +21,8 @@ import msgspec
 from palate.errors import InvalidInput
 from palate.feedback.summary import chinese_names
 from palate.language import Generator
-from palate.language.prompt import load_prompt
+from palate.language.asked import AskedLog
+from palate.language.prompt import Reply, load_prompt
 from palate.reasons import SHORT, short
 from palate.types import Explanation, Reason
 
@@ -84,19 +85,23 @@ class Fact(NamedTuple):
     names: tuple[str, ...]
 
 
-def word(found: Explanation, generator: Generator, title: Callable[[str], str], asked: str) -> Explanation:
+def word(
+    found: Explanation, generator: Generator, title: Callable[[str], str], asked: str, log: AskedLog | None = None
+) -> Explanation:
     """``found`` with its reasons in words of the language that is asked for, ``en`` or ``zh``; as it is for ``''``.
 
     Waits for the generator: never under the engine's lock, nor in a loop. Errors: ``InvalidInput``.
     """
-    words = words_of(found, generator, title, asked)
+    words = words_of(found, generator, title, asked, log)
     if words is None:
         return found
     return WordedExplanation(**{name: getattr(found, name) for name in found.__struct_fields__}, words=words)
 
 
-def words_of(found: Explanation, generator: Generator, title: Callable[[str], str], asked: str) -> Worded | None:
-    """What ``word`` adds; None where nothing is asked for."""
+def words_of(
+    found: Explanation, generator: Generator, title: Callable[[str], str], asked: str, log: AskedLog | None = None
+) -> Worded | None:
+    """What ``word`` adds; None where nothing is asked for. log: where it is kept what that cost."""
     if not asked:
         return None
     if asked not in _LANGUAGES:
@@ -105,16 +110,26 @@ def words_of(found: Explanation, generator: Generator, title: Callable[[str], st
     facts = [fact_of(reason, title, language) for reason in found.reasons[:MOST]]
     plain = _joined([fact.text for fact in facts], language)
     if any(fact.code not in _SILENT for fact in facts):
-        return _asked(facts, plain, generator, title(found.item), language)
+        return _asked(facts, plain, generator, title(found.item), language, log)
     return Worded(plain, language)
 
 
-def _asked(facts: list[Fact], plain: str, generator: Generator, item: str, language: Language) -> Worded:
+def _asked(
+    facts: list[Fact], plain: str, generator: Generator, item: str, language: Language, log: AskedLog | None
+) -> Worded:
     asked = [fact for fact in facts if fact.code not in _SILENT]
     prompt = load_prompt("reasons").fill(
         Sentences, language=_NAMES[language], item=item, reasons=[f"{n}: {fact.text}" for n, fact in enumerate(asked)]
     )
     reply = generator.generate(prompt)
+    made = _held(asked, plain, reply, item, language)
+    if log is not None and generator.name != "none":
+        log.add("words", prompt.version, generator.name, reply, made.ai_generated)
+    return made
+
+
+def _held(asked: list[Fact], plain: str, reply: Reply[Sentences], item: str, language: Language) -> Worded:
+    """The model's text where every sentence of it holds, else the templates'."""
     if reply.value is None:
         return Worded(plain, language, degraded=[reply.degraded or "generator_error"])
     said = {one.reason: one.words.strip() for one in reply.value.sentences}

@@ -78,6 +78,21 @@ def test_it_says_again_in_plainer_words_what_the_parser_did_not_understand(
     assert answer.ranking.items
 
 
+def test_what_a_turn_cost_is_kept_without_a_name(server: ChatServer, films: Callable[..., Engine]) -> None:
+    engine = films()
+    for said in (says("no horror"), says("nonsense zzz"), lambda _: "certainly!"):
+        server.behave(say=said)
+        engine.chat("somebody-7", ODD)
+    engine.chat("somebody-7", "no drama")
+    found = engine.parts.asked.read()
+    assert [(one.use, one.used, one.degraded) for one in found] == [
+        ("chat", True, ""), ("chat", False, ""), ("chat", False, "generator_garbage"),
+    ]  # fmt: skip
+    assert all(one.tokens_in > 0 and one.ms > 0 and one.model.endswith("small") for one in found)
+    assert "somebody-7" not in str(found)
+    assert ODD not in str(found)
+
+
 def test_it_is_told_the_words_and_what_the_catalogue_has_as_data(
     server: ChatServer, films: Callable[..., Engine]
 ) -> None:

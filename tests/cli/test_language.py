@@ -30,6 +30,7 @@ def test_every_model_is_listed(palate: Palate) -> None:
     assert {one["licence"] for one in found} <= {"Apache-2.0", "MIT"}
     assert [one["name"] for one in found if one["serves"]] == ["hashing"]
     assert next(one for one in found if one["name"] == "hashing")["here"]
+    assert palate("language", "--json").json == palate("language", "--json", "list").json == found
     shown = palate("language", "list")
     assert "● serves" in shown.out
     assert "hf:NAME" in shown.out

@@ -7,7 +7,7 @@ import pytest
 
 from palate.content import annotate
 from palate.content.annotate import JiebaReader, LacReader, MixedReader, PlainReader, SpacyReader, Word
-from palate.content.taxonomy import PARTS, fit, syntax
+from palate.content.taxonomy import PARTS, RELATIONS, fit, syntax
 from palate.errors import MissingExtra
 
 KINDS = {
@@ -73,6 +73,10 @@ def test_syntax_counts_parts_of_speech() -> None:
     assert found[0, -2] == 0.25
     assert found[0, -1] == pytest.approx(np.log(5))
     assert not found[1].any()
+    parsed = syntax([[Word("bob", "PROPN", "PERSON", "nsubj"), Word("run", "VERB", "", "ROOT")]])
+    relations = parsed[0, len(PARTS) : -2]
+    assert relations[RELATIONS.index("nsubj")] == 0.5
+    assert relations.sum() == 0.5
 
 
 def test_each_text_is_read_by_the_reader_of_its_script() -> None:
@@ -117,6 +121,10 @@ def test_english_by_spacy() -> None:
     assert found["london"].entity == "GPE"
     assert "two" not in found or not found["two"].entity
     assert (found["ship"].part, found["old"].part, found["film"].part) == ("NOUN", "ADJ", "VERB")
+    assert not any(word.relation for word in words)
+    (parsed,) = SpacyReader(parse=True).read(["Ridley Scott filmed two old ships in London."])
+    relations = {word.form: word.relation for word in parsed}
+    assert [relations[form] for form in ("ridley scott", "old", "ship", "london")] == ["nsubj", "amod", "dobj", "pobj"]
 
 
 @pytest.mark.parametrize("made", [LacReader, JiebaReader])

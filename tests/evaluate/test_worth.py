@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 import palate
-from palate.evaluate.worth import Made, PartCost, contrast, cost_of, reranking, trained
+from palate.evaluate.worth import Made, PartCost, contrast, cost_of, in_words, reranking, trained
+from palate.language import asked
+from palate.language.asked import Asked, AskedLog
 from palate.language.offline import Cost, keep_run, runs
+from palate.language.prompt import Reply
 from palate.settings import GeneratorSettings
 from palate.store.decision import Decision, Reordered, Shown
 from palate.types import Interaction, Stage
@@ -120,6 +123,50 @@ def test_runs_are_kept_and_added_up(tmp_path: Path) -> None:
     assert (found.asked, found.failed, found.tokens_in, found.seconds, found.money) == (6, 2, 60, 4.0, 1.0)
 
 
+def question(at: int, **more: Any) -> Asked:
+    fields: dict[str, Any] = {"use": "chat", "prompt": "plainer.1", "model": "m", "ms": 10.0, "tokens_in": 300}
+    return Asked(at, **{**fields, "tokens_out": 20, **more})
+
+
+def test_what_conversations_and_worded_reasons_cost_and_how_often_something_came_of_it() -> None:
+    asked = [question(5 + at, ms=10.0 * (at + 1), used=at < 6) for at in range(9)]
+    asked.append(question(1, degraded="generator_timeout", tokens_in=0, tokens_out=0, ms=1000.0))
+    asked.append(question(99, use="words", kept=True, used=True, tokens_in=0, tokens_out=0, ms=0.1))
+    found = in_words("chat", asked, PRICED)
+    assert (found.verdict, found.gain.value) == ("can't tell", None)
+    assert found.why[0].startswith("Of 10 turns that nothing else understood it made wishes of 6 (31% to 83%)")
+    cost = found.cost
+    assert (cost.asked, cost.failed, cost.used, cost.since) == (10, 1, 6, 1)
+    assert (cost.tokens_in, cost.tokens_out, cost.seconds, cost.ms) == (2700, 180, 1.45, 55.0)
+    assert cost.money == pytest.approx((2700 + 2 * 180) / 1e6)
+    assert cost.thousand == pytest.approx((2700 + 2 * 180) / 1e4)
+    beside = in_words("words", asked, GeneratorSettings())
+    assert (beside.verdict, beside.cost.asked, beside.cost.ms, beside.cost.money) == ("nothing to gain", 1, None, None)
+    assert in_words("chat", [], PRICED).why == ["No turn was asked about."]
+
+
+def test_the_log_of_questions_is_bounded_and_names_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked, "BYTES", 1000)
+    logs = [AskedLog(tmp_path), AskedLog(tmp_path)]  # two processes' worth
+    for number in range(100):
+        reply: Reply[str] = Reply("no horror", tokens_in=number, seconds=0.25)
+        logs[number % 2].add("chat", "plainer.1", "m", reply, number % 3 == 0)
+    found = logs[0].read()
+    assert [one.tokens_in for one in found] == list(range(100 - len(found), 100))
+    assert 5 <= len(found) < 30
+    assert found[-1] == Asked(found[-1].at, "chat", "plainer.1", "m", 250.0, 99, 0, used=True)
+    assert sum(file.stat().st_size for file in (tmp_path / "language").iterdir()) < 2600
+    assert "horror" not in (tmp_path / asked.FILE).read_text()
+    (tmp_path / asked.FILE).write_bytes(b"torn\n")
+    assert len(logs[1].read()) < len(found)
+
+
+def test_a_disk_in_trouble_costs_lines_and_no_request(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "language").write_text("a file where the folder should be")
+    AskedLog(tmp_path).add("words", "reasons.1", "m", Reply(None, "generator_error"), False)
+    assert "can't be kept" in caplog.text
+
+
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
     made = ChatServer()
@@ -145,16 +192,18 @@ def test_the_command_reads_a_directorys_logs(
             ranking = engine.rank("fresh", NAMES)
             first = ranking.items[0].id
             engine.ingest(Interaction(user=f"x{number}", item=first, type="click", ranking=ranking.ranking))
+        engine.parts.asked.add("chat", "plainer.1", "small", Reply(None, "generator_timeout", seconds=1.0), False)
     assert run(["language", "report", "--dir", str(path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     parts = {one["part"]: one for one in told["parts"]}
     assert told["decisions"] == 12
-    assert list(parts) == ["rerank", "teacher", "items", "people", "encoder"]
+    assert list(parts) == ["rerank", "teacher", "chat", "words", "items", "people", "encoder"]
     sides = parts["rerank"]["sides"]
     assert sides["asked"]["rankings"] + sides["held"]["rankings"] == 12
     assert sides["asked"]["reward"] == sides["held"]["reward"] == 1.0
     assert parts["rerank"]["cost"]["asked"] == sides["asked"]["rankings"] > 0
     assert parts["rerank"]["cost"]["tokens_in"] > 0
+    assert [parts[one]["cost"][what] for one in ("chat", "words") for what in ("asked", "failed")] == [1, 1, 0, 0]
     for lang, words in (("en", "can't tell"), ("zh", "无法判断")):
         assert run(["language", "report", "--dir", str(path), "--lang", lang]) == 0
         assert words in capsys.readouterr().out

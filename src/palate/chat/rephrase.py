@@ -17,7 +17,7 @@ from palate.chat.merge import Memory, merge
 from palate.chat.parse import Parse
 from palate.chat.schema import Schema
 from palate.language import Generator
-from palate.language.prompt import load_prompt
+from palate.language.prompt import Reply, load_prompt
 from palate.wishes import Wish
 
 MOST = 8
@@ -34,10 +34,13 @@ class Plainer(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Rephrased(NamedTuple):
-    """The sentences, none where it found nothing to say; or the ``Reply.degraded`` for which there are none."""
+    """The sentences, none where it found nothing to say; or the ``Reply.degraded`` for which there are none. reply,
+    prompt: what came, and of which question."""
 
     sentences: list[str]
     degraded: str
+    reply: Reply[Plainer]
+    prompt: str
 
 
 class Rephraser:
@@ -56,8 +59,8 @@ class Rephraser:
         question = load_prompt("plainer").fill(Plainer, words=text, catalogue=offers(schema))
         reply = self.generator.generate(question)
         if reply.value is None:
-            return Rephrased([], reply.degraded or "generator_error")
-        return Rephrased([one for one in reply.value.sentences if one.strip()], "")
+            return Rephrased([], reply.degraded or "generator_error", reply, question.version)
+        return Rephrased([one for one in reply.value.sentences if one.strip()], "", reply, question.version)
 
 
 def offers(schema: Schema) -> list[str]:

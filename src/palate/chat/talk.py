@@ -29,6 +29,7 @@ from palate.config import Settings
 from palate.errors import Conflict, InvalidInput
 from palate.filters import compile_filter
 from palate.language import Generator
+from palate.language.asked import AskedLog
 from palate.state.keys import subject_of
 from palate.types import IngestResult, Interaction, Ranking, RecommendRequest, User
 from palate.wishes import FIELD, MEMORY, Wish, read, write
@@ -62,10 +63,13 @@ class Speaker(Host, Protocol):
 
 
 class Talk:
-    """The conversations over one engine. generator: what is asked about words that say nothing to the parser."""
+    """The conversations over one engine. generator: what is asked about words that say nothing to the parser; asked:
+    where it is kept what that cost."""
 
-    def __init__(self, host: Speaker, lock: AbstractContextManager[object], generator: Generator) -> None:
-        self.host, self.lock = host, lock
+    def __init__(
+        self, host: Speaker, lock: AbstractContextManager[object], generator: Generator, asked: AskedLog
+    ) -> None:
+        self.host, self.lock, self.asked = host, lock, asked
         self.knowledge = Knowledge(host, lock)
         self.rephraser = Rephraser(generator)
         self._turns = [Lock() for _ in range(_LOCKS)]
@@ -166,6 +170,7 @@ class Talk:
                     found.missing += [role for role in part.missing if role not in found.missing]
             if found.says:
                 found.unknown, found.helped = [], True
+            self.asked.add("chat", said.prompt, self.rephraser.generator.name, said.reply, found.helped)
         return found
 
     def _stored(self, request: ChatRequest, parsed: Parse, held: list[Wish], memory: Memory) -> tuple[Merged, int]:

@@ -109,4 +109,15 @@ MODELS_ZH: dict[str, str] = {
         "同一时间只有一套向量在服务，没有记录能同时包含两者：请分别在有和没有它时运行 palate evaluate 再比较。"
     ),
     "These texts stand on profiles; no ranking reads them.": "这些文字显示在画像中，排序不使用。",
+    "These texts stand beside reasons; no ranking reads them.": "这些文字显示在理由旁边，排序不使用。",
+    "Its text held in {used} of {count} ({low} to {high}); else the template stood.": (
+        "{count} 次中有 {used} 次文字通过核实（{low} 至 {high}），其余使用模板。"
+    ),
+    "No turn was asked about.": "没有为任何一轮对话询问过。",
+    "Of {count} turns that nothing else understood it made wishes of {used} ({low} to {high}).": (
+        "在 {count} 轮无法以其他方式理解的对话中，它从 {used} 轮得出了要求（{low} 至 {high}）。"
+    ),
+    "Whether these were meant no draw tells: without it such turns come to nothing.": (
+        "是否合乎本意无从随机比较：没有它，这样的对话不会有任何结果。"
+    ),
 }

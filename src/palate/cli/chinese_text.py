@@ -22,6 +22,8 @@ TEXT_HELP: dict[str, str] = {
         "适配器（LoRA）的秩，0 表示训练全部权重；默认按模型大小决定。"
     ),
     "Leave the vectors of the tokens as they are: faster.": "词元向量保持不变：更快。",
+    "Leave so many of the lowest layers as they are, too.": "最低的若干层也保持不变。",
+    "Share of a text's tokens that it is learnt without.": "学习时每段文本随机略去的词元比例。",
     "Of a text that count, in learning and serving.": "训练与服务时一段文本计入多少词元。",
     "Of the table, to learn from and to judge by, at most; 0 for all.": (
         "最多使用表格的多少行来学习和评判；0 表示全部。"
@@ -72,7 +74,9 @@ TEXT_HELP: dict[str, str] = {
 TEXT_TROUBLE: dict[str, str] = {
     "{path} has no column {name}; it has {names}.": "{path} 没有 {name} 这一列；它有 {names}。",
     "Give one of --csv FILE and --events DIRECTORY.": "请在 --csv FILE 与 --events DIRECTORY 中给出一个。",
-    "--report, --rows and --hold-tokens are for --csv.": "--report、--rows 与 --hold-tokens 只用于 --csv。",
+    "--report, --rows, --hold-tokens, --hold-layers and --drop-tokens are for --csv.": (
+        "--report、--rows、--hold-tokens、--hold-layers 与 --drop-tokens 只用于 --csv。"
+    ),
     "{path} is empty: its first line must name the columns.": "{path} 是空的：第一行须为列名。",
     "{path}, line {line}: the row has not {count} values as the first line has.": (
         "{path} 第 {line} 行：该行不像第一行那样有 {count} 个值。"
@@ -111,6 +115,12 @@ TEXT_TROUBLE: dict[str, str] = {
     ),
     "{path} is a static student already: compress what it was made from.": (
         "{path} 已是静态学生模型：请压缩它所源自的模型。"
+    ),
+    "The model has {count} layers; --hold-layers must lie between 0 and {most}.": (
+        "该模型有 {count} 层；--hold-layers 须在 0 与 {most} 之间。"
+    ),
+    "--hold-layers is for a model that learns all its weights: give --lora 0.": (
+        "--hold-layers 只用于学习全部权重的模型：请加 --lora 0。"
     ),
     "The model has {count} layers; --layers must lie between 1 and {most}.": (
         "该模型有 {count} 层；--layers 须在 1 与 {most} 之间。"

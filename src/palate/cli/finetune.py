@@ -67,6 +67,8 @@ class _Asked(NamedTuple):
     rate: float | None
     lora: int | None
     hold_tokens: bool
+    hold_layers: int
+    drop_tokens: float
     max_tokens: int
     minutes: float | None
     seed: int
@@ -108,6 +110,13 @@ def finetune(
     hold_tokens: Annotated[
         bool, typer.Option("--hold-tokens", help="Leave the vectors of the tokens as they are: faster.")
     ] = False,
+    hold_layers: Annotated[
+        int, typer.Option("--hold-layers", min=0, max=1000, help="Leave so many of the lowest layers as they are, too.")
+    ] = 0,
+    drop_tokens: Annotated[
+        float,
+        typer.Option("--drop-tokens", min=0.0, max=0.9, help="Share of a text's tokens that it is learnt without."),
+    ] = 0.0,
     max_tokens: Annotated[
         int, typer.Option("--max-tokens", min=8, max=8192, help="Of a text that count, in learning and serving.")
     ] = 128,
@@ -141,12 +150,15 @@ def finetune(
     source = csv if csv is not None else events
     assert source is not None
     target = to if to is not None else Path(f"{source.resolve().stem}.model")
-    asked = _Asked(model, target, epochs, batch, rate, lora, hold_tokens, max_tokens, minutes, seed, threads)
+    asked = _Asked(
+        model, target, epochs, batch, rate, lora, hold_tokens, hold_layers, drop_tokens, max_tokens, minutes, seed,
+        threads,
+    )  # fmt: skip
     textmodel.check_target(target)
     if csv is not None:
         _classes(out, csv, text, label, rows, page, asked)
-    elif page is not None or rows or hold_tokens:
-        raise InvalidInput("--report, --rows and --hold-tokens are for --csv.", "--csv")
+    elif page is not None or rows or hold_tokens or hold_layers or drop_tokens:
+        raise InvalidInput("--report, --rows, --hold-tokens, --hold-layers and --drop-tokens are for --csv.", "--csv")
     else:
         _events(out, source, asked)
 
@@ -180,7 +192,10 @@ def _classes(out: Out, csv: Path, text: str, label: str, rows: int, page: Path |
     torch = load_torch(SUBJECT, asked.threads)
     base = base_of(asked.model)
     body = load_body(torch, base, asked.max_tokens, SUBJECT)
-    settings = TuneSettings(minutes=asked.minutes, seed=asked.seed, lora=asked.lora, hold_tokens=asked.hold_tokens)
+    settings = TuneSettings(
+        minutes=asked.minutes, seed=asked.seed, lora=asked.lora, hold_tokens=asked.hold_tokens,
+        hold_layers=asked.hold_layers, drop_tokens=asked.drop_tokens,
+    )  # fmt: skip
     if asked.rate is not None:
         settings = settings._replace(rate=asked.rate, rate_lora=asked.rate)
     settings = settings._replace(epochs=asked.epochs or settings.epochs, batch=asked.batch or settings.batch)

@@ -74,8 +74,13 @@ class _Seen(NamedTuple):
 
 
 @app.callback(invoke_without_command=True)
-def _language(context: typer.Context, lang: LangOption = None) -> None:
-    if context.invoked_subcommand is None:
+def _language(context: typer.Context, json_: JsonOption = False, lang: LangOption = None) -> None:
+    named = context.invoked_subcommand
+    if named is not None:
+        context.default_map = {named: {"json_": True}} if json_ else None
+    elif json_:  # a script wants what there is, not how to ask for it
+        list_(DEFAULT_DIR, True)
+    else:
         typer.echo(context.get_help())
 
 

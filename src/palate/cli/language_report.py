@@ -44,7 +44,7 @@ def report_(
     out.result(found)
     out.say("worth.decisions", decisions=found.decisions)
     columns = ("worth_gain", "worth_verdict")
-    right = ("asked", "tokens", "cost_seconds", "cost_ms", "money")
+    right = ("asked", "used", "tokens", "cost_seconds", "cost_ms", "money")
     made = table(
         say("title.worth"), say("col.part"), *(say(f"col.{one}") for one in columns),
         *((say(f"col.{one}"), "right") for one in right),
@@ -60,6 +60,7 @@ def report_(
             told + ("" if one.relative is None else f" ({one.relative:+.1%})"),
             say(f"worth.verdict.{one.verdict}"),
             f"{cost.asked:,}" if cost.asked else "",
+            "" if cost.used is None else f"{cost.used:,}",
             f"{cost.tokens_in + cost.tokens_out:,}" if cost.tokens_in + cost.tokens_out else "",
             f"{cost.seconds:,.1f}" if cost.seconds else "",
             "" if cost.ms is None else f"{cost.ms:,.1f}",

@@ -27,6 +27,11 @@ Sparse = Any
 LEAST, MOST_SHARE = 3, 0.2
 """A term is in as many items, and in no larger share of them."""
 TERMS = 5_000
+RELATIONS = (
+    "nsubj", "nsubjpass", "dobj", "pobj", "attr", "amod", "advmod", "compound", "conj", "relcl", "advcl", "xcomp",
+    "neg",
+)  # fmt: skip
+"""Dependencies as spaCy's English parser names them (ClearNLP's)."""
 PARTS = ("ADJ", "ADP", "ADV", "AUX", "DET", "NOUN", "NUM", "PRON", "PROPN", "VERB")
 _KEPT = frozenset({"", "NOUN", "PROPN", "ADJ"})
 _ROUNDS = 40
@@ -120,12 +125,15 @@ def fit(texts: Sequence[str], reader: Reader, topics: int = 32, seed: int = 1) -
 
 
 def syntax(read: Sequence[Sequence[Word]]) -> F32:
-    """(n, parts + 2) of texts: shares of the parts of speech ``PARTS``, share of words in entities, ln(1 + words)."""
-    out = np.zeros((len(read), len(PARTS) + 2), np.float32)
+    """(n, parts + relations + 2) of texts: shares of the parts of speech ``PARTS`` and of the dependencies
+    ``RELATIONS`` (0 where no parser read them), share of words in entities, ln(1 + words)."""
+    out = np.zeros((len(read), len(PARTS) + len(RELATIONS) + 2), np.float32)
+    places = {name: at for at, name in enumerate((*PARTS, *RELATIONS))}  # no name is in both
     for n, words in enumerate(read):
         for word in words:
-            if word.part in PARTS:
-                out[n, PARTS.index(word.part)] += 1
+            for name in (word.part, word.relation):
+                if name in places:
+                    out[n, places[name]] += 1
             out[n, -2] += bool(word.entity)
         out[n, :-1] /= max(1, len(words))
         out[n, -1] = np.log1p(len(words))

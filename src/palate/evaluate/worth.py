@@ -23,10 +23,12 @@ from palate.evaluate import measure
 from palate.evaluate.bootstrap import Estimate
 from palate.evaluate.logged import Progress, read_outcomes
 from palate.experiment import label
+from palate.language.asked import Asked, Use
 from palate.language.offline import Run, runs
 from palate.settings import GeneratorSettings
 from palate.store.decision import Decision
 from palate.train.artefact import read_manifest
+from palate.train.text.scores import wilson
 from palate.types import F64, I64, Bools
 
 LEAST, FEWEST = 200, 30
@@ -39,11 +41,15 @@ Reward = Callable[[Decision], float]
 
 class PartCost(msgspec.Struct):
     """What a part used, as far as it was logged. asked: rankings, or questions, for which it was; failed: those that
-    gave nothing. seconds: of waiting, or of the runs; ms, ms_95: added to a ranking, median and 95 %. money: by the
-    prices set; None where none are. thousand: the same for a thousand rankings."""
+    gave nothing; used: those whose answer became something, where that is logged. since: Unix ms of the first question
+    that is still logged, of what requests ask. seconds: of waiting, or of the runs; ms, ms_95: added to a ranking, or
+    waited for an answer, median and 95 %. money: by the prices set; None where none are. thousand: the same for a
+    thousand rankings, or questions."""
 
     asked: int = 0
     failed: int = 0
+    used: int | None = None
+    since: int | None = None
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0
@@ -157,10 +163,7 @@ def reranking(decisions: Sequence[Decision], reward: Reward, generator: Generato
         ms=round(float(np.median(waits)), 2) if waits else None,
         ms_95=round(float(np.quantile(waits, 0.95)), 2) if waits else None,
     )
-    if generator.price_in or generator.price_out:
-        money = (cost.tokens_in * generator.price_in + cost.tokens_out * generator.price_out) / 1e6
-        cost.money = round(money, 6)
-        cost.thousand = round(1000 * money / len(asked), 6) if asked else None
+    _priced(cost, generator)
     found = contrast(
         np.array([reward(one) for one in drawn], np.float64),
         np.array([one.reordered.chance if one.reordered else 1.0 for one in drawn], np.float64),
@@ -179,6 +182,51 @@ def reranking(decisions: Sequence[Decision], reward: Reward, generator: Generato
     if asked:
         made.why.append(f"It moved something in {moved / len(asked):.0%} of the rankings in which it was asked.")
     return made
+
+
+def _priced(cost: PartCost, generator: GeneratorSettings) -> None:
+    if generator.price_in or generator.price_out:
+        money = (cost.tokens_in * generator.price_in + cost.tokens_out * generator.price_out) / 1e6
+        cost.money = round(money, 6)
+        cost.thousand = round(1000 * money / cost.asked, 6) if cost.asked else None
+
+
+# ---------------------------------------------------------------------------------- in words
+
+
+def in_words(use: Use, questions: Sequence[Asked], generator: GeneratorSettings) -> Part:
+    """What a conversation, or reasons in words, asked the model: what it cost, and how often something came of it. No
+    draw decides who is helped, so that no gain in reward is told of turns; texts beside reasons rank nothing."""
+    mine = [one for one in questions if one.use == use]
+    waits = [one.ms for one in mine if not one.kept]
+    used = sum(one.used for one in mine)
+    cost = PartCost(
+        asked=len(mine),
+        failed=sum(bool(one.degraded) for one in mine),
+        used=used,
+        since=min((one.at for one in mine), default=None),
+        tokens_in=sum(one.tokens_in for one in mine),
+        tokens_out=sum(one.tokens_out for one in mine),
+        seconds=round(sum(one.ms for one in mine) / 1000, 3),
+        ms=round(float(np.median(waits)), 2) if waits else None,
+        ms_95=round(float(np.quantile(waits, 0.95)), 2) if waits else None,
+    )
+    _priced(cost, generator)
+    if use == "words":
+        why = [_BESIDE]
+        if mine:
+            low, high = wilson(used / len(mine), len(mine))
+            why.append(f"Its text held in {used} of {len(mine)} ({low:.0%} to {high:.0%}); else the template stood.")
+        return Part(use, "nothing to gain", why, cost=cost)
+    if not mine:
+        return Part(use, "can't tell", ["No turn was asked about."], cost=cost)
+    low, high = wilson(used / len(mine), len(mine))
+    made = f"Of {len(mine)} turns that nothing else understood it made wishes of {used} ({low:.0%} to {high:.0%})."
+    return Part(use, "can't tell", [made, _MEANT], cost=cost)
+
+
+_BESIDE = "These texts stand beside reasons; no ranking reads them."
+_MEANT = "Whether these were meant no draw tells: without it such turns come to nothing."
 
 
 def people_of(decisions: Sequence[Decision]) -> I64:
@@ -254,11 +302,14 @@ def report(
         return float(sum((worth > 0) / np.log2(np.array(one.shown.positions) + 1.0))) if len(worth) else 0.0
 
     done = [] if folder is None else runs(folder)
+    questions = engine.parts.asked.read()
     rerank, language = settings.language.rerank, settings.language
     arms = _arms(engine)
     parts = [
         reranking(live, reward, language.generator, engine.gate.why, rerank.enabled),
         trained("teacher", live, reward, arms, cost_of(done, "teacher")),
+        in_words("chat", questions, language.generator),
+        in_words("words", questions, language.generator),
         Part("items", "can't tell", [_ONE], cost=cost_of(done, "items")),
         Part("people", "nothing to gain", [_SHOWN], cost=cost_of(done, "people")),
         Part("encoder", "can't tell", [_ONE], cost=_encoder(engine)),

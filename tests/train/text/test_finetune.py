@@ -15,7 +15,7 @@ from palate.language import Encoder, make_encoder, textmodel
 from palate.language.classes import load_classifier
 from palate.language.transformer import width_of
 from palate.testing.encoder import EncoderContract
-from palate.train.text.body import Body, load_body
+from palate.train.text.body import Body, blocks_of, hold, load_body
 from palate.train.text.classify import Fitted, TuneSettings, fit_classes
 from palate.train.text.contrast import ContrastSettings, fit_pairs
 from palate.train.text.libraries import load_torch
@@ -122,6 +122,37 @@ def test_the_minutes_end_it_and_what_was_learnt_by_then_is_judged(folders: dict[
     assert report.cut
     assert len(report.epochs) < 500
     assert sum(map(sum, report.scores.confusion)) == report.rows[2]
+
+
+def test_held_layers_stay_as_they_are_and_the_others_learn(folders: dict[str, Path], table: Table) -> None:
+    before = body(folders["bert"])
+    held = FAST._replace(epochs=2, hold_tokens=True, hold_layers=2, drop_tokens=0.2, dropout=0.0)
+    made, found = fitted(folders["bert"], table, held)
+    names: dict[str, Any] = dict(before.module.named_parameters())
+    moved = {
+        name for name, one in made.module.named_parameters() if not np.array_equal(one.detach(), names[name].detach())
+    }
+    assert moved
+    assert all(name.startswith("encoder.layer.2.") for name in moved), moved
+    assert found.report.learnt == sum(names[name].numel() for name in moved) + 2 * 32 + 2
+    for settings, where in (
+        (held._replace(hold_layers=3), "between 0 and 2"),
+        (held._replace(lora=2), "give --lora 0"),
+    ):
+        with pytest.raises(InvalidInput, match=where):
+            fitted(folders["bert"], table, settings)
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt", "gpt2", "t5"])
+def test_layers_of_every_class_can_be_held(folders: dict[str, Path], kind: str) -> None:
+    made = body(folders[kind])
+    for one in made.module.parameters():
+        one.requires_grad_(True)
+    hold(made, 1)
+    _, _, blocks = blocks_of(made.module)
+    assert not any(one.requires_grad for one in blocks[0].parameters())
+    assert all(one.requires_grad for one in blocks[1].parameters())
+    assert not made.module.get_input_embeddings().weight.requires_grad
 
 
 def test_adapters_learn_few_parameters_and_leave_nothing_behind(folders: dict[str, Path], table: Table) -> None:

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from palate.errors import InvalidInput
-from palate.train.text.body import Body, buckets
+from palate.train.text.body import Body, blocks_of, buckets
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,18 +55,6 @@ def fewer_layers(body: Body, layers: int) -> Body:
         if hasattr(student.module.config, key):
             setattr(student.module.config, key, layers)
     return student
-
-
-def blocks_of(module: Any) -> tuple[Any, str, Any]:
-    """The list of a model's blocks, the module that holds it and its name there: the longest list there is."""
-    best: tuple[Any, str, Any] | None = None
-    for holder in module.modules():
-        for name, child in holder.named_children():
-            if type(child).__name__ == "ModuleList" and (best is None or len(child) > len(best[2])):
-                best = holder, name, child
-    if best is None:
-        raise InvalidInput("The model has no list of layers that could be shortened.", "--model")
-    return best
 
 
 def distil(

@@ -252,6 +252,48 @@ def export(body: Body, path: Path) -> None:
                 raise ConfigError(f"This {body.kind} model doesn't survive being written as ONNX.", "--model")
 
 
+def blocks_of(module: Any) -> tuple[Any, str, Any]:
+    """The list of a model's blocks, the module that holds it and its name there: the longest list there is."""
+    best: tuple[Any, str, Any] | None = None
+    for holder in module.modules():
+        for name, child in holder.named_children():
+            if type(child).__name__ == "ModuleList" and (best is None or len(child) > len(best[2])):
+                best = holder, name, child
+    if best is None:
+        raise InvalidInput("The model has no list of layers that could be shortened.", "--model")
+    return best
+
+
+def hold(body: Body, layers: int) -> None:
+    """Let the lowest ``layers`` blocks, and the vectors of tokens and places below them, stay as they are.
+
+    Errors: ``InvalidInput`` where fewer than one block would be left to learn."""
+    if layers <= 0:
+        return
+    _, _, blocks = blocks_of(body.module)
+    if layers >= len(blocks):
+        raise InvalidInput(
+            f"The model has {len(blocks)} layers; --hold-layers must lie between 0 and {len(blocks) - 1}.",
+            "--hold-layers",
+        )
+    above = {id(parameter) for block in blocks[layers:] for parameter in block.parameters()}
+    listed = {id(parameter) for block in blocks for parameter in block.parameters()}
+    tokens = id(body.module.get_input_embeddings().weight)
+    for name, parameter in body.module.named_parameters():
+        key = id(parameter)
+        if key == tokens or "embed" in name.split(".")[0] or (key in listed and key not in above):
+            parameter.requires_grad_(False)
+
+
+def set_dropout(body: Body, share: float) -> None:
+    """Of every part of the model that has one, for as long as this object lives."""
+    for module in body.module.modules():
+        if isinstance(module, body.torch.nn.Dropout):
+            module.p = share
+        if isinstance(getattr(module, "attention_dropout", None), float):
+            module.attention_dropout = share
+
+
 def buckets(tokens: Sequence[Sequence[int]], rows: I64, batch: int, chance: np.random.Generator) -> list[I64]:
     """``rows`` in batches of texts of about one length, the batches in random order: little is padded."""
     shuffled = chance.permutation(rows)

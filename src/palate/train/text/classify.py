@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from palate.errors import InvalidInput
-from palate.train.text.body import Body, buckets
+from palate.train.text.body import Body, buckets, hold, set_dropout
 from palate.train.text.lora import Lora
 from palate.train.text.scores import Scores, score
 from palate.train.text.table import Parts, Table
@@ -30,7 +30,10 @@ class TuneSettings(NamedTuple):
     of the body, rate_lora: of adapters, rate_head: of the head. warm_up: share of the steps. lora: rank of adapters, 0
     to learn all weights, None to let the size decide (adapters from ``large`` parameters on). smooth: of the labels
     (Szegedy et al. 2016), so that more of them can be learnt before the model is too sure of itself. hold_tokens: the
-    vectors of the tokens stay. minutes: in which all is done, None for no bound."""
+    vectors of the tokens stay; hold_layers: so do the lowest blocks of the model, which costs little quality (Lee, Tang
+    and Lin 2019) and spares their way back. dropout: of the model, None for its own. drop_tokens: the share of a text's
+    tokens that it is learnt without, others each time (Iyyer et al. 2015).
+    minutes: in which all is done, None for no bound."""
 
     epochs: int = 3
     patience: int = 1
@@ -44,6 +47,9 @@ class TuneSettings(NamedTuple):
     lora: int | None = None
     large: int = 60_000_000
     hold_tokens: bool = False
+    hold_layers: int = 0
+    dropout: float | None = None
+    drop_tokens: float = 0.0
     minutes: float | None = None
     seed: int = 1
 
@@ -107,9 +113,15 @@ class _Fit:
         self._targets = torch.from_numpy(table.labels)
         self._all = sum(parameter.numel() for parameter in body.module.parameters())
         rank = settings.lora if settings.lora is not None else (8 if self._all >= settings.large else 0)
+        if rank and settings.hold_layers:
+            raise InvalidInput(
+                "--hold-layers is for a model that learns all its weights: give --lora 0.", "--hold-layers"
+            )
         self._rank = rank
         self._lora = Lora(torch, body.module, rank) if rank else None
         self._scale = math.sqrt(body.width)
+        if settings.dropout is not None:
+            set_dropout(body, settings.dropout)
         self._head = torch.nn.Linear(body.width, len(table.names))
         torch.nn.init.zeros_(self._head.weight)
         torch.nn.init.zeros_(self._head.bias)
@@ -117,6 +129,7 @@ class _Fit:
             for parameter in body.module.parameters():
                 parameter.requires_grad_(True)
             body.module.get_input_embeddings().weight.requires_grad_(not settings.hold_tokens)
+            hold(body, settings.hold_layers)
             own, rate = [one for one in body.module.parameters() if one.requires_grad], settings.rate
         else:
             own, rate = self._lora.parameters, settings.rate_lora
@@ -128,7 +141,7 @@ class _Fit:
             {"params": free, "lr": rate, "weight_decay": 0.0},
             {"params": list(self._head.parameters()), "lr": settings.rate_head, "weight_decay": 0.0},
         ]
-        self._optimiser = torch.optim.AdamW([group for group in groups if group["params"]])
+        self._optimiser = torch.optim.AdamW([group for group in groups if group["params"]], fused=True)
         self._rates = [group["lr"] for group in self._optimiser.param_groups]
         self._epochs: list[Epoch] = []
         self._step = 0
@@ -154,7 +167,7 @@ class _Fit:
         with self._torch.no_grad():
             for parameter, value in zip(self._learnt, kept, strict=True):
                 parameter.copy_(value)
-        learnt = sum(parameter.numel() for parameter in self._learnt)
+        learnt = sum(parameter.numel() for parameter in self._learnt if parameter.grad is not None)
         if self._lora is not None:
             self._lora.merge()
         self._body.module.eval()
@@ -181,7 +194,7 @@ class _Fit:
             factor = min(1.0, (self._step + 1) / max(1.0, self._s.warm_up * steps)) * (1.0 - share)
             for group, rate in zip(self._optimiser.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
-            unit = self._body.unit(*self._body.batch([self._tokens[int(at)] for at in some]))
+            unit = self._body.unit(*self._body.batch([self._thinned(self._tokens[int(at)]) for at in some]))
             loss = torch.nn.functional.cross_entropy(
                 self._head(unit * self._scale), self._targets[some], label_smoothing=self._s.smooth
             )
@@ -195,6 +208,14 @@ class _Fit:
             if self._progress is not None:
                 self._progress(f"finetuning epoch {epoch}", seen, len(rows))
         return total / max(1, seen)
+
+    def _thinned(self, tokens: list[int]) -> list[int]:
+        """Without a share of them; the first and the last, which may be marks, stay."""
+        if not self._s.drop_tokens or len(tokens) < 4:
+            return tokens
+        kept = self._chance.random(len(tokens)) >= self._s.drop_tokens
+        kept[[0, -1]] = True
+        return [token for token, stays in zip(tokens, kept, strict=True) if stays]
 
     def _spent(self) -> float:
         """The share of the time for learning that is over. What judging takes is kept back, as a third of a step."""

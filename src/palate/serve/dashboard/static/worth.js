@@ -31,7 +31,7 @@ function gain(part) {
 function row(part) {
   const { cost } = part;
   const tokens = cost.tokens_in + cost.tokens_out;
-  const cells = [cost.asked ? number(cost.asked) : "", tokens ? number(tokens) : "", cost.ms === null || cost.ms === undefined ? "" : milliseconds(cost.ms), cost.money === null || cost.money === undefined ? "" : number(cost.money)];
+  const cells = [cost.asked ? number(cost.asked) : "", cost.used === null || cost.used === undefined ? "" : number(cost.used), tokens ? number(tokens) : "", cost.ms === null || cost.ms === undefined ? "" : milliseconds(cost.ms), cost.money === null || cost.money === undefined ? "" : number(cost.money)];
   return h(
     "tr",
     { data: { part: part.part } },
@@ -44,7 +44,7 @@ function row(part) {
 
 /** Of the models page. */
 export function worthPanel(alerts, render) {
-  const heads = ["part", "gain", "verdict", "asked", "tokens", "ms", "money"].map((key) => h("th", { scope: "col" }, t(`worth.${key}`)));
+  const heads = ["part", "gain", "verdict", "asked", "used", "tokens", "ms", "money"].map((key) => h("th", { scope: "col" }, t(`worth.${key}`)));
   const grid = found && h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("worth.title") }, h("table", { class: "grid worth" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.parts.map(row))));
   return h(
     "section",
