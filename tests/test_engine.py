@@ -356,7 +356,7 @@ def test_export_gives_everything_back() -> None:
             ]
 
 
-@pytest.mark.parametrize("path", ["", 5, "a\0b"])
+@pytest.mark.parametrize("path", ["", 5, "a\0b", __file__])
 def test_a_path_that_names_no_directory_is_refused(path: Any) -> None:
     with pytest.raises(palate.ConfigError, match="an engine lives in a directory"):
         palate.open(path)

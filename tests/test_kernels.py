@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from palate.kernels import cache_directory, of_sources
+from palate import kernels
+from palate.kernels import cache_directory, of_sources, sources
 
 PROGRAM = """
 from palate.kernels import CACHE
@@ -42,6 +44,17 @@ def test_the_cache_is_private_and_used(tmp_path: Path) -> None:
     assert used.stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "cache" / "numba").stat().st_mode & 0o777 == 0o700
     assert list((tmp_path / "cache" / "numba").rglob("*.nbi"))
+
+
+def test_another_checkout_uses_what_is_compiled(tmp_path: Path) -> None:
+    place = str(tmp_path / "cache")
+    used = Path(run(PALATE_CACHE_DIR=place, HOME=str(tmp_path)))
+    compiled = {file: file.stat().st_mtime_ns for file in used.rglob("*.nb?")}
+    assert {file.parent.relative_to(used) for file in compiled} == {Path("score")}
+    other = tmp_path / "other"
+    shutil.copytree(Path(kernels.__file__).parent, other / "palate", ignore=shutil.ignore_patterns("__pycache__"))
+    assert run(PALATE_CACHE_DIR=place, HOME=str(tmp_path), PYTHONPATH=str(other)) == str(used)
+    assert {file: file.stat().st_mtime_ns for file in used.rglob("*.nb?")} == compiled
 
 
 def test_kernels_compile_without_a_cache(tmp_path: Path) -> None:
@@ -82,6 +95,14 @@ def test_other_sources_have_another_cache_and_few_are_kept(tmp_path: Path) -> No
     source, cache = tmp_path / "source", tmp_path / "cache"
     (source / "serve").mkdir(parents=True)
     cache.mkdir()
+    (source / "store").mkdir()
+    uses = "from palate.declared import (\n    CONSTANT,\n)\nfrom palate.store import rows\n"
+    (source / "store" / "sums.py").write_text(f"{uses}from palate.kernels import kernel\n")
+    (source / "store" / "__init__.py").write_text("from palate.store.pages import write\n")
+    (source / "store" / "pages.py").write_text("def write(): ...\n")
+    (source / "store" / "rows.py").write_text("import palate.wide\n")
+    (source / "wide.py").write_text("WIDE = 8\n")
+    assert set(sources(source)) == {"store.sums", "store.rows", "wide"}
     found: list[Path] = []
     for version in range(6):
         (source / "declared.py").write_text(f"CONSTANT = {version}")
@@ -89,5 +110,8 @@ def test_other_sources_have_another_cache_and_few_are_kept(tmp_path: Path) -> No
         os.utime(found[-1], (version, version))
     assert len(set(found)) == 6
     assert {one for one in found if one.exists()} == set(found[-4:])
-    (source / "serve" / "page.py").write_text("without kernels")
+    (source / "serve" / "page.py").write_text("nothing that a kernel imports")
+    (source / "store" / "pages.py").write_text("def write(): return 1\n")
     assert of_sources(cache, source) == found[-1]
+    (source / "wide.py").write_text("WIDE = 9\n")
+    assert of_sources(cache, source) != found[-1]

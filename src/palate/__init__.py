@@ -60,6 +60,8 @@ def open(  # noqa: A001
     """
     if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"path is {path!r}; an engine lives in a directory, which a non-empty str or Path names.")
+    if Path(path).is_file():
+        raise ConfigError(f"{path} is a file; an engine lives in a directory.")
     if until is not None and until < 0:
         raise ConfigError(f"until is {until}; log positions begin at 0.")
     if settings is not None and (scene is not None or overrides):

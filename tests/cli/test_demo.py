@@ -17,12 +17,6 @@ KEYS = {
 }
 
 
-@pytest.fixture
-def cheaply(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told of a model doesn't hang on how long it was trained; the small shop's is trained in full."""
-    monkeypatch.setenv("PALATE_TRAIN__TIER", "cheap")
-
-
 def check(done: Done) -> dict[str, Any]:
     """What must be true of every demo, on any data."""
     assert done.code == 0, done.err
@@ -51,12 +45,12 @@ def check(done: Done) -> dict[str, Any]:
 
 
 def test_demo_on_a_small_shop(palate: Palate, folder: Path, tmp_path: Path) -> None:
-    done = palate("demo", "--data", folder, "--dir", tmp_path / "demo.palate", "--no-serve", "--json")
+    done = palate("demo", "--data", folder, "--dir", tmp_path / "demo.palate", "--tier", "full", "--no-serve", "--json")
     story = check(done)
+    assert story["tier"] == "full"
     assert (story["users"], story["items"], story["events"]) == (30, 40, 640)
 
 
-@pytest.mark.usefixtures("cheaply")
 def test_demo_again_tells_the_same_story(palate: Palate, folder: Path) -> None:
     first, second = (palate("demo", "--data", folder, "--no-serve", "--json").json for _ in range(2))
     assert first["user"] == second["user"]
@@ -65,7 +59,6 @@ def test_demo_again_tells_the_same_story(palate: Palate, folder: Path) -> None:
         assert [place["id"] for place in first[key]] == [place["id"] for place in second[key]]
 
 
-@pytest.mark.usefixtures("cheaply")
 def test_demo_for_people_without_a_terminal_ends_with_what_to_try(palate: Palate, folder: Path) -> None:
     done = palate("demo", "--data", folder)
     assert done.code == 0
@@ -95,7 +88,6 @@ def test_the_person_is_the_one_in_the_middle() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("cheaply")
 def test_demo_on_real_films(palate: Palate, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = ((movies.ARCHIVE, movies.ARCHIVE_SHA256), (movies.WHEEL, movies.WHEEL_SHA256))
     if not any(download.cached(name, digest) for name, digest in sources):

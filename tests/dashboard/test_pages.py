@@ -70,7 +70,7 @@ def test_every_string_that_is_used_exists(catalogue: dict[str, dict[str, str]]) 
 
 def test_the_words_of_the_api_have_words_of_the_page(catalogue: dict[str, dict[str, str]]) -> None:
     wanted = {f"reason.{code}" for code in REASONS}
-    wanted |= {f"type.{kind}" for kind in DEFAULT_WEIGHTS}
+    wanted |= {f"{word}.{kind}" for word in ("type", "noun") for kind in DEFAULT_WEIGHTS}
     wanted |= {f"feature.{name}" for name in NAMES}
     wanted |= {f"count.{name}" for name in Counts.__struct_fields__}
     assert wanted - set(catalogue) == set()

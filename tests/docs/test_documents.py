@@ -37,7 +37,7 @@ from tests.source import parsed
 PICTURE = ROOT / "docs" / "images" / "pipeline.svg"
 TOURS = [ROOT / "docs" / "tour.md", ROOT / "docs" / "tour.zh.md"]
 BOTH = [ENGLISH, CHINESE]
-ANSWER, BOXES, COMMANDS, EXTRAS, CONFIGURATION = 4, 5, 6, 7, 8
+FIGURES, ANSWER, BOXES, COMMANDS, EXTRAS, CONFIGURATION = 2, 5, 6, 7, 8, 9
 """Second-level headings of the README, by number."""
 SILENT = {"make", "pip"}
 """Programs in blocks that are shown, not run: the tests are what they would start, or they want the network."""
@@ -82,6 +82,19 @@ def test_both_languages_show_the_same_code() -> None:
         else:
             bare = [re.sub(r"\s+# .*", "", block.code) for block in (one, other)]
             assert bare[0] == bare[1]
+
+
+@pytest.mark.parametrize("page", BOTH, ids=lambda page: page.name)
+def test_every_figure_of_the_readme_stands_on_the_page_that_it_links_to(page: Path) -> None:
+    lost: list[str] = []
+    linked = ""
+    for _, measured, command in rows(section(page, FIGURES)):
+        linked = next(iter(re.findall(r"\]\((docs/[\w.-]+\.md)", command)), linked)
+        text = text_of(ROOT / linked)
+        for figure in re.findall(r"(?<!\w)-?\d(?:[\d,.]*\d)?(?:%|/s| µs| ms| s\b)?", measured):
+            if not re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d%])", text):
+                lost.append(f"{figure} is not on {linked}")
+    assert lost == []
 
 
 def test_what_is_shown_exists() -> None:

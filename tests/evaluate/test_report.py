@@ -11,7 +11,7 @@ from rich.console import Console
 
 from palate.config import LanguageSettings, Settings
 from palate.errors import Unavailable
-from palate.evaluate import Comparison, Estimate, EvaluationResult, evaluate, from_json, report
+from palate.evaluate import Comparison, Estimate, EvaluationResult, evaluate, from_json, pages, report
 from tests.evaluate.worlds import Fixed, catalogue, events, popular_world
 
 NASTY = "<script>alert('x')</script>"
@@ -88,19 +88,19 @@ def test_what_comes_from_data_is_escaped(result):
 
 
 def test_without_plotly_there_are_tables_and_no_plots(result, monkeypatch):
-    monkeypatch.setattr(report, "find_spec", lambda name: None)
+    monkeypatch.setattr(pages, "find_spec", lambda name: None)
     html = report.render_html(result)
     assert len(html) < 200_000
     assert html.count("<script>") == html.count("</script>") == 1
-    assert "const figures = [];" in html
+    assert "const drawings = [];" in html
     assert 'class="plot"' not in html
     assert len([tag for tag, _ in Page(html).tags if tag == "table"]) == 9
 
 
 def test_bars_carry_their_intervals(result):
-    figures = report._figures(result)
-    assert len(figures) == 8
-    trace = figures[0]["traces"][0]["trace"]
+    drawings = report.drawings(result)
+    assert len(drawings) == 8
+    trace = drawings[0]["traces"][0]
     estimate = result.systems["popular"]["drop"]["ndcg"]
     at = list(result.systems).index("popular")
     assert trace["y"][at] == estimate.value

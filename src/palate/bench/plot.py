@@ -8,17 +8,17 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
-
 from palate.bench.common import Figures
 from palate.bench.world import short
 from palate.errors import InvalidInput, Unavailable
-from palate.evaluate.report import plotly_script
+from palate.evaluate import pages
+from palate.evaluate.pages import GOAL as _GOAL
+from palate.evaluate.pages import OTHER as _EMPTY
+from palate.evaluate.pages import OURS as _OURS
+from palate.evaluate.pages import SECOND as _OBVIOUS
+from palate.evaluate.pages import Drawing
+from palate.evaluate.pages import pair as _pair
 
-Drawing = dict[str, Any]
-"""title and traces and layout of Plotly; a text is {"en": …, "zh": …}."""
-_EMPTY, _OURS, _OBVIOUS, _GOAL = "#8b96a5", "#2f7de1", "#d9822b", "#2a9d5c"
 _DASHES = {"p50_ms": "solid", "p99_ms": "dash", "p999_ms": "dot"}
 _NAMES = {
     "empty": {"en": "empty handler", "zh": "空处理器"},
@@ -48,16 +48,14 @@ def check(file: Path) -> None:
 
 def write(found: Figures, rows: Sequence[Row], file: Path) -> None:
     """Draw ``found`` into ``file``; ``rows``: the goals. Errors: ``OSError``."""
-    page = Environment(
-        loader=PackageLoader("palate.bench"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
-    )
-    text = page.get_template("bench.html").render(
+    text = pages.render(
+        "palate.bench",
+        "bench.html",
+        drawings(found),
         machine=found["machine"],
         items=found["items"],
         users=found["users"],
         rows=rows,
-        drawings=drawings(found),
-        plotly=Markup(plotly_script() or ""),  # noqa: S704 (Plotly's own script)
     )
     file.write_text(text, encoding="utf-8")
 
@@ -78,10 +76,6 @@ def drawings(found: Figures) -> list[Drawing]:
     if "memory" in found:
         made.append(_memory(found["memory"]))
     return made
-
-
-def _pair(english: str, chinese: str) -> dict[str, str]:
-    return {"en": english, "zh": chinese}
 
 
 def _bars(names: Sequence[Any], values: Sequence[float], colours: Sequence[str] | str, unit: str) -> Drawing:

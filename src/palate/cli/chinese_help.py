@@ -27,6 +27,10 @@ HELP: dict[str, str] = {
     "Then the dashboard is served, unless --no-serve or --json is given or there is no terminal.": (
         "随后提供仪表盘；给出 --no-serve 或 --json，或者没有终端时除外。"
     ),
+    "It trains the cheap tier, which takes seconds; --tier full takes minutes, and ranks better.": (
+        "训练 cheap 档，只需几秒；--tier full 需要几分钟，排序更好。"
+    ),
+    "How much of training is done; full takes minutes.": "训练做多少：cheap 或 full；full 需要几分钟。",
     "What to show it with.": "用哪份数据演示。",
     "Stop after the story; no dashboard.": "演示完就结束，不启动仪表盘。",
     "Of the dashboard; 0: any.": "仪表盘的端口；0：任意空闲端口。",

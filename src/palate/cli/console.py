@@ -29,6 +29,7 @@ from rich.table import Table
 from rich.text import Text
 
 from palate.cli.messages import Language, choose, language, say, stage
+from palate.kernels import on_compile
 
 ProgressCallback = Callable[[str, int, int], None]
 """(stage, done, total); total 0 where it is unknown."""
@@ -60,6 +61,7 @@ class Out:
         self.json = json
         self.stdout = Console(highlight=False)
         self.stderr = Console(stderr=True, highlight=False)
+        on_compile(lambda: self.note(say("compiling")))
 
     def result(self, value: object) -> None:
         """The command's answer as one line of JSON; only with ``--json``."""

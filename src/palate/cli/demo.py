@@ -15,10 +15,12 @@ import typer
 from palate.cli.console import JsonOption, LangOption, Out, bar, moment, row, table
 from palate.cli.data import feed
 from palate.cli.messages import say
+from palate.cli.models import tier_of
 from palate.cli.ranking import ranking_table
 from palate.cli.target import DirOption
 from palate.cli.translation import word
 from palate.errors import Conflict, InvalidInput
+from palate.settings import Tier
 from palate.types import HistoryEntry, Interaction, RankedItem, Ranking, RankRequest, RecommendRequest, TrainReport
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class Story(msgspec.Struct):
     items: int
     events: int
     train_seconds: float
+    tier: str
     user: str
     history: list[dict[str, Any]]
     before: list[Place]
@@ -99,10 +102,15 @@ def demo(
     directory: DirOption = Path("demo.palate"),
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Stop after the story; no dashboard.")] = False,
     port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Of the dashboard; 0: any.")] = None,
+    tier: Annotated[
+        str, typer.Option("--tier", metavar="full|cheap", help="How much of training is done; full takes minutes.")
+    ] = "cheap",
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
     """Show Palate at work: import, train, one real person's ranking, one event, the ranking after, what moved and why.
+
+    It trains the cheap tier, which takes seconds; --tier full takes minutes, and ranks better.
 
     Then the dashboard is served, unless --no-serve or --json is given or there is no terminal.
 
@@ -112,16 +120,19 @@ def demo(
 
     palate demo --data movies --no-serve --json
 
+    palate demo --tier full
+
     palate demo --lang zh
     """
     from palate import datasets
 
     out = Out(json_)
+    chosen = tier_of(tier) or "cheap"
     _clear(directory)
     out.say("demo.intro", data=data)
     with out.progress() as bars:
         dataset = datasets.load(data, None, bars)
-    story = _tell(dataset, directory, out)
+    story = _tell(dataset, directory, out, chosen)
     out.result(story)
     if not story.reproduced:
         raise typer.Exit(1)
@@ -149,7 +160,7 @@ def _clear(directory: Path) -> None:
         shutil.rmtree(directory)
 
 
-def _tell(dataset: Dataset, directory: Path, out: Out) -> Story:
+def _tell(dataset: Dataset, directory: Path, out: Out, tier: Tier) -> Story:
     import palate
 
     directory.mkdir(parents=True)
@@ -157,7 +168,7 @@ def _tell(dataset: Dataset, directory: Path, out: Out) -> Story:
     with palate.open(directory) as engine:
         with out.progress() as bars:
             feed(engine, dataset, bars)
-            report = engine.train(progress=bars)
+            report = engine.train(progress=bars, tier=tier)
         user, interactions = choose_person(engine)
         history = engine.user(user).history
         now = engine.clock()
@@ -177,7 +188,7 @@ def _tell(dataset: Dataset, directory: Path, out: Out) -> Story:
             again = past.answer(request, now=now)
             risen = _score(past, user, sorted(then - first), now)
         moved = moves([*before.items, *risen], [*after.items, *fallen], event, engine.title, K)
-        story = _story(engine, dataset, directory, report, history, before, event, after, again, moved)
+        story = _story(engine, dataset, directory, report, tier, history, before, event, after, again, moved)
         if not out.json:
             _show(engine, out, story, before, after, interactions, result.seq, until)
         engine.snapshot()
@@ -199,6 +210,7 @@ def _story(
     dataset: Dataset,
     directory: Path,
     report: TrainReport,
+    tier: Tier,
     history: list[HistoryEntry],
     before: Ranking,
     event: Interaction,
@@ -213,6 +225,7 @@ def _story(
         items=counts.items,
         events=counts.events - 1,
         train_seconds=round(report.seconds.get("total", sum(report.seconds.values())), 2),
+        tier=tier,
         user=event.user or "",
         history=[msgspec.to_builtins(entry) for entry in history[:_SHOWN]],
         before=_places(engine, before),
@@ -292,6 +305,7 @@ def _show(
         items=story.items,
         events=story.events,
         seconds=story.train_seconds,
+        tier=story.tier,
         model=story.model,
     )
     out.say("demo.person", user=story.user, interactions=interactions)

@@ -183,13 +183,17 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cold.preferences": ("preferences asked for", "主动偏好"),
     "cold.pseudo-labels": ("pseudo-labels", "伪标签"),
     "cold.follows": ("people followed", "关注的人"),
+    "compiling": (
+        "Compiling what isn't compiled on this machine yet: a minute or two, once.",
+        "正在编译本机尚未编译的内核：一两分钟，只此一次。",
+    ),
     "demo.intro": (
         "Palate's demo: {data}, one real person, one event.",
         "Palate 演示：{data}，一位真实用户，一个事件。",
     ),
     "demo.data": (
-        "{users:,} users, {items:,} items, {events:,} events; trained in {seconds:.1f} s (model {model})",
-        "{users:,} 位用户，{items:,} 个物品，{events:,} 个事件；训练用时 {seconds:.1f} 秒（模型 {model}）",
+        "{users:,} users, {items:,} items, {events:,} events; trained in {seconds:.1f} s (model {model}, {tier} tier)",
+        "{users:,} 位用户，{items:,} 个物品，{events:,} 个事件；训练用时 {seconds:.1f} 秒（模型 {model}，{tier} 档）",
     ),
     "demo.person": ("User {user}, {interactions} interactions", "用户 {user}，{interactions} 次互动"),
     "demo.event": ("Now {user} likes: {title}", "现在 {user} 喜欢了：{title}"),

@@ -49,7 +49,7 @@ def train(
     palate train --dir shop.palate --no-activate --json
     """
     out = Out(json_)
-    wanted = _tier(tier)
+    wanted = tier_of(tier)
     service = service_of(existing(directory))
     if service is not None:
         if wanted is not None:
@@ -95,7 +95,8 @@ def train(
         out.say("single", feature=_feature(report.single))
 
 
-def _tier(name: str | None) -> Tier | None:
+def tier_of(name: str | None) -> Tier | None:
+    """What ``--tier`` names. Errors: ``InvalidInput``."""
     if name is None or name in ("full", "cheap"):
         return name
     raise InvalidInput(f"--tier {name!r} is unknown: use full or cheap.", "--tier")

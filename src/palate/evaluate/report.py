@@ -1,23 +1,20 @@
 """The report of an evaluation: a table for the terminal, and one HTML file that needs nothing else.
 
-The HTML holds English and Chinese and switches between them; with Plotly installed it embeds its script (about
-5 MB) and draws plots, else it has the tables alone. Everything from the result is escaped.
+The HTML holds English and Chinese and switches between them (``pages``). Everything from the result is escaped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from palate.errors import Unavailable
+from palate.evaluate import pages
 from palate.evaluate.bootstrap import Estimate
+from palate.evaluate.pages import COLOURS, Drawing, number, pair
 from palate.evaluate.result import EvaluationResult, Table, to_json
 
 LABELS: dict[str, tuple[str, str]] = {
@@ -29,7 +26,7 @@ LABELS: dict[str, tuple[str, str]] = {
     "f1": ("F1", "F1 值"),
     "accuracy": ("Accuracy", "准确率"),
     "coverage": ("Coverage", "覆盖率"),
-    "novelty": ("Novelty (bits)", "新颖度(比特)"),
+    "novelty": ("Novelty (bits)", "新颖度（比特）"),
     "diversity": ("Diversity", "多样性"),
 }
 SYSTEMS: dict[str, tuple[str, str]] = {
@@ -93,13 +90,6 @@ def _best(systems: Table, mode: str, metric: str) -> str | None:
     return max(values, key=lambda name: values[name]) if values else None
 
 
-def number(value: float | None) -> str:
-    """Four significant places for a table, a dash for none."""
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
-
-
 def sentences(result: EvaluationResult) -> list[tuple[str, str]]:
     """What came out, one sentence for each ``seen``, in English and Chinese."""
     found: list[tuple[str, str]] = []
@@ -113,7 +103,8 @@ def sentences(result: EvaluationResult) -> list[tuple[str, str]]:
             (
                 f"{SEEN[row.seen][0]}: NDCG of Palate − {english}, the best baseline: {one}{times}, interval {low} to "
                 f"{high}.",
-                f"{SEEN[row.seen][1]}:Palate 与最佳基线({chinese})的 NDCG 之差:{one}{times},区间 {low} 至 {high}。",
+                f"{SEEN[row.seen][1]}：Palate 与最佳基线（{chinese}）的 NDCG 之差：{one}{times}，"
+                f"区间 {low} 至 {high}。",
             )
         )
     return found
@@ -121,15 +112,10 @@ def sentences(result: EvaluationResult) -> list[tuple[str, str]]:
 
 def render_html(result: EvaluationResult) -> str:
     """One self-contained HTML page, readable on a phone. Cost: milliseconds, and 5 MB with plots."""
-    environment = Environment(
-        loader=PackageLoader("palate.evaluate", "templates"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    script = plotly_script()
-    return environment.get_template("report.html").render(
+    return pages.render(
+        "palate.evaluate",
+        "report.html",
+        drawings(result),
         result=result,
         protocol=result.protocol,
         labels=LABELS,
@@ -139,52 +125,51 @@ def render_html(result: EvaluationResult) -> str:
         findings=sentences(result),
         best=_best,
         tables={"items": result.cold["items"], "users": result.cold["users"], "warm": result.warm},
-        figures=_figures(result) if script is not None else [],
-        plotly=Markup(script) if script is not None else None,  # noqa: S704 (Plotly's own script)
     )
 
 
-def plotly_script() -> str | None:
-    """Plotly's script where it is installed. A closing tag in it would end ours early, so none may be there."""
-    if find_spec("plotly") is None:
-        return None
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs()).replace("</script", "<\\/script")
-
-
-def _figures(result: EvaluationResult) -> list[dict[str, Any]]:
-    """Plotly figures as data: bars with intervals for the main metrics, then cold against warm."""
-    figures: list[dict[str, Any]] = []
+def drawings(result: EvaluationResult) -> list[Drawing]:
+    """Bars with intervals for the main metrics, then cold against warm."""
+    made: list[Drawing] = []
     modes = [str(mode) for mode in result.protocol["seen"]]
     for metric in ("ndcg", "hit_rate", "mrr", "novelty", "diversity", "coverage"):
-        traces = [
-            _bars([tables[mode][metric] for tables in result.systems.values()], list(result.systems), SEEN[mode])
+        parts = [
+            ([tables[mode][metric] for tables in result.systems.values()], list(result.systems), SEEN[mode])
             for mode in modes
         ]
-        figures.append({"title": LABELS[metric], "traces": traces})
+        made.append(_drawing(LABELS[metric], parts))
     for mode in modes:
-        parts = {"warm": result.warm, **result.cold}
-        traces = [
-            _bars([tables[mode]["ndcg"] for tables in part.values()], list(part), SLICES[name])
-            for name, part in parts.items()
+        slices = {"warm": result.warm, **result.cold}
+        parts = [
+            ([tables[mode]["ndcg"] for tables in part.values()], list(part), SLICES[name])
+            for name, part in slices.items()
         ]
-        figures.append({"title": tuple(f"NDCG · {word}" for word in SEEN[mode]), "traces": traces})
-    return figures
+        english, chinese = SEEN[mode]
+        made.append(_drawing((f"NDCG · {english}", f"NDCG · {chinese}"), parts))
+    return made
 
 
-def _bars(estimates: Sequence[Estimate], names: Sequence[str], label: tuple[str, str]) -> dict[str, Any]:
-    values = [estimate.value for estimate in estimates]
+def _drawing(
+    title: tuple[str, str], parts: Sequence[tuple[Sequence[Estimate], Sequence[str], tuple[str, str]]]
+) -> Drawing:
+    """Bars beside one another for each system; a part: its estimates, of which systems, and what it is called."""
+    layout = {"barmode": "group", "yaxis": {"rangemode": "tozero"}, "xaxis": {"showgrid": False}}
+    traces = [
+        _bars(estimates, names, label) | {"marker": {"color": COLOURS[at]}}
+        for at, (estimates, names, label) in enumerate(parts)
+    ]
+    return {"title": pair(*title), "traces": traces, "layout": layout}
+
+
+def _bars(estimates: Sequence[Estimate], names: Sequence[str], label: tuple[str, str]) -> Drawing:
     above = [_gap(estimate.high, estimate.value) for estimate in estimates]
     below = [_gap(estimate.value, estimate.low) for estimate in estimates]
     return {
-        "label": label,
-        "trace": {
-            "type": "bar",
-            "x": [SYSTEMS.get(name, (name, name))[0] for name in names],
-            "y": values,
-            "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below},
-        },
+        "type": "bar",
+        "name": pair(*label),
+        "x": [pair(*SYSTEMS.get(name, (name, name))) for name in names],
+        "y": [estimate.value for estimate in estimates],
+        "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.2},
     }
 
 

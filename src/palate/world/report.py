@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-from markupsafe import Markup
-
-from palate.evaluate.report import plotly_script
+from palate.evaluate import pages
+from palate.evaluate.pages import COLOURS, Drawing
+from palate.evaluate.pages import pair as _two
 from palate.world.measure import Curve, Measured
 
-Drawing = dict[str, Any]
-"""title, traces and layout of Plotly; a text is {"en": …, "zh": …}."""
 Pair = tuple[str, str]
 """A text in English and Chinese."""
-COLOURS = ("#2f7de1", "#8b96a5", "#d9822b", "#2a9d5c", "#9b59b6", "#c0392b")
 
 
 def render_html(
@@ -26,17 +21,7 @@ def render_html(
     names: Mapping[str, Pair],
 ) -> str:
     """One self-contained page. lines: what is said above; columns, rows: the table; names: of the rankers."""
-    page = Environment(
-        loader=PackageLoader("palate.world"), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True
-    )
-    script = plotly_script()
-    return page.get_template("world.html").render(
-        lines=lines,
-        columns=columns,
-        rows=rows,
-        drawings=drawings(found, names),
-        plotly=None if script is None else Markup(script),  # noqa: S704 (Plotly's own script)
-    )
+    return pages.render("palate.world", "world.html", drawings(found, names), lines=lines, columns=columns, rows=rows)
 
 
 def drawings(found: Sequence[Measured], names: Mapping[str, Pair]) -> list[Drawing]:
@@ -85,10 +70,6 @@ def drawings(found: Sequence[Measured], names: Mapping[str, Pair]) -> list[Drawi
         drawing["layout"]["shapes"] = [_level(1.0)]
         made.append(drawing)
     return made
-
-
-def _two(english: str, chinese: str) -> dict[str, str]:
-    return {"en": english, "zh": chinese}
 
 
 def _level(y: float) -> Drawing:

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { fill, h, icon } from "./dom.js";
-import { language, number, plural, signed, t, typeName, word } from "./i18n.js";
+import { language, number, plural, signed, t, word } from "./i18n.js";
 import { learn, title } from "./items.js";
 
 const OUTSIDE = new Set(["policy", "rules", "language"]);
@@ -44,7 +44,7 @@ function groups(found) {
 function change(found, one) {
   const before = found.counterfactuals.position;
   const kind = one.position === null || one.position === undefined ? "gone" : one.position === before ? "same" : one.position > before ? "fall" : "rise";
-  const event = t(`why.${one.kind}`, { type: typeName(one.type), title: title(one.item) });
+  const event = t(`why.${one.kind}`, { type: word("noun", one.type), title: title(one.item) });
   return h("li", { class: kind }, event, " ", h("b", {}, t(`why.${kind}`, { before: number(before ?? 0), after: number(one.position ?? 0) })));
 }
 
