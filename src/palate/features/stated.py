@@ -297,7 +297,7 @@ def _times_of(items: I64 | I32, times: I64, tags: I32, codes: int) -> F64:
     """(codes,) how often items with each tag were had."""
     mine = tags[items]
     each = np.repeat(times, mine.shape[1])[mine.ravel() >= 0]
-    return np.bincount(mine[mine >= 0], weights=each, minlength=codes)
+    return np.bincount(mine[mine >= 0], weights=each, minlength=codes).astype(np.float64)
 
 
 def _keeps(num: F64, den: F64) -> float:
