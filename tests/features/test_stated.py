@@ -71,7 +71,7 @@ def says(engine: Engine, user: str, *likes: str) -> None:
 def test_where_people_keep_to_a_kind_it_comes_first_and_its_popular_items_foremost(training: str | None) -> None:
     settings = {} if training is None else {"train": SMALL | {"ranker": training}}
     with filled(lived(200, 0.8), **settings) as engine:
-        assert 0.55 < told(engine).keeps < 0.85
+        assert 0.5 < told(engine).keeps < 0.85
         if training is not None:
             engine.train()
         says(engine, "new", "genre:kind-3")
@@ -124,7 +124,7 @@ def test_how_far_people_keep_to_a_kind_is_weighed_with_not_knowing() -> None:
     many = np.full(1000, 2.0)
     assert _keeps(0.3 * many, many) == pytest.approx(0.3, abs=0.01)
     assert _keeps(-0.3 * many, many) == 0.0, "what is had less often is not pushed away"
-    assert 0.3 < _keeps(0.3 * many[:2], many[:2]) < UNKNOWN
+    assert 0.1 < _keeps(0.3 * many[:2], many[:2]) < 0.29, "less for the doubt"
 
 
 def test_items_that_such_people_had_more_often_than_the_kind_lets_expect_rise() -> None:

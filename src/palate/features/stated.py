@@ -1,7 +1,7 @@
 """What somebody says they like, as evidence of what they will have: as much of it as histories bear out.
 
-Whoever is known from the first event on is taken for a newcomer who said what these ``FIRST`` events were of: their two
-commonest tags. What such people had next tells two things, neither of which is known of a catalogue beforehand:
+Whoever is known from the first event on is taken for a newcomer who said what most of these ``FIRST`` events were of:
+up to two tags. What such people had next tells two things, neither of which is known of a catalogue beforehand:
 
 - how far people keep to a kind: the share λ of what they have that comes of what they said, the rest being what
   everybody has. Measured among the ``COMMON`` items that most had, since these compete for the top of a newcomer's
@@ -32,6 +32,8 @@ FIRST = 3
 """First choices of somebody, whose tags they are taken to have asked for."""
 NEXT = 20
 """Choices after these that tell what came of it."""
+CLEAR = 2
+"""Of these so many must have a tag for it to be a taste: one may be by chance."""
 LEAST = 6
 """Different items that somebody must have had."""
 PEOPLE = 2000
@@ -116,9 +118,9 @@ def _histories(
     people: I64, start: I64, size: I32, keys: I32, words: I64, wide_start: I64, wide_kinds: I32, signs: I32, tags: I32,
     began: I32, had: I32,
 ) -> None:  # fmt: skip
-    """Of each of ``people`` the two commonest tags of their first choices, the one met first where two are as common,
-    into ``began`` (p, 2), and the items of the next ones into ``had`` (p, NEXT); both full of −1, and left so for
-    whoever had fewer than ``LEAST``."""
+    """Of each of ``people`` the two commonest tags that ``CLEAR`` of their first choices have, the one met first where
+    two are as common, into ``began`` (p, 2), and the items of the next ones into ``had`` (p, NEXT); both full of −1,
+    and left so for whoever had fewer than ``LEAST``."""
     seen = np.empty(FIRST + NEXT, np.int32)
     codes, counts = np.empty(FIRST * tags.shape[1], np.int32), np.empty(FIRST * tags.shape[1], np.int32)
     for one in range(len(people)):
@@ -156,7 +158,7 @@ def _histories(
         for slot in range(2):
             best = -1
             for at in range(met):
-                if counts[at] > 0 and (best < 0 or counts[at] > counts[best]):
+                if counts[at] >= CLEAR and (best < 0 or counts[at] > counts[best]):
                     best = at
             if best >= 0:
                 began[one, slot] = codes[best]
@@ -301,7 +303,8 @@ def _times_of(items: I64 | I32, times: I64, tags: I32, codes: int) -> F64:
 
 
 def _keeps(num: F64, den: F64) -> float:
-    """λ = Σ num / Σ den over people, weighed with ``UNKNOWN`` by the inverse of both variances; in [0, .9]."""
+    """λ = Σ num / Σ den over people, less its standard error, weighed with ``UNKNOWN`` by the inverse of both
+    variances; in [0, .9]."""
     people, total = np.count_nonzero(den > 0), float(den.sum())
     if people < 2 or total <= 0:
         return UNKNOWN
@@ -309,4 +312,4 @@ def _keeps(num: F64, den: F64) -> float:
     # Of few people who happen to agree the spread says too little: each is at least half in doubt.
     variance = max(float(np.square(num - found * den).sum()), 0.25 * people) / total**2
     sure, before = 1 / variance, 1 / _DOUBT**2
-    return float(np.clip((sure * found + before * UNKNOWN) / (sure + before), 0.0, 0.9))
+    return float(np.clip((sure * (found - variance**0.5) + before * UNKNOWN) / (sure + before), 0.0, 0.9))
