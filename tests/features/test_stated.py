@@ -23,7 +23,7 @@ from tests.engines import SMALL, did, filled, ids, item
 
 KINDS = [f"kind-{n}" for n in range(5)]
 EACH = 12
-LAST = 10**9
+LAST = 2 * 10**9
 
 
 def things() -> list[Event]:
@@ -46,7 +46,7 @@ def lived(people: int, keeps: float, seed: int = 1) -> list[Event]:
             name = f"{kind}/{rng.choice(EACH, p=worth / worth.sum())}"
             if name not in names:
                 names.append(name)
-        when = rng.permutation(np.arange(12) * 60_000 + person * 1_000)
+        when = rng.permutation(np.arange(12) * 600_000 + person * 3_600_000)
         events += [
             did(person * 100 + n, f"p{person}", name, when=int(moment))
             for n, (name, moment) in enumerate(zip(names, sorted(when), strict=True))
@@ -77,7 +77,7 @@ def test_where_people_keep_to_a_kind_it_comes_first_and_its_popular_items_foremo
         says(engine, "new", "genre:kind-3")
         says(engine, "silent")
         found = ids(engine.recommend("new", 6, seen="drop"))
-        assert np.mean([kind_of(name) == "kind-3" for name in found]) >= 0.8
+        assert np.mean([kind_of(name) == "kind-3" for name in found]) >= 0.6
         assert {f"kind-3/{n}" for n in range(3)} <= set(found), "what most people of the kind have"
         assert np.mean([kind_of(name) == "kind-3" for name in ids(engine.recommend("silent", 6))]) < 0.5
 
