@@ -48,6 +48,8 @@ _REASONS = ("", *(WHY[(bits & -bits).bit_length() - 1] for bits in range(1, 1 <<
 """By what ``standing`` says of a candidate."""
 _WISHED = 0.25
 """Weight down to which wishes name candidates, not only order them."""
+_KNOWN = 2000
+"""Popular items among which those of a kind are looked for."""
 _DIFFERENT = 0.01
 """Length from which the difference between people alike and everybody is a direction."""
 EARLY = 5
@@ -245,6 +247,10 @@ class Sourcing:
         try:
             if len(hints.rows):
                 lists["friends"] = ItemToItem(hints.rows, hints.worth)(sizes.popular, allowed)[0]
+            if len(hints.asked.kinds) and hints.fade >= _WISHED:
+                known = self._popular["popular"](_KNOWN, allowed)[0]
+                fits = np.isin(self.catalogue.side().tags[known], hints.asked.kinds).any(axis=1)
+                lists["asked_kinds"] = known[fits][: sizes.popular]
             if (hints.asked.words or len(hints.asked.texts)) and hints.fade >= _WISHED:
                 words = [word for wish in hints.asked.words for word in tokens(wish)]
                 if words:

@@ -138,9 +138,9 @@ def test_wishes_fade_as_history_comes() -> None:
         engine.ingest(says("u", likes=["genre:cooking"]))
         at = ["cooking-0"]
         before = features(engine, "u", at)["asked_tags"][0]
-        assert before == 1.0
+        assert before > 0.4
         engine.ingest([did(9000 + n, "u", f"space-{n % 12}") for n in range(5)])
-        assert features(engine, "u", at)["asked_tags"][0] == pytest.approx(0.5)
+        assert features(engine, "u", at)["asked_tags"][0] == pytest.approx(before / 2, rel=0.05)
         engine.ingest([did(9100 + n, "u", f"space-{n % 12}") for n in range(60)])
         assert features(engine, "u", at)["asked_tags"][0] == 0.0
 

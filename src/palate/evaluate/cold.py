@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ from palate.evaluate import Progress
 from palate.evaluate.bootstrap import Estimate, by_user, paired
 from palate.evaluate.stream import EventStream, from_source
 from palate.features.company import FOLLOWS, LIKES
+from palate.features.lifts import NO_LIFTS
 from palate.types import FieldValue, Interaction, Item, RankRequest, RecommendRequest, User
 
 KNOWN = 3
@@ -252,13 +254,16 @@ class _People:
         return _row(label, *_columns(pairs), "" if pairs else why_not)
 
     def _both(self, user: int, name: str, source: str) -> tuple[float, float]:
-        """NDCG@10 with a source of the company, and without it."""
-        found = self._asked(user, {"user": name})
+        """NDCG@10 with a source of the company, and without it; without segments no popularity in them either."""
+        found, whole = self._asked(user, {"user": name}), self.engine._model
         self.company.enabled.discard(source)
+        if source == "segments":
+            self.engine._model = replace(whole, lifts=NO_LIFTS)
         try:
             return found, self._asked(user, {"user": name})
         finally:
             self.company.enabled.add(source)
+            self.engine._model = whole
 
     def _new(self, what: str) -> str:
         self._count += 1

@@ -46,9 +46,9 @@ def item_tags(row: int, tags: I32) -> list[int]:
 class Signed:
     """Collects tags and texts with weights, for one ``Asked``."""
 
-    def __init__(self, codes: I32, texts: F32, weight: float) -> None:
-        self.codes = {int(code): weight for code in codes.tolist()}
-        self.texts = [(row, weight) for row in texts]
+    def __init__(self, codes: I32, code_worth: F32, texts: F32, text_worth: F32) -> None:
+        self.codes: dict[int, float] = dict(zip(codes.tolist(), code_worth.tolist(), strict=True))
+        self.texts: list[tuple[F32, float]] = list(zip(texts, text_worth.tolist(), strict=True))
 
     def tag(self, code: int, weight: float) -> None:
         """The later word counts where two are about one tag."""

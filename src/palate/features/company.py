@@ -19,6 +19,7 @@ import numpy as np
 from palate.features.alike import EVERYBODY, Segments
 from palate.features.boosts import Signed, boosts_of
 from palate.features.groups import NO_GROUPS, Bound, Groups
+from palate.features.stated import ASKED, NOTHING, Asked, Stated, texts_of
 from palate.kernels import kernel
 from palate.profile import Subject
 from palate.state import State
@@ -38,8 +39,6 @@ FRIENDS = 50
 """People followed that count: the last ones of the list."""
 NEWEST = 20
 """Newest choices of each of them."""
-ASKED = 5
-"""Wishes that count: the last ones of the list."""
 HALF_LIFE = 30.0
 """Days in which what somebody followed had counts half."""
 _ASKED_FADE, _ASKED_UNTIL = 5.0, 50
@@ -63,21 +62,6 @@ class Carried(Protocol):
 
 
 @dataclass(slots=True)
-class Asked:
-    """What somebody asked for. codes: tags; texts: (q, d) unit rows, one a wish; words: the same in words; …_worth:
-    what each weighs, below 0 where less of it is wanted."""
-
-    codes: I32
-    texts: F32
-    words: list[str]
-    code_worth: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
-    text_worth: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
-
-
-_NOTHING = Asked(_NONE, np.zeros((0, 0), np.float32), [])
-
-
-@dataclass(slots=True)
 class Hints:
     """Of one person at one moment. followed: how many known people they follow; rows (m,) what these had, worth (m,) in
     (0, followed]; fresh: how nearly unknown the person is; asked, weighing ``fade``; alike_tags (n_tags,), alike (d,):
@@ -88,7 +72,7 @@ class Hints:
     followed: int = 0
     rows: I32 = field(default_factory=lambda: _NONE)
     worth: F64 = field(default_factory=lambda: np.zeros(0))
-    asked: Asked = field(default_factory=lambda: _NOTHING)
+    asked: Asked = field(default_factory=lambda: NOTHING)
     fade: float = 0.0
     fresh: float = 0.0
     alike_tags: F32 = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -187,6 +171,7 @@ class Company:
     def __init__(self, state: State) -> None:
         self.state = state
         self.segments = Segments(state)
+        self.stated = Stated(state)
         self.tag_names: list[str] = []
         self.meaning: Callable[[str], F32] | None = None
         self.map: Carried | None = None
@@ -201,9 +186,6 @@ class Company:
         self._marked = 0
         self._signs: tuple[int, I32] = -1, _NONE
         self._followed: dict[int, tuple[FieldValue, int, I64]] = {}
-        self._asked: dict[int, tuple[FieldValue, int, Asked]] = {}
-        self._values: dict[str, list[int]] = {}
-        self._valued = 0
 
     def learn(self, groups: Groups, gains: dict[str, float]) -> None:
         """What a trained model knows: groups of tastes, and what each field of people tells of them (nats)."""
@@ -220,7 +202,7 @@ class Company:
         found = self.state.user_fields.get(user)
         if not found:
             return []
-        return _texts(found.get(LIKES))[-ASKED:] + [text for text, _ in boosts_of(found.get(WISHES)).words]
+        return texts_of(found.get(LIKES))[-ASKED:] + [text for text, _ in boosts_of(found.get(WISHES)).words]
 
     def of(self, subject: Subject, vectors: F32, text_of: I32, tags: I32, n_tags: int, now: int) -> Hints | None:
         """Hints of a subject at ``now`` (ms), None where there are none, which is found at once for most people.
@@ -240,12 +222,10 @@ class Company:
             if FOLLOWS in fields and "follows" in self.enabled:
                 self._follow(hints, fields[FOLLOWS], subject.row, now)
             if LIKES in fields and "likes" in self.enabled and subject.count < _ASKED_UNTIL:
-                hints.asked = self.asked(subject.row, fields[LIKES])
                 hints.fade = _ASKED_FADE / (_ASKED_FADE + subject.count)
-                weights = [
-                    np.full(len(part), hints.fade, np.float32) for part in (hints.asked.codes, hints.asked.texts)
-                ]
-                hints.asked = replace(hints.asked, code_worth=weights[0], text_worth=weights[1])
+                hints.asked = self.stated.liked(
+                    subject.row, fields[LIKES], self.tag_names, self.meaning, tags, self.signs(), hints.fade
+                )
             if fields.get(WISHES):
                 self._said(hints, fields[WISHES], vectors, text_of, tags)
         if near_cold:
@@ -267,6 +247,8 @@ class Company:
             vectors, asked, hints.asked.text_worth, hints.alike_tags, alike, hints.fresh, hints.carried, hints.mean,
             out,
         )  # fmt: skip
+        if len(hints.asked.items):
+            hints.asked.fill(rows, out[:, 3])
 
     # --------------------------------------------------------------------------------- follows
 
@@ -277,7 +259,7 @@ class Company:
         if kept is not None and kept[0] is value and kept[1] == len(state.users):
             rows = kept[2]
         else:
-            names = dict.fromkeys(_texts(value)[-FRIENDS:])
+            names = dict.fromkeys(texts_of(value)[-FRIENDS:])
             rows = np.array([row for row in state.users.find(names) if row is not None and row != user], np.int64)
             if len(self._followed) >= _KEPT:
                 self._followed.pop(next(iter(self._followed)))
@@ -314,45 +296,22 @@ class Company:
             self._signs = len(names), np.array(signs, np.int32)
         return self._signs[1]
 
-    # ----------------------------------------------------------------------------------- likes
-
-    def asked(self, user: int, value: FieldValue, keep: bool = True) -> Asked:
-        """What a ``likes`` field asks for: ``genre:Drama`` is that tag, ``drama`` every tag of that value; both are
-        also words, and meaning where there is an encoder."""
-        kept = self._asked.get(user) if keep else None
-        if kept is not None and kept[0] is value and kept[1] == len(self.tag_names):
-            return kept[2]
-        for code in range(self._valued, len(self.tag_names)):
-            self._values.setdefault(self.tag_names[code].split(":", 1)[-1].casefold(), []).append(code)
-        self._valued = len(self.tag_names)
-        codes: dict[int, None] = {}
-        words: list[str] = []
-        for wish in dict.fromkeys(_texts(value)[-ASKED:]):
-            plain = wish.split(":", 1)[-1]
-            mine = self._values.get(plain.casefold(), [])
-            exact = [code for code in mine if self.tag_names[code].casefold() == wish.casefold()]
-            codes.update(dict.fromkeys(exact or mine))
-            words.append(plain)
-        rows = [self.meaning(word) for word in words] if self.meaning is not None else []
-        texts = np.stack(rows).astype(np.float32) if rows else np.zeros((0, 0), np.float32)
-        asked = Asked(np.array(list(codes), np.int32), texts, words)
-        if not keep:
-            return asked
-        if len(self._asked) >= _KEPT:
-            self._asked.pop(next(iter(self._asked)))
-        self._asked[user] = value, len(self.tag_names), asked
-        return asked
+    # ----------------------------------------------------------------------------------- wishes
 
     def _said(self, hints: Hints, value: FieldValue, vectors: F32, text_of: I32, tags: I32) -> None:
         """Adds the wishes of a talk to what was asked for; they don't fade, for they are taken back by words."""
-        both = Signed(hints.asked.codes, hints.asked.texts, hints.fade)
+        liked = hints.asked
+        both = Signed(liked.codes, liked.code_worth, liked.texts, liked.text_worth)
         names, row_of = boosts_of(value), self.state.items.get
-        words = [word for text, sign in names.words for word in both.words(self.asked(-1, [text], False), sign)]
+        words = [word for text, sign in names.words for word in both.words(self._read(text), sign)]
         for name, sign in names.items:
             both.item(row_of(name), sign, vectors, text_of, tags)
-        hints.asked = Asked(words=hints.asked.words + words, **both.arrays())
+        hints.asked = replace(liked, words=liked.words + words, **both.arrays())
         if both.wants:
             hints.fade = 1.0
+
+    def _read(self, text: str) -> Asked:
+        return self.stated.asked(-1, [text], self.tag_names, self.meaning, False)
 
     # ----------------------------------------------------------------------------------- alike
 
@@ -390,8 +349,3 @@ class Company:
                 some = True
         if some:
             hints.alike_tags, hints.alike = shares, text
-
-
-def _texts(value: FieldValue | None) -> list[str]:
-    """The texts of a field: of a list, or one alone."""
-    return value if isinstance(value, list) else [value] if isinstance(value, str) else []

@@ -90,7 +90,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("friends_had", "company", "log count", 0.5, "friends", "had by people whom the user follows, by recency"),
     Feature("friends_share", "company", "share", 0.5, "", "the same, over how many these are"),
     Feature("friends_new", "company", "log count", 1.0, "friends", "friends_had of somebody nearly unknown, fading"),
-    Feature("asked_tags", "company", "count", 1.0, "asked", "its tags that the user asked for, fading with history"),
+    Feature("asked_tags", "company", "log odds", 1.0, "asked", "what of it the user asked for, by its tags, fading"),
     Feature("asked_taste", "company", "cosine", 2.0, "asked", "text against the nearest wish, fading with history"),
     Feature("alike_tags", "company", "share", 1.0, "", "its tags among people like a new user, over everybody's"),
     Feature("alike_taste", "company", "cosine", 2.0, "", "text against their taste, less everybody's"),
