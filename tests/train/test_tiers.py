@@ -10,7 +10,7 @@ import pytest
 import palate
 from palate.cli import run
 from palate.config import Settings
-from palate.errors import ConfigError
+from palate.errors import ConfigError, InvalidInput
 from palate.store.decisions import DecisionLog
 from palate.testing.world import make_world
 from palate.train import artefact
@@ -18,6 +18,11 @@ from palate.train.tiers import CHEAP, planned
 from tests.engines import HASHING, filled
 
 WORLD = make_world(people=25, per_genre=30, interactions=1500, follow=0.5)
+
+
+def test_a_tier_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="'huge'; it is one of full, cheap"):
+        planned(Settings(), "huge")  # pyright: ignore[reportArgumentType]
 
 
 def test_the_tier_bounds_what_costs_and_nothing_else() -> None:

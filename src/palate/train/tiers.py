@@ -6,16 +6,24 @@ of the decisions, and a forest so small that it takes a second or two. The same 
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
 
 from palate.config import Settings, Tier, TrainSettings
+from palate.errors import InvalidInput
 
 CHEAP: dict[str, int] = {"decisions": 2000, "candidates": 60, "trees": 60, "ease_items": 3000}
 """What ``cheap`` does at most of each setting of ``[train]``."""
 
 
 def planned(settings: Settings, tier: Tier | None = None) -> Settings:
-    """The settings as training takes them: bounded where the tier (``train.tier`` by default) is the cheap one."""
+    """The settings as training takes them: bounded where the tier (``train.tier`` by default) is the cheap one.
+
+    Errors: ``InvalidInput`` for a tier that there isn't.
+    """
+    if tier is not None and tier not in get_args(Tier):
+        raise InvalidInput(f"tier is {tier!r}; it is one of {', '.join(get_args(Tier))}.", "tier")
     train = settings.train if tier is None else msgspec.structs.replace(settings.train, tier=tier)
     if train.tier == "cheap":
         train = _bounded(train)
