@@ -16,6 +16,7 @@ from palate.features.stated import (
     Followed,
     _keeps,  # pyright: ignore[reportPrivateUsage]
 )
+from palate.line import prior_model
 from palate.testing.world import START
 from palate.types import Event, RankRequest, RecommendRequest, User
 from palate.wishes import Wish, write
@@ -164,8 +165,7 @@ def test_a_kind_is_looked_for_among_what_is_popular_not_among_all_that_it_names(
     unknown: list[Event] = [item(f"dust/{n}", title="kind-2", genres=["kind-2"]) for n in range(300)]
     with filled([*unknown, *lived(50, 0.5)]) as engine:
         says(engine, "new", "genre:kind-2")
-        with engine._lock:
-            scored = engine.line.run(RecommendRequest(user="new", k=10), engine.clock(), engine._model)
+        scored = engine.line.run(RecommendRequest(user="new", k=10), engine.clock(), prior_model())
         place = scored.candidates.retrievers.index("asked_kinds")
         named = [name for n, name in enumerate(scored.candidates.ids) if scored.candidates.held[n] >> place & 1]
         assert set(named) == {f"kind-2/{n}" for n in range(EACH)}
