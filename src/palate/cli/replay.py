@@ -117,8 +117,8 @@ def _lines(found: Judgement) -> list[tuple[str, str]]:
     ]
     if found.skipped:
         parts = [(MESSAGES[f"skip.{name}"], count) for name, count in sorted(found.skipped.items())]
-        english = ", ".join(f"{pair[0]} {count:,}" for pair, count in parts)
-        chinese = "、".join(f"{pair[1]} {count:,}" for pair, count in parts)
+        english = ", ".join(f"{count:,} ({pair[0]})" for pair, count in parts)
+        chinese = "、".join(f"{count:,} 次（{pair[1]}）" for pair, count in parts)
         lines.append((_said("replay.skipped", what=english)[0], _said("replay.skipped", what=chinese)[1]))
     if found.overlap is not None:
         one = found.overlap
