@@ -69,7 +69,10 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         (["finetune", "--csv", "t.csv", "--events", "d"], "Give one of --csv FILE and --events DIRECTORY."),
         (["finetune", "--csv", "none.csv"], "none.csv can't be read: No such file or directory."),
         (["finetune", "--events", "none"], "There is no engine at none."),
-        (["finetune", "--events", "none", "--rows", "5"], "--hold-tokens, --hold-layers and --drop-tokens are for --csv."),
+        (
+            ["finetune", "--events", "none", "--rows", "5"],
+            "--hold-tokens, --hold-layers and --drop-tokens are for --csv.",
+        ),
         (["finetune", "--csv", "t.csv", "--lora", "-1"], "Invalid value for '--lora'"),
         (["finetune", "--csv", "t.csv", "--minutes", "0"], "Invalid value for '--minutes'"),
         (["finetune", "--csv", "t.csv", "--out", "t.csv"], "t.csv exists and is no text model of Palate's"),
