@@ -67,5 +67,5 @@ def test_the_models_page_reads_the_logs_for_what_language_is_worth(visit: Any) -
     page = visit("/#models").page
     page.locator('[data-action="worth"]').click()
     page.locator(".worth tbody tr").first.wait_for()
-    assert page.locator(".worth tbody tr").count() == 5
+    assert page.locator(".worth tbody tr").count() == 7
     assert "can’t tell" in page.locator('.worth [data-part="rerank"]').inner_text()
