@@ -77,7 +77,8 @@ def test_what_is_off_is_off_on_the_page(start: Start, tmp_path: Path, world: lis
 
 def test_what_language_is_worth(service: Service) -> None:
     told = service.request("GET", "/v1/language/report?window=30").json()
-    assert [one["part"] for one in told["parts"]] == ["rerank", "teacher", "items", "people", "encoder"]
+    parts = ["rerank", "teacher", "chat", "words", "items", "people", "encoder"]
+    assert [one["part"] for one in told["parts"]] == parts
     assert told["window_minutes"] == 30.0
     assert told["parts"][0]["why"] == ["It is off (language.rerank.enabled)."]
     for wrong in ("0", "x", "nan", "1e9"):
