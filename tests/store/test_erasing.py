@@ -56,6 +56,17 @@ def test_an_index_made_anew_from_the_log_knows_what_was_erased(tmp_path: Path) -
     store.close()
 
 
+def test_a_reader_that_remembers_whose_events_were_where_finds_none_that_were_erased(tmp_path: Path) -> None:
+    filled(tmp_path)
+    writer, reader = SqliteStore(tmp_path / "events.db"), SqliteStore(tmp_path / "events.db", read_only=True)
+    mine = [one.seq for one in reader.find("u1", None, None)]
+    assert len(mine) > 10
+    writer.erase(mine[:5])
+    assert [one.seq for one in reader.find("u1", None, None)] == mine[5:]
+    reader.close()
+    writer.close()
+
+
 def about(log: Decisions | DecisionLog, number: int, **asked: Any) -> str:
     """A decision about whoever the request names."""
     name = log.reserve()

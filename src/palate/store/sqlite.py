@@ -296,7 +296,8 @@ class SqliteStore:
         positions = self._events_of(user).at(timestamp)
         query = f"SELECT {COLUMNS} FROM event WHERE seq IN carray(?) ORDER BY seq"
         rows = self._query(query, (_carray(positions),)) if positions else []
-        found = [Record(*row) for row in rows]
+        # Another process may have erased some since their positions were remembered.
+        found = [Record(*row) for row in rows if row[3] != ERASED]
         return found if item is None else [record for record in found if concerns(record, item)]
 
     def _events_of(self, user: str) -> _Subject:
