@@ -46,6 +46,7 @@ from palate.types import F32, F64, I32, Candidates, FieldValue, RankRequest, Rec
 
 QUERY_COLUMNS = (column("query_words"), column("query_meaning"))
 _OWN = slice(OWN[0], OWN[-1] + 1)
+_COUNT = column("user_count")
 _MASKS = 64
 _LARGEST = 1e18
 """Numbers of a context are cut to this, so that no product of theirs is infinite."""
@@ -57,8 +58,8 @@ class Model:
 
     queries: whether the scorer learnt from decisions with queries; where not, the prior weights of the query features
     are added to its score as terms of their own. note: what every answer says of it in ``degraded``, or ''. scale: of
-    the scorer's scores, over the prior's. groups, gains: for people nearly unknown, see
-    ``features.company.Company.learn``. people, topics: a ``people.attributes.People`` and a
+    the scorer's scores, over the prior's; strangers: the same for people without a history. groups, gains: for people
+    nearly unknown, see ``features.company.Company.learn``. people, topics: a ``people.attributes.People`` and a
     ``content.taxonomy.Taxonomy``, or None; they rank nothing. gate: whom a language model is asked about
     (``reranking``).
     """
@@ -72,6 +73,7 @@ class Model:
     lifts: SegmentLifts = NO_LIFTS
     towers: tuple[Placed, ...] = ()
     scale: float = 1.0
+    strangers: float = 1.0
     groups: Groups = NO_GROUPS
     gains: dict[str, float] = field(default_factory=dict[str, float])
     people: object = None
@@ -306,7 +308,9 @@ def _own_terms(model: Model, x: F32, has_query: bool, own: bool = True) -> dict[
     if has_query and not model.queries:
         weights = {place: float(PRIOR[place]) for place in QUERY_COLUMNS}
     if own and np.any(x[:, _OWN]):
-        weights |= {place: float(PRIOR[place]) * model.scale for place in OWN}
+        # A scorer tells the candidates of a stranger apart by other features than those of a person with a history.
+        scale = model.scale if x[0, _COUNT] > 0 else model.strangers
+        weights |= {place: float(PRIOR[place]) * scale for place in OWN}
     return weights or None
 
 

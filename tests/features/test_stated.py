@@ -78,12 +78,9 @@ def test_where_people_keep_to_a_kind_it_comes_first_and_its_popular_items_foremo
         says(engine, "new", "genre:kind-3")
         says(engine, "silent")
         found = ids(engine.recommend("new", 6, seen="drop"))
-        silent = ids(engine.recommend("silent", 6))
-        mine, others = (sum(kind_of(name) == "kind-3" for name in names) for names in (found, silent))
-        assert mine >= 3
-        assert mine > others
-        assert kind_of(found[0]) == "kind-3"
-        assert len({f"kind-3/{n}" for n in range(3)} & set(found)) >= 2, "what most people of the kind have"
+        assert np.mean([kind_of(name) == "kind-3" for name in found]) >= 0.6
+        assert {f"kind-3/{n}" for n in range(3)} <= set(found), "what most people of the kind have"
+        assert np.mean([kind_of(name) == "kind-3" for name in ids(engine.recommend("silent", 6))]) < 0.5
 
 
 def test_where_tags_say_nothing_a_newcomer_gets_what_everybody_has() -> None:

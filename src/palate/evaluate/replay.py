@@ -159,6 +159,7 @@ def _model_of(directory: Path, version: str | None) -> tuple[Model, list[Remark]
     made = Model(
         found.manifest.version, scorer, context=context, queries=bool(extra.get("queries", False)),
         scale=float(extra.get("scale", 1.0)),
+        strangers=float(extra.get("strangers", extra.get("scale", 1.0))),
     )  # fmt: skip
     notes: list[Remark] = []
     if version != active and len(arrays) != len(found.arrays):

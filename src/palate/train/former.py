@@ -28,7 +28,7 @@ from palate.train import artefact
 from palate.train.examples import Examples
 from palate.train.fit import Fitted
 from palate.train.history import History, Progress
-from palate.train.judge import margin, scale_of
+from palate.train.judge import margin, scale_for_strangers, scale_of
 from palate.train.learnt import bind
 from palate.train.manifest import Artefact
 from palate.train.prepare import Prepared
@@ -104,7 +104,10 @@ def judge_former(
     learnt = learner.learn(held.begin, progress)
     bound = bind(*learnt, state.items, catalogue.vectors)
     scale = scale_of(fitted.scorer, found.valid)
-    new = Model("new", fitted.scorer, context=found.context, queries=found.queries, scale=scale, **bound)
+    strangers = scale_for_strangers(fitted.scorer, found.fresh.joined(found.late), scale)
+    new = Model(
+        "new", fitted.scorer, context=found.context, queries=found.queries, scale=scale, strangers=strangers, **bound
+    )
     models = [new]
     with contextlib.suppress(Conflict, CorruptArtefact):
         models.append(model_of(held.former, catalogue))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palate.features import PRIOR
+from palate.features import PRIOR, column
 from palate.line import prior_model
 from palate.score import Scorer
 from palate.score.blend import BlendScorer
@@ -13,6 +13,8 @@ from palate.types import F64, I64, Margin
 
 _GROUPS = 200
 _RESAMPLES = 1000
+_FEW = 20
+_COUNT = column("user_count")
 
 
 def judge(scorer: Scorer, examples: Examples) -> float:
@@ -50,6 +52,12 @@ def scale_of(scorer: Scorer, examples: Examples) -> float:
     ]
     ratios = [mine / theirs for mine, theirs in spreads if theirs > 1e-9]
     return round(float(np.median(ratios)), 6) if ratios else 1.0
+
+
+def scale_for_strangers(scorer: Scorer, examples: Examples, otherwise: float) -> float:
+    """``scale_of`` the decisions for people without a history, ``otherwise`` where these are fewer than ``_FEW``."""
+    mine = [n for n, x in enumerate(examples.x) if x[0, _COUNT] == 0]
+    return scale_of(scorer, examples.taken(mine)) if len(mine) >= _FEW else otherwise
 
 
 def margin(first: F64, second: F64, missed: int = 0, seed: int = 1, people: I64 | None = None) -> Margin:

@@ -22,7 +22,7 @@ from palate.train.fit import Fitted, fit, fit_again
 from palate.train.former import Held, hold_back, judge_former
 from palate.train.gate import fit_gate, outcomes
 from palate.train.history import Progress, read_history
-from palate.train.judge import scale_of
+from palate.train.judge import scale_for_strangers, scale_of
 from palate.train.manifest import Artefact, Manifest
 from palate.train.prepare import Watch, prepare
 from palate.train.tiers import planned
@@ -97,6 +97,7 @@ def train(
         watch.lap("fit_again")
     whole = found.learner.learn(len(history.interactions), progress)
     watch.lap("learn_all")
+    scale = scale_of(fitted.scorer, valid)
     rows = sum(map(len, fresh.x)) + sum(map(len, valid.x))
     metrics = {f"ndcg@10.{kind}": round(value, 6) for kind, value in fitted.metrics.items()}
     manifest = Manifest(
@@ -127,7 +128,8 @@ def train(
                 fit_gate(outcomes(live, {one.ranking: one.clicked for one in found.logged}))
             ),
             "importance": _importance(fitted.scorer, valid),
-            "scale": scale_of(fitted.scorer, valid),
+            "scale": scale,
+            "strangers": scale_for_strangers(fitted.scorer, fresh.joined(found.late), scale),
             "seconds": watch.seconds,
         },
     )  # fmt: skip

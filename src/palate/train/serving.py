@@ -42,6 +42,7 @@ def model_of(found: Artefact, catalogue: Catalogue) -> Model:
         context=tuple(extra.get("context", ())),
         queries=bool(extra.get("queries", False)),
         scale=float(extra.get("scale", 1.0)),
+        strangers=float(extra.get("strangers", extra.get("scale", 1.0))),
         gate=msgspec.convert(extra.get("gate", {}), Gate),
         **bind(found.arrays, extra, catalogue.state.items, catalogue.vectors),
     )
