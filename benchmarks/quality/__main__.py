@@ -19,7 +19,7 @@ from benchmarks.quality.peer import REFITS, Spec
 from benchmarks.quality.runs import ROOT, UNMEASURED, Asked, Runs
 from palate import datasets
 from palate.cli.console import Bars, Out
-from palate.errors import PalateError
+from palate.errors import InvalidInput, PalateError
 from palate.evaluate import SeenMode
 from palate.evaluate import systems as known
 
@@ -168,8 +168,17 @@ def _aged(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
 
 
 def _cold_started(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
-    found = runs.cold_start(run and asked.cold_start and runs.stream.name not in data.SHOWN)
+    name = runs.stream.name
+    found = runs.cold_start(_carried(asked, name), run and asked.cold_start and name not in data.SHOWN)
     return {} if found.failed == UNMEASURED else {"cold_start": {"failed": found.failed} | found.notes}
+
+
+def _carried(asked: argparse.Namespace, name: str) -> str:
+    """From where a map is carried into the data ``name``; '' where there is nothing to carry, or it isn't here."""
+    try:
+        return data.found(data.CARRIED[name], asked.beside, asked.work) if name in data.CARRIED else ""
+    except InvalidInput:
+        return ""
 
 
 def _count(text: str) -> int | Literal["all"]:

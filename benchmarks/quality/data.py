@@ -21,6 +21,8 @@ SHOWN = ("lastfm-hetrec", "amazon-minionerec")
 """Without times: what is new in them, and when, can't be told."""
 AGED = ("online-retail", "movietweetings", "ml-latest-small")
 """Of which quality is also measured against what is withheld."""
+CARRIED = {"movietweetings": "movies", "movies": "movietweetings", "ml-latest-small": "movietweetings"}
+"""From where a map from meaning to behaviour is carried into which, for the report on cold start."""
 UNABLATED = ("grocery", *SHOWN)
 """Without a table of parts off, unless that is asked for: a training for each part takes too long, or says little."""
 

@@ -89,11 +89,13 @@ class Runs:
         request = self._request(1) | {"test": late}
         return self._apart("freshness", "freshness", "Palate", 1, request, mark, run)
 
-    def cold_start(self, run: bool = True) -> Found:
-        """What each way of knowing new people and items is worth, in ``notes``."""
-        file = SOURCE / "evaluate" / "cold.py"
-        mark = self._mark(code_of("palate"), file.read_text(encoding="utf-8") if file.exists() else "")
-        return self._apart("cold", "cold-start", "Palate", 1, self._request(1), mark, run)
+    def cold_start(self, carried: str = "", run: bool = True) -> Found:
+        """What each way of knowing new people and items is worth, in ``notes``. carried: the data from which a map from
+        meaning to behaviour is carried, '' for none."""
+        code = [file.read_text(encoding="utf-8") for file in (SOURCE / "evaluate" / "cold.py", HERE / "cold.py")]
+        mark = self._mark(code_of("palate"), *code, Path(carried).name)
+        request = self._request(1) | {"carried": carried}
+        return self._apart("cold", "cold-start", "Palate", 1, request, mark, run)
 
     def late_plan(self) -> Plan:
         """The events at which ``freshness`` asks."""

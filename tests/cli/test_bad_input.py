@@ -67,6 +67,11 @@ SENTENCES: list[tuple[list[str], str]] = [
     (["evaluate", "--data", "FOLDER", "--seen", "all"], "--seen 'all' is unknown: use drop, keep or both."),
     (["evaluate", "--data", "FOLDER", "--test", "-3"], "--test '-3' is neither 'all' nor a number of events above 0."),
     (["evaluate", "--data", "FOLDER", "--dir", "no.palate"], NO_ENGINE),
+    (["evaluate", "--data", "FOLDER", "--map", "a.safetensors"], "--map is for --cold-start: name both, or neither."),
+    (
+        ["evaluate", "--data", "FOLDER", "--cold-start", "--map", "a.safetensors"],
+        "There is no map a.safetensors.",
+    ),
     (["evaluate", "--data", "FOLDER", "--out", "FILE"], "--out FILE is a file: name a folder for the reports."),
     (["serve", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),
     (

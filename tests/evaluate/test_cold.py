@@ -36,7 +36,7 @@ def found() -> ColdResult:
 
 def test_every_way_has_its_row_and_those_that_tell_gain(found: ColdResult) -> None:
     rows = {row.name: row for row in found.rows}
-    assert list(rows) == ["text", "session", "segment", "preferences", "pseudo-labels", "follows"]
+    assert list(rows) == ["text", "session", "segment", "preferences", "pseudo-labels", "follows", "transfer"]
     for name in ("text", "session", "segment", "preferences", "follows"):
         row = rows[name]
         assert row.people > 10, name
@@ -56,5 +56,6 @@ def test_the_same_seed_gives_the_same_report_and_too_little_is_refused() -> None
     rows = {row.name: row for row in first.rows}
     assert (rows["segment"].people, rows["segment"].note) == (0, "nobody said anything of themselves")
     assert rows["follows"].note == "nobody follows anybody"
+    assert rows["transfer"].note == "no map of another catalogue was given"
     with pytest.raises(InvalidInput, match="8 different items"):
         cold_start(make_world(people=20, per_genre=1, interactions=60).events, settings=settings())

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 import palate
+from palate.config import load
 from palate.errors import Conflict, CorruptArtefact, InvalidInput, NotFound
+from palate.evaluate.cold import cold_start
 from palate.features import column
 from palate.language import transfer
 from palate.testing.world import START
 from palate.train.transfer import fit_map
 from palate.types import Interaction, Item, RankRequest
-from tests.engines import HASHING, did, filled
+from tests.engines import HASHING, SMALL, did, filled
 
 # What goes together has no word in common: who wants a tent wants a stove.
 SETS = {
@@ -115,3 +117,21 @@ def test_a_directory_with_a_broken_map_opens_without_it(tmp_path: Path) -> None:
     with palate.open(folder, language=HASHING) as engine:
         assert engine.catalogue.cache.transfer is None
         assert engine.recommend("u", 3).items
+
+
+def test_the_cold_start_report_says_what_a_map_is_worth(learnt: transfer.Map) -> None:
+    """People take tents first and stoves afterwards, in a shop in which nobody did anything before."""
+    kinds = catalogue("new", 5)
+    walk: list[Interaction] = []
+    for person in range(160):
+        for half, many in ((0, 3), (1, 5)):
+            mine = [name for name, kind in kinds.items() if kind == (list(SETS)[person % 4], half)][:many]
+            walk += [did(person * 20 + half * 10 + n, f"p{person}", name) for n, name in enumerate(mine)]
+    settings = load(overrides={"language": HASHING, "policy": {"explore": False}, "train": SMALL})
+    found = {row.name: row for row in cold_start([*items(kinds), *walk], settings=settings, carried=learnt).rows}
+    row = found["transfer"]
+    assert row.people > 5
+    assert row.gain.low is not None
+    assert row.gain.low > 0.02
+    with pytest.raises(Conflict, match="another-encoder"):
+        cold_start([*items(kinds), *walk], settings=settings, carried=learnt._replace(encoder="another-encoder"))

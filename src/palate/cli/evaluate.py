@@ -39,6 +39,10 @@ def evaluate(
     cold_start: Annotated[
         bool, typer.Option("--cold-start", help="Judge what each way of knowing new people and items is worth.")
     ] = False,
+    carried: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="FILE", help="With --cold-start: a map that `palate models carry --out` made."),
+    ] = None,
     json_: JsonOption = False,
     lang: LangOption = None,
 ) -> None:
@@ -55,6 +59,8 @@ def evaluate(
     palate evaluate --data movies --ratings
 
     palate evaluate --data movies --cold-start
+
+    palate evaluate --data movies --cold-start --map books.safetensors
     """
     from palate import datasets
     from palate.evaluate import evaluate as judge
@@ -67,6 +73,8 @@ def evaluate(
     modes = _modes(seen)
     count = _count(test)
     out = Out(json_)
+    if carried is not None and not cold_start:
+        raise InvalidInput("--map is for --cold-start: name both, or neither.", "map")
     if ratings:
         if directory is not None or to is not None or system:
             raise InvalidInput("--ratings prints what it finds: leave out --dir, --out and --system.", "ratings")
@@ -75,7 +83,7 @@ def evaluate(
     if cold_start:
         if directory is not None or to is not None or system:
             raise InvalidInput("--cold-start prints what it finds: leave out --dir, --out and --system.", "cold-start")
-        _cold_start(out, data, mapping, seed)
+        _cold_start(out, data, mapping, seed, carried)
         return
     with out.progress() as bars:
         dataset = datasets.load(data, mapping, bars)
@@ -110,12 +118,15 @@ def _ratings(out: Out, data: str, mapping: Path | None, seed: int) -> None:
     out.show(made, whole=True)
 
 
-def _cold_start(out: Out, data: str, mapping: Path | None, seed: int) -> None:
+def _cold_start(out: Out, data: str, mapping: Path | None, seed: int, file: Path | None) -> None:
     from palate import datasets
+    from palate.config import Settings
     from palate.evaluate.cold import cold_start
+    from palate.language import transfer
 
+    carried = None if file is None else transfer.load(file, Settings().language.encoder)
     with out.progress() as bars:
-        result = cold_start(datasets.load(data, mapping, bars), seed=seed, progress=bars)
+        result = cold_start(datasets.load(data, mapping, bars), seed=seed, progress=bars, carried=carried)
     out.result(result)
     title = say("title.cold", data=result.data, people=result.new_people, items=result.new_items)
     numbers = (say("col.people"), say("col.with"), say("col.without"), say("col.gain"))

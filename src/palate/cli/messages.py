@@ -183,6 +183,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cold.preferences": ("preferences asked for", "主动偏好"),
     "cold.pseudo-labels": ("pseudo-labels", "伪标签"),
     "cold.follows": ("people followed", "关注的人"),
+    "cold.transfer": ("a map of another catalogue", "另一目录的映射"),
     "compiling": (
         "Compiling what isn't compiled on this machine yet: a minute or two, once.",
         "正在编译本机尚未编译的内核：一两分钟，只此一次。",

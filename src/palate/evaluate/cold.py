@@ -11,6 +11,8 @@ segment          the fields of a new person (age, country, …), used and not
 preferences      the two commonest tags of those first events, as if asked for (``likes``), used and not
 pseudo-labels    the first ``KNOWN`` events of a new person, with the groups of tastes that training found and without
 follows          whom a new person follows, used and not
+transfer         in a catalogue in which nobody did anything yet, the first ``KNOWN`` events of a new
+                 person, with the map from meaning to behaviour of another catalogue and without
 ===============  ==================================================================================
 
 NDCG@10 is over what the person had after these events, of all that exists; gains are binary, intervals are over people.
@@ -28,12 +30,13 @@ import numpy as np
 
 from palate.config import Settings
 from palate.content.text import item_tags
-from palate.errors import InvalidInput
+from palate.errors import Conflict, InvalidInput
 from palate.evaluate import Progress
 from palate.evaluate.bootstrap import Estimate, by_user, paired
 from palate.evaluate.stream import EventStream, from_source
 from palate.features.company import FOLLOWS, LIKES
 from palate.features.lifts import NO_LIFTS
+from palate.language.transfer import Map
 from palate.types import FieldValue, Interaction, Item, RankRequest, RecommendRequest, User
 
 KNOWN = 3
@@ -71,10 +74,17 @@ class ColdResult(msgspec.Struct, frozen=True):
 
 
 def cold_start(
-    source: object, *, seed: int = 1, settings: Settings | None = None, progress: Progress | None = None
+    source: object,
+    *,
+    seed: int = 1,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    carried: Map | None = None,
 ) -> ColdResult:
-    """See the module. source: as for ``evaluate``. Errors: ``InvalidInput`` where nobody had ``LEAST`` items.
+    """See the module. source: as for ``evaluate``. carried: the map of another catalogue (``language.transfer``), by
+    the encoder of ``settings``.
 
+    Errors: ``InvalidInput`` where nobody had ``LEAST`` items; ``Conflict`` where ``carried`` is of another encoder.
     Cost: one training, and some thousand rankings.
     """
     import palate as imported
@@ -100,6 +110,12 @@ def cold_start(
             kind = "prior"
         rows = _People(engine, told).rows(report)
         rows.insert(0, _new_items(engine, told))
+    if carried is None:
+        rows.append(_row("transfer", [], [], "no map of another catalogue was given"))
+    else:
+        report("cold start: transfer", 0, 1)
+        with module.open(":memory:", settings=settings) as young:
+            rows.append(_transferred(young, told, carried))
     return ColdResult(stream.name, seed, KNOWN, len(told.people), len(told.items), kind, rows)
 
 
@@ -179,6 +195,25 @@ def _new_items(engine: Any, told: _Split) -> ColdRow:
     return _row("text", judged(), without)
 
 
+def _transferred(engine: Any, told: _Split, carried: Map) -> ColdRow:
+    """A catalogue of texts alone, people with a few events each, and what is known of another catalogue."""
+    if carried.encoder != engine.catalogue.cache.encoder.name:
+        raise Conflict(
+            f"The map is of the vectors of {carried.encoder!r}; these texts are encoded by "
+            f"{engine.catalogue.cache.encoder.name!r}."
+        )
+    engine.ingest([event for event in told.log if isinstance(event, Item)])
+    engine.wait_encoded()
+    asked = _People(engine, told)
+    asked.company.map = carried
+    pairs: list[tuple[float, float]] = []
+    for user in told.people:
+        name = asked.new("person")
+        asked.did(told.first[user], user=name)
+        pairs.append(asked.both(user, name, "transfer"))
+    return _row("transfer", *_columns(pairs))
+
+
 class _People:
     """The rows about people."""
 
@@ -201,8 +236,8 @@ class _People:
         without: list[float] = []
         for user in self.told.people:
             without.append(self._asked(user, {}))
-            name = self._new("session")
-            self._did(self.told.first[user], session=name)
+            name = self.new("session")
+            self.did(self.told.first[user], session=name)
             with_it.append(self._asked(user, {"session": name}))
         return _row("session", with_it, without)
 
@@ -235,9 +270,9 @@ class _People:
             return _row("pseudo-labels", [], [], "training found no groups: it needs a hundred people with a history")
         pairs: list[tuple[float, float]] = []
         for user in self.told.people:
-            name = self._new("person")
-            self._did(self.told.first[user], user=name)
-            pairs.append(self._both(user, name, "groups"))
+            name = self.new("person")
+            self.did(self.told.first[user], user=name)
+            pairs.append(self.both(user, name, "groups"))
         return _row("pseudo-labels", *_columns(pairs))
 
     def _said(self, label: str, source: str, fields: Any, why_not: str) -> ColdRow:
@@ -247,13 +282,13 @@ class _People:
             said = fields(user)
             if not said:
                 continue
-            name = self._new("person")
+            name = self.new("person")
             self.engine.ingest([User(id=f"said-{name}", timestamp=self.told.now, user=name, fields=said)])
-            pairs.append(self._both(user, name, source))
+            pairs.append(self.both(user, name, source))
             self.engine.ingest([User(id=f"bye-{name}", timestamp=self.told.now + 1, user=name, deleted=True)])
         return _row(label, *_columns(pairs), "" if pairs else why_not)
 
-    def _both(self, user: int, name: str, source: str) -> tuple[float, float]:
+    def both(self, user: int, name: str, source: str) -> tuple[float, float]:
         """NDCG@10 with a source of the company, and without it; without segments no popularity in them either."""
         found, whole = self._asked(user, {"user": name}), self.engine._model
         self.company.enabled.discard(source)
@@ -265,11 +300,11 @@ class _People:
             self.company.enabled.add(source)
             self.engine._model = whole
 
-    def _new(self, what: str) -> str:
+    def new(self, what: str) -> str:
         self._count += 1
         return f"cold {what} {self._count}"
 
-    def _did(self, positions: Sequence[int], **subject: str) -> None:
+    def did(self, positions: Sequence[int], **subject: str) -> None:
         events: list[Any] = []
         for n, position in enumerate(positions):
             event: Interaction = self.told.stream.interaction(position)
