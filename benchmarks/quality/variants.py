@@ -82,6 +82,10 @@ def variants() -> list[Variant]:
         Variant("hashing", "hashed words instead of the encoder", {"language": {"encoder": "hashing"}}),
         Variant("linear", "a linear blend, no trees", {"train": {"ranker": "linear"}}),
         Variant("cheap", "the cheap tier", {"train": {"tier": "cheap"}}),
+        Variant(
+            "sasrec", "with a transformer over sequences (SASRec) as well, which needs PyTorch",
+            {"train": {"towers": ["factors", "hybrid", "sasrec"]}},
+        ),
         Variant("untrained", "without training: the prior blend", trained=False),
     ]  # fmt: skip
     return [variant for variant in found if _known(variant)]
