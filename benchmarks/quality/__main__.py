@@ -41,7 +41,7 @@ def main() -> int:
     asked = _parser().parse_args()
     asked.began = time.monotonic()
     if asked.everything:
-        asked.data = [*asked.data, *(name for name in data.SHOWN if name not in asked.data)]
+        asked.data = [*asked.data, *(name for name in data.APART if name not in asked.data)]
         asked.ablate, asked.freshness, asked.cold_start, asked.page = asked.ablate or [], True, True, True
     out = Out(json=False)
     try:
@@ -160,7 +160,7 @@ def _ablated(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figure
 def _aged(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
     """Freshness; of the known data sets, those of which it is measured."""
     name = runs.stream.name
-    found = runs.freshness(run and asked.freshness and (name in data.AGED or name not in (*data.COUNTED, *data.SHOWN)))
+    found = runs.freshness(run and asked.freshness and (name in data.AGED or name not in (*data.COUNTED, *data.APART)))
     if found.failed == UNMEASURED:
         return {}
     plan = runs.late_plan()
@@ -169,7 +169,7 @@ def _aged(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
 
 def _cold_started(asked: argparse.Namespace, runs: Runs, run: bool) -> figures.Figures:
     name = runs.stream.name
-    found = runs.cold_start(_carried(asked, name), run and asked.cold_start and name not in data.SHOWN)
+    found = runs.cold_start(_carried(asked, name), run and asked.cold_start and name not in data.APART)
     return {} if found.failed == UNMEASURED else {"cold_start": {"failed": found.failed} | found.notes}
 
 

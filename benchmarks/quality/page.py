@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.quality.curve import picture
-from benchmarks.quality.data import COUNTED, SHOWN
+from benchmarks.quality.data import COUNTED, SHOWN, UNTOUCHED
 from benchmarks.quality.figures import Figures, read
 from benchmarks.quality.runs import ROOT
 
@@ -26,8 +26,8 @@ Line = dict[str, Any]
 
 def write(work: Path, page: Path = PAGE, image: Path = PICTURE) -> list[str]:
     """Rewrite ``page`` and ``image`` from the figures under ``work``; the tables that there were figures for."""
-    counted, shown = read(work, COUNTED), read(work, SHOWN)
-    text, made = written(page.read_text(encoding="utf-8"), counted, shown)
+    counted = read(work, COUNTED)
+    text, made = written(page.read_text(encoding="utf-8"), counted, read(work, SHOWN), read(work, UNTOUCHED))
     page.write_text(text, encoding="utf-8")
     aged = [one for one in counted if "log" in one.get("freshness", {})]
     if aged:
@@ -35,16 +35,19 @@ def write(work: Path, page: Path = PAGE, image: Path = PICTURE) -> list[str]:
     return made
 
 
-def written(text: str, counted: Sequence[Figures], shown: Sequence[Figures]) -> tuple[str, list[str]]:
+def written(
+    text: str, counted: Sequence[Figures], shown: Sequence[Figures], untouched: Sequence[Figures] = ()
+) -> tuple[str, list[str]]:
     """The page with every table made anew whose figures there are, and the names of those.
 
     Errors: ``KeyError`` for a mark without a table.
     """
     names: list[str] = []
+    apart = {"shown": shown, "untouched": untouched}
 
     def made(mark: re.Match[str]) -> str:
         name = mark[1]
-        table = TABLES[name]([one for one in (shown if name == "shown" else counted) if "live" in one])
+        table = TABLES[name]([one for one in apart.get(name, counted) if "live" in one])
         if not table:
             return mark[0]
         names.append(name)
@@ -314,6 +317,7 @@ TABLES: dict[str, Callable[[Sequence[Figures]], str]] = {
     "cold": _cold,
     "costs": _costs,
     "shown": _shown,
+    "untouched": _main,
     "ablations": _ablations,
     "freshness": _freshness,
     "cold_start": _cold_start,
