@@ -62,10 +62,10 @@ def cells(table, start):
 
 def test_every_mark_of_the_page_has_a_table_and_every_table_its_mark(measured):
     before = page.PAGE.read_text(encoding="utf-8")
-    after, made = page.written(before, [measured], [measured])
+    after, made = page.written(before, [measured], [measured], [measured])
     assert set(made) == {*page.TABLES}
     assert page.MARK.sub("", before) == page.MARK.sub("", after)
-    assert page.written(after, [measured], [measured])[0] == after
+    assert page.written(after, [measured], [measured], [measured])[0] == after
 
 
 def test_what_nobody_measured_stays_as_it_is(measured):
