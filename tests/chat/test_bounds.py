@@ -55,3 +55,19 @@ def test_beside_what_was_shown_a_negation_turns_the_side(engine: Engine, text: s
     assert after is not None
     assert after.items
     assert all((HOURS[item.id] - middle) * sign >= 0 for item in after.items)
+
+
+@pytest.mark.parametrize(
+    ("text", "wishes"),
+    [
+        ("two hours or longer", ["length_hours>=2"]),
+        ("两小时或更长", ["length_hours>=2"]),
+        ("两个小时左右或者更短", ["length_hours<=2"]),
+        ("2015年或更新的", ["published>=2015"]),
+        ("2015 or newer, two hours or less", ["length_hours<=2", "published>=2015"]),
+        ("short or newer", ["length_hours<=2.5", "published>=2017"]),  # beside no number "or newer" is a wish itself
+        ("短的或者更新的", ["length_hours<=2.5", "published>=2017"]),
+    ],
+)
+def test_or_longer_is_the_other_side_of_the_number_before_it(engine: Engine, text: str, wishes: list[str]) -> None:
+    assert shorthand([one.wish for one in engine.chat("ann", text).wishes]) == wishes

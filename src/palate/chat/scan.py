@@ -25,6 +25,7 @@ _CLOSING = {'"': '"', "《": "》", "<": ">"}
 _TO = re.compile(r"\s*(?:to|through|till|until|-|–|—|~|到|至|and|和)\s*")
 _JOINED = re.compile(r"\s*(?:to|through|till|until|-|–|—|~|到|至)\s*")
 _ALIKE = re.compile(r"[^,;。，；]*?(?:类似|差不多|一样|相似)")
+_OR = ("or", "或")
 _STARTS = frozenset(
     [*ONES, *TENS, *DECADES, "hundred", "thousand", "couple", "a", "an", "half", "the", "early", "late", "mid"]
 )
@@ -214,7 +215,7 @@ class _Scanner:
             start, spoken = self.tokens[at][1], self._words(at, at + n)
             options: list[tuple[int, Part]] = []
             cue = CUE_OF.get(phrase)
-            if cue is not None:
+            if cue is not None and not (n > 1 and phrase[0] in _OR and cue.startswith("post_") and not self._counted()):
                 options.append((rank + (5 if cue != "stop" else 0), Part("cue", spoken, start, cue, also=ALSO[phrase])))
             if phrase in ADJECTIVE_OF:
                 role, sign = ADJECTIVE_OF[phrase]
@@ -244,6 +245,13 @@ class _Scanner:
         self._expected(part, at + n)
         self._add(part)
         return at + n
+
+    def _counted(self) -> bool:
+        """Whether a number stands right before, but for what qualifies it: only then "or newer" is its other side."""
+        for part in reversed(self.parts):
+            if part.kind != "cue":
+                return part.kind == "number"
+        return False
 
     def _end_of_title(self, at: int) -> int:
         return at + len(TOKEN.findall(self.parts[-1].text))
