@@ -76,5 +76,24 @@ def test_a_task_that_is_none(palate: Palate, world: Path) -> None:
     )  # fmt: skip
 
 
+def test_what_was_asked_for_and_failed_is_no_success(palate: Palate, world: Path) -> None:
+    done = palate("language", "measure", "nonesuch", "--dir", str(world))
+    assert done.code == 1
+    assert "nonesuch: The encoder 'nonesuch' is unknown" in " ".join(done.err.split())
+    assert "AUC" not in done.out  # no table of nothing
+    told = palate("language", "measure", "nonesuch", "--dir", str(world), "--json")
+    assert told.code == 1
+    assert "unknown" in told.json[0]["error"]
+    chinese = palate("language", "measure", "nonesuch", "--dir", str(world), "--lang", "zh")
+    assert "没有 'nonesuch' 这个编码器" in "".join(chinese.err.split())
+
+
+def test_without_a_generator_both_say_so(palate: Palate, world: Path) -> None:
+    for command in ("summarise", "teach"):
+        done = palate("language", command, "--dir", str(world), "--lang", "zh")
+        assert done.code == 2
+        assert "没有配置生成模型" in done.err
+
+
 def test_without_a_directory(palate: Palate) -> None:
     assert palate("language", "measure", "--dir", "nowhere").code == 2

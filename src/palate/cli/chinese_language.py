@@ -83,6 +83,9 @@ MODELS_ZH: dict[str, str] = {
     "{count} texts would take {hours} hours, more than {most}.": "{count} 段文本需要 {hours} 小时，超过 {most}。",
     "a query would take {ms} ms, more than {most}.": "一次查询需要 {ms} 毫秒，超过 {most}。",
     "it takes {mb} MB, more than {most}.": "它占用 {mb} MB，超过 {most}。",
+    "There is no generator: set language.generator.kind in palate.toml.": (
+        "没有配置生成模型：请在 palate.toml 中设置 language.generator.kind。"
+    ),
     "There is no model {name}; known are {names}, and hf:NAME.": "没有模型 {name}；已知的有 {names}，以及 hf:NAME。",
     "{name} comes as a package: {command}": "{name} 以软件包提供：{command}",
     "--task {name} is unknown: use {names}.": "--task {name} 未知：请用 {names}。",

@@ -194,6 +194,8 @@ def measure_(
     if found:
         _show(out, found, seen)
     show_generators(out, wrote)
+    if names and any(one.error for one in (*found, *wrote)):
+        raise typer.Exit(1)  # what was asked for by name was not measured
 
 
 @app.command("recommend")

@@ -73,7 +73,7 @@ def measure_generators(
 
 
 def show_generators(out: Out, measured: Sequence[MeasuredGenerator]) -> None:
-    """A row each; nothing where there is none."""
+    """A row each, what failed in a line of its own; nothing where there is none."""
     if not measured:
         return
     right = ("read", "written", "chat_ms", "text_ms", "order_ms", "memory", "valid", "restated", "questions")
@@ -82,29 +82,32 @@ def show_generators(out: Out, measured: Sequence[MeasuredGenerator]) -> None:
     )
     for one in measured:
         if one.error:
-            row(made, one.generator, local(one.error))
+            out.note(f"{one.generator}: {local(one.error)}")
             continue
         figures = (one.read_rate, one.write_rate, one.chat_ms, one.text_ms, one.order_ms, one.memory_mb)
         row(
             made, one.generator, *("" if value is None else f"{value:,.0f}" for value in figures),
             f"{one.valid}/{one.asked}", f"{one.chat_right}/{one.chat_asked}", one.questions, interval(one.hit),
         )  # fmt: skip
-    out.show(made)
+    if made.rows:
+        out.show(made)
 
 
 def show_encoders(out: Out, measured: Sequence[Measured], probe: Probe, texts: int, share: float | None) -> None:
-    """A row each, and what chance is. share: of the commonest class."""
+    """A row each, what failed in a line of its own, and what chance is. share: of the commonest class."""
     columns = ("model", "width", "texts_s", "one_ms", "memory", "questions", "auc", "hit", "accuracy")
     left = ("model", "auc", "hit", "accuracy")
     made = table(say("title.measured"), *[(say(f"col.{one}"), "left" if one in left else "right") for one in columns])
     for one in measured:
         if one.error:
-            row(made, one.encoder, local(one.error))
+            out.note(f"{one.encoder}: {local(one.error)}")
             continue
         row(
             made, one.encoder, one.width, f"{one.texts_per_second:,.0f}", f"{one.one_ms:.1f}", f"{one.memory_mb:,.0f}",
             one.questions, interval(one.auc), interval(one.hit), interval(one.accuracy),
         )  # fmt: skip
+    if not made.rows:
+        return
     out.show(made)
     out.say(
         "language.chance", majority="?" if share is None else f"{share:.2f}", texts=texts, questions=len(probe.taken),

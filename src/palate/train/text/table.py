@@ -52,7 +52,10 @@ def read_table(path: Path, text: str, label: str) -> Table:
                 raise InvalidInput(f"{path} is empty: its first line must name the columns.", "--csv")
             for option, name in (("--text", text), ("--label", label)):
                 if name not in header:
-                    raise InvalidInput(f"{path} has no column {name!r}; it has {', '.join(header)}.", option)
+                    # A file that is no table has a first line of any length.
+                    names = ", ".join(one if len(one) <= 40 else f"{one[:40]}…" for one in header[:20])
+                    more = ", …" if len(header) > 20 else ""
+                    raise InvalidInput(f"{path} has no column {name!r}; it has {names}{more}.", option)
             pairs: list[tuple[str, str]] = []
             blank = 0
             for row in reader:
