@@ -135,7 +135,8 @@ def play(kind: str, seed: int, texts: tuple[list[str], list[str]], count: int, t
             engine.ingest(told)
             engine.wait_encoded(60)
             if train:
-                engine.train()
+                report = engine.train()
+                sys.stderr.write(f"({kind}, seed {seed}, {reader}: {report.kind} {report.name} ships)\n")
             out[reader] = won(engine, world, asked, BEGIN + (count + 1) * STEP)
     return out
 
