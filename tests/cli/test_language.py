@@ -85,7 +85,7 @@ def test_what_was_asked_for_and_failed_is_no_success(palate: Palate, world: Path
     assert told.code == 1
     assert "unknown" in told.json[0]["error"]
     chinese = palate("language", "measure", "nonesuch", "--dir", str(world), "--lang", "zh")
-    assert "没有 'nonesuch' 这个编码器" in "".join(chinese.err.split())
+    assert "没有'nonesuch'这个编码器" in "".join(chinese.err.split())
 
 
 def test_without_a_generator_both_say_so(palate: Palate, world: Path) -> None:

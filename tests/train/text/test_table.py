@@ -41,7 +41,7 @@ def test_tabs_separate_a_tsv(tmp_path: Path) -> None:
     [
         ("", "is empty: its first line must name the columns"),
         ("words,label\nx,y\n", "has no column 'text'; it has words, label."),
-        ('{"event": "' + "item" * 50 + '"}\n', "itemitemitem…."),
+        ('{"event": "' + "item" * 50 + '"}\n', "itemi…."),
         (",".join("abcdefghijklmnopqrstuvwxyz") + "\n", "q, r, s, t, …."),
         ("text,kind\nx,y\n", "has no column 'label'; it has text, kind."),
         ("text,label\n", "has no row with both a text and a label."),
