@@ -124,12 +124,15 @@ class Topics:
 class Ideal:
     """The most that can be learnt from what it shows: told all of the world but who loves which topics, it holds every
     pair of topics as likely as Bayes' rule has it after each click and each place that got none, and reckons at every
-    visit with a chance of one in a hundred that they have changed. It ranks by the expected α, and explores nothing."""
+    visit with a chance of one in a hundred that they have changed. It ranks by the expected α, and explores nothing.
 
-    name = "ideal"
+    when: it is told the moment of the shift as well, and forgets at it all that it believed of whose tastes change: no
+    detector of changes can be better than that."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, when: bool = False) -> None:
         one = world.settings
+        self.name = "ideal, told when" if when else "ideal"
+        self._told, self._when = when, one.shift if when else None
         self._world, self._numbers = world, Numbers(world)
         pairs = list(itertools.permutations(range(len(TOPICS)), one.interests))
         self._taste = np.zeros((len(pairs), len(TOPICS)))
@@ -144,13 +147,19 @@ class Ideal:
         for event in news:
             if isinstance(event, Interaction) and event.type == "click":
                 self._clicked.setdefault(self._numbers.of(event.user or ""), set()).add(self._numbers.of(event.item))
+        if self._when is not None and visit.time >= self._when:
+            self._belief[world.shifted] = 1.0 / self._belief.shape[1]
+            self._open = {who: left for who, left in self._open.items() if not world.shifted[who]}
+            self._when = None
         belief = self._belief[person]
         if person in self._open:
             alpha, items = self._open.pop(person)
             clicked = np.isin(items, list(self._clicked.pop(person, ())))
             looked = world.examination[: len(items)] * alpha
             belief = belief * np.where(clicked, looked, 1.0 - looked).prod(axis=1)
-            belief = 0.99 * belief / belief.sum() + 0.01 / len(belief)
+            belief /= belief.sum()
+            if not self._told:
+                belief = 0.99 * belief + 0.01 / len(belief)
             self._belief[person] = belief
         first, second = world.topic[visit.candidates], world.second[visit.candidates]
         own = world.taste(np.array([person]), np.array([visit.time]))[0]
