@@ -225,14 +225,14 @@ def _palate(
 def adaptation(
     base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any], wipe: bool
 ) -> None:
-    """Quality after a shift over that of the same visits without one, of the ideal learner, of one that is told topics,
+    """Quality after a shift over that of the same visits without one, of the ideal learner, of one told topics,
     and of Palate. more: settings to play with."""
     plays: dict[str, tuple[list[Played], list[Played]]] = {}
     for seed in seeds:
         started = time.perf_counter()
         for at, shift in enumerate((base.shift_day, base.days)):
             world = World(dataclasses.replace(base, seed=seed, shift_share=1.0, shift_day=shift))
-            for ranker in (Ideal(world), Topics(world)):
+            for ranker in (Ideal(world), Ideal(world, when=True), Topics(world)):
                 plays.setdefault(ranker.name, ([], []))[at].append(play(world, ranker))
             plays.setdefault("greedy", ([], []))[at].append(
                 _kept(world, "greedy", train, encoder, more, wipe and at == 0)

@@ -362,6 +362,32 @@ def test_a_path_that_names_no_directory_is_refused(path: Any) -> None:
         palate.open(path)
 
 
+@pytest.mark.parametrize("name", ["file/engine", "a" * 300], ids=["below a file", "too long"])
+def test_a_directory_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(palate.Unavailable, match=r"The directory .* can't be made: .*\. Name one that"):
+        palate.open(tmp_path / name)
+
+
+def test_a_file_given_as_events_points_to_what_reads_files() -> None:
+    with palate.open(":memory:", language={"encoder": "hashing"}) as engine:
+        for path in ("events.jsonl", Path("events.jsonl")):
+            with pytest.raises(palate.InvalidInput, match="`palate import`"):
+                engine.ingest(path)
+        with pytest.raises(palate.InvalidInput) as refused:
+            engine.ingest(5)  # pyright: ignore
+        assert "palate import" not in str(refused.value)
+
+
+def test_what_became_of_events_is_said_in_counts() -> None:
+    with palate.open(":memory:", language={"encoder": "hashing"}) as engine:
+        found = engine.ingest([{"event": "item", "item": f"i{n}"} for n in range(500)] + [{"event": "item"}])
+    assert len(found.assigned) == 500
+    assert len(repr(found)) < 300
+    assert "accepted=500" in repr(found)
+    assert "1 rejected, the first: Rejected(index=500" in repr(found)
+
+
 def test_every_shown_item_has_a_reason() -> None:
     with filled([item("a", title="tea"), item("b", title="wine"), did(1, "u", "a"), did(2, "v", "b")]) as engine:
         for user in ("u", "v", None):

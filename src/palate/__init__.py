@@ -44,6 +44,14 @@ from palate.types import (
 __version__ = "0.1.0"
 
 
+def _taken(path: Path) -> bool:
+    """Whether something that is no directory has this name."""
+    try:
+        return path.exists() and not path.is_dir()
+    except OSError:  # opening it says what is wrong with it
+        return False
+
+
 def open(  # noqa: A001
     path: str | Path,
     scene: Scene | None = None,
@@ -60,7 +68,7 @@ def open(  # noqa: A001
     """
     if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigError(f"path is {path!r}; an engine lives in a directory, which a non-empty str or Path names.")
-    if Path(path).is_file():
+    if _taken(Path(path)):
         raise ConfigError(f"{path} is a file; an engine lives in a directory.")
     if until is not None and until < 0:
         raise ConfigError(f"until is {until}; log positions begin at 0.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -51,8 +52,12 @@ def each(events: object) -> Iterable[object]:
         return [cast(object, events)]
     if isinstance(events, Iterable) and not isinstance(events, str | bytes):
         return cast("Iterable[object]", events)
+    hint = ""
+    if isinstance(events, str | Path):
+        hint = " Files and folders are read by `palate import`, and in Python by palate.datasets.load(…).stream()."
     raise InvalidInput(
-        f"Events must be a struct, a dict, a list of them, or a frame; this is a {type(events).__name__}.", "events"
+        f"Events must be a struct, a dict, a list of them, or a frame; this is a {type(events).__name__}.{hint}",
+        "events",
     )
 
 

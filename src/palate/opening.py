@@ -172,7 +172,12 @@ def _open(path: Path | str, settings: Settings, until: int | None) -> Parts:
     directory = Path(path)
     writable = until is None
     if writable:
-        make_directory(directory)
+        try:
+            make_directory(directory)
+        except OSError as error:
+            raise Unavailable(
+                f"The directory {directory} can't be made: {error.strerror}. Name one that this process may write to."
+            ) from None
     elif not directory.is_dir():
         raise NotFound(f"There is no directory {directory} to read.", "path")
     with ExitStack() as opened:  # what was opened is closed again where the rest can't be

@@ -107,6 +107,15 @@ class IngestResult(msgspec.Struct):
     clamped: int = 0
     withheld: int = 0
 
+    def __repr__(self) -> str:
+        """The counts: ids given and events refused may be thousands."""
+        first = f", the first: {self.rejected[0]!r}" if self.rejected else ""
+        return (
+            f"IngestResult(accepted={self.accepted}, duplicates={self.duplicates}, seq={self.seq}, "
+            f"clamped={self.clamped}, withheld={self.withheld}, {len(self.assigned)} assigned, "
+            f"{len(self.rejected)} rejected{first})"
+        )
+
 
 # ------------------------------------------------------------------------- requests
 

@@ -105,6 +105,9 @@ _ERRORS: dict[str, str] = {
     "{path} is already open in this process (pid {pid}): close that engine first, or use it from both places.": (
         "{path} 已在本进程（pid {pid}）中打开：请先关闭那个引擎，或两处共用它。"
     ),
+    "The directory {path} can't be made: {error}. Name one that this process may write to.": (
+        "无法创建目录 {path}：{error}。请指定本进程可写的目录。"
+    ),
     "Cannot lock {path}: {error}. The file system must support flock and have room.": (
         "无法锁定 {path}：{error}。文件系统须支持 flock 且有空间。"
     ),

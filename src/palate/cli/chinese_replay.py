@@ -67,9 +67,6 @@ REPLAY_ZH: dict[str, str] = {
     ),
     "What {name} learnt beside its scorer (EASE, towers, groups) is not judged: those columns are as the model that "
     "served computed them.": "{name} 在打分器之外学到的（EASE、塔、人群）没有评判：这些列是当时服务的模型算出的。",
-    "The model {name} was trained on other features than this version of Palate logs: train again.": (
-        "模型 {name} 训练所用的特征与这个版本的 Palate 记录的不同：请重新训练。"
-    ),
     "depth is {found}; it must lie between 1 and 100.": "depth 为 {found}；应在 1 与 100 之间。",
     "window_minutes is {found}; it must be above 0.": "window_minutes 为 {found}；应大于 0。",
     "clip is {found}; it must be at least 1, the weight of a ranking that fits.": (

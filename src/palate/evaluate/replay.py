@@ -30,11 +30,11 @@ from palate.evaluate.verdict import notes_of, reasons_of
 from palate.features import NAMES
 from palate.line import Model, prior_model
 from palate.policy import Policy
-from palate.score import load_scorer
 from palate.settings_policy import CERTAIN
 from palate.store import open_decisions, open_store
 from palate.store.decision import Decision
 from palate.train import artefact
+from palate.train.serving import scoring_of
 from palate.types import F64, I64
 
 _ROWS = 50_000
@@ -148,21 +148,9 @@ def _model_of(directory: Path, version: str | None) -> tuple[Model, list[Remark]
     if version == "prior":
         return prior_model(), []
     found = artefact.load(artefact.locate(models, version))
-    extra = found.manifest.extra
-    arrays = {k.removeprefix("scorer."): v for k, v in found.arrays.items() if k.startswith("scorer.")}
-    context = tuple(extra.get("context", ()))
-    scorer = load_scorer(arrays, extra.get("scorer", {}))
-    if list(scorer.features) != [*NAMES, *context]:
-        raise InvalidInput(
-            f"The model {version} was trained on other features than this version of Palate logs: train again.", "model"
-        )
-    made = Model(
-        found.manifest.version, scorer, context=context, queries=bool(extra.get("queries", False)),
-        scale=float(extra.get("scale", 1.0)),
-        strangers=float(extra.get("strangers", extra.get("scale", 1.0))),
-    )  # fmt: skip
+    made = scoring_of(found)
     notes: list[Remark] = []
-    if version != active and len(arrays) != len(found.arrays):
+    if version != active and any(not name.startswith("scorer.") for name in found.arrays):
         notes.append(
             Remark(
                 "learnt_columns",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,19 +17,13 @@ from palate.train.learnt import bind
 from palate.train.manifest import Artefact
 
 
-def model_of(found: Artefact, catalogue: Catalogue) -> Model:
-    """The model over the rows of ``catalogue``. Errors: ``Conflict`` where it was trained with another encoder or on
-    other features; ``CorruptArtefact``."""
+def scoring_of(found: Artefact) -> Model:
+    """What of an artefact scores rows of features, bound to no catalogue: without what it learnt beside its scorer.
+    Errors: ``Conflict`` where it was trained on other features; ``CorruptArtefact``."""
     manifest = found.manifest
-    encoder = catalogue.cache.encoder.name
-    if manifest.encoder and manifest.encoder != encoder:
-        raise Conflict(
-            f"The model {manifest.version} was trained with the encoder {manifest.encoder}, and this directory is "
-            f"configured for {encoder}: set language.encoder back, or train again."
-        )
-    scorer_arrays = {k.removeprefix("scorer."): v for k, v in found.arrays.items() if k.startswith("scorer.")}
+    arrays = {k.removeprefix("scorer."): v for k, v in found.arrays.items() if k.startswith("scorer.")}
     extra: dict[str, Any] = manifest.extra
-    scorer = load_scorer(scorer_arrays, extra.get("scorer", {}))
+    scorer = load_scorer(arrays, extra.get("scorer", {}))
     if list(scorer.features) != manifest.features:
         raise CorruptArtefact(f"The model {manifest.version} scores other features than its manifest names.")
     if manifest.features != [*NAMES, *extra.get("context", ())]:
@@ -44,5 +39,18 @@ def model_of(found: Artefact, catalogue: Catalogue) -> Model:
         scale=float(extra.get("scale", 1.0)),
         strangers=float(extra.get("strangers", extra.get("scale", 1.0))),
         gate=msgspec.convert(extra.get("gate", {}), Gate),
-        **bind(found.arrays, extra, catalogue.state.items, catalogue.vectors),
     )
+
+
+def model_of(found: Artefact, catalogue: Catalogue) -> Model:
+    """The model over the rows of ``catalogue``. Errors: ``Conflict`` where it was trained with another encoder or on
+    other features; ``CorruptArtefact``."""
+    manifest = found.manifest
+    encoder = catalogue.cache.encoder.name
+    if manifest.encoder and manifest.encoder != encoder:
+        raise Conflict(
+            f"The model {manifest.version} was trained with the encoder {manifest.encoder}, and this directory is "
+            f"configured for {encoder}: set language.encoder back, or train again."
+        )
+    learnt = bind(found.arrays, manifest.extra, catalogue.state.items, catalogue.vectors)
+    return replace(scoring_of(found), **learnt)
