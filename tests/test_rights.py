@@ -99,6 +99,7 @@ def test_a_conversation_and_a_correction_write_the_same_wishes(engine: Engine) -
         (Correction(pin=["x"] * 41), "pin"),
         (Correction(pin=[f"word {n}" for n in range(40)], mute=["a"]), "mute"),
         (Correction(mute=["a"], profiling=False), "profiling"),
+        (Correction(mute=["genre:Drama"], pin=[" Genre:drama"]), "pin"),
     ],
 )
 def test_what_can_not_be_corrected_is_said(engine: Engine, change: Correction, where: str) -> None:

@@ -137,6 +137,8 @@ def correct(host: Host, user: str, change: Correction, turn: Callable[[str], Abs
             check_text(text, where, limits)
             if not text.strip():
                 raise InvalidInput(f"{where} has an empty entry: name a tag, such as genre:Drama, or a word.", where)
+    if both := {text.strip().casefold() for text in change.mute} & {text.strip().casefold() for text in change.pin}:
+        raise InvalidInput(f"{min(both)[:80]!r} is to be muted and pinned at once: send one of them.", "pin")
     wishful = any(lists.values())
     if change.profiling is not None and wishful:
         raise InvalidInput("To opt out or in forgets all wishes: send profiling alone, then the others.", "profiling")

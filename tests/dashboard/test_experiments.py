@@ -43,6 +43,8 @@ def test_an_experiment_is_shown_with_its_intervals_and_stopped(visit: Any, launc
         assert page.locator("#experiments .chip.on").inner_text() == "better"
         page.get_by_role("button", name="中文").click()
         page.get_by_text("与 plain 相比").first.wait_for()
+        page.get_by_text("只有第一个指标用于下结论").wait_for()
+        assert "Only the first" not in page.locator("#experiments").inner_text()
         page.get_by_role("button", name="停止").click()
         page.get_by_text("至").first.wait_for()
         assert client.get("/v1/experiments").json()["experiments"][0]["stopped"]

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
 from palate.config import DEFAULT_WEIGHTS
 from palate.features import NAMES
 from palate.serve import dashboard
@@ -54,6 +55,16 @@ def test_both_languages_have_every_string(catalogue: dict[str, dict[str, str]]) 
         assert places[0] == places[1], f"{key} has other placeholders in one language"
         if re.search(r"[a-z]{3}", re.sub(r"\{\w+\}", "", texts["en"])):
             assert re.search(r"[\u4e00-\u9fff]", texts["zh"]), f"{key} is not Chinese"
+
+
+def test_every_note_of_an_experiment_is_said_as_on_the_command_line(catalogue: dict[str, dict[str, str]]) -> None:
+    """The page finds a note by its English, so that the words must be the report's own, to the letter."""
+    mine = {texts["en"]: texts["zh"] for key, texts in catalogue.items() if key.startswith("experiment.note.")}
+    assert mine == {english: EXPERIMENT_TROUBLE[english] for english in mine}
+    for begin in ("Not counted yet", "Left out: {count}", "Ended by", "Events that name no", "Only the first"):
+        known = {english for english in EXPERIMENT_TROUBLE if english.startswith(begin)}
+        assert known
+        assert known <= set(mine)
 
 
 def test_every_string_that_is_used_exists(catalogue: dict[str, dict[str, str]]) -> None:

@@ -23,6 +23,11 @@ def test_a_card_says_what_would_move_it(visit: Any) -> None:
     told = changes.first.inner_text()
     assert re.search(r"(falls|rises) from \d+ to \d+|stays at \d+", told), told
     assert page.locator(".groups tr").count() >= 3
+    shown = (
+        "import('/static/i18n.js').then((m) => [m.score(-0.0001), m.signed(-0.0001), "
+        "m.signed(0.0002), m.signed(1), m.signed(-1)])"
+    )
+    assert page.evaluate(shown) == ["0.000", "0.000", "0.000", "+1.000", "−1.000"]
     page.get_by_role("button", name="中文").click()
     page.locator(".changes li").first.wait_for()
     assert re.search(r"第 \d+ 位", page.locator(".changes li").first.inner_text())

@@ -176,6 +176,9 @@ def test_decisions_of_the_first_format_are_judged_too(drawn: Path, monkeypatch: 
         ({"depth": 0}, InvalidInput, "depth is 0"),
         ({"window_minutes": 0.0}, InvalidInput, "must be above 0"),
         ({"clip": 0.5}, InvalidInput, "at least 1"),
+        ({"least": -5.0}, InvalidInput, "least is -5"),
+        ({"least": float("nan")}, InvalidInput, "least is nan"),
+        ({"reward": ""}, InvalidInput, "reward is empty"),
         ({"model": "v99"}, NotFound, "v99"),
     ],
 )

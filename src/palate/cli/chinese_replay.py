@@ -69,6 +69,10 @@ REPLAY_ZH: dict[str, str] = {
     "served computed them.": "{name} 在打分器之外学到的（EASE、塔、人群）没有评判：这些列是当时服务的模型算出的。",
     "depth is {found}; it must lie between 1 and 100.": "depth 为 {found}；应在 1 与 100 之间。",
     "window_minutes is {found}; it must be above 0.": "window_minutes 为 {found}；应大于 0。",
+    "least is {found}; it must be at least 0, in rankings.": "least 为 {found}；应至少为 0（以排序次数计）。",
+    "reward is empty: name a type of interaction, such as click, or weights.": (
+        "reward 为空：请指定一种互动类型（如 click），或 weights。"
+    ),
     "clip is {found}; it must be at least 1, the weight of a ranking that fits.": (
         "clip 为 {found}；应至少为 1，即吻合的排序的权重。"
     ),

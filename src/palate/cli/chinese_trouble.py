@@ -110,6 +110,7 @@ TROUBLE: dict[str, str] = {
     "{sentence} is not valid Unicode (a lone surrogate).": "{sentence} 不是有效的 Unicode（单独的代理项）。",
     "{sentence} has {size} bytes; one text may have {most}.": "{sentence} 有 {size} 字节；一段文字最多 {most} 字节。",
     "{where} has {size} fields; at most {most} are allowed.": "{where} 有 {size} 个字段；最多允许 {most} 个。",
+    "{text} is to be muted and pinned at once: send one of them.": "{text} 不能同时屏蔽又固定：请只发其一。",
     "{where} has {size} entries; at most {most} are allowed.": "{where} 有 {size} 项；最多允许 {most} 项。",
     "items has {size} candidates; at most {most} are allowed.": "items 有 {size} 个候选；最多允许 {most} 个。",
     "{where} is out of range for a 64-bit integer.": "{where} 超出 64 位整数的范围。",

@@ -93,6 +93,10 @@ def replay(
         raise InvalidInput(f"window_minutes is {window_minutes:g}; it must be above 0.", "window_minutes")
     if clip is not None and not clip >= 1.0:
         raise InvalidInput(f"clip is {clip:g}; it must be at least 1, the weight of a ranking that fits.", "clip")
+    if not least >= 0.0:
+        raise InvalidInput(f"least is {least:g}; it must be at least 0, in rankings.", "least")
+    if not reward:
+        raise InvalidInput("reward is empty: name a type of interaction, such as click, or weights.", "reward")
     served = settings if logging is None else logging
     chosen, notes = _model_of(directory, model)
     log = open_decisions(directory / "decisions", served.decisions, read_only=True)

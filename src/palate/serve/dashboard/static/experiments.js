@@ -2,7 +2,13 @@
 
 import { api } from "./api.js";
 import { $, fill, h, icon } from "./dom.js";
-import { moment, number, t } from "./i18n.js";
+import { language, moment, number, t, translated } from "./i18n.js";
+
+/** A note of the report; one that isn't known here stays English, and says so to who reads it aloud. */
+const said = (text) => {
+  const mine = translated(text, "experiment.note.");
+  return h("li", mine === text && language() !== "en" ? { lang: "en" } : {}, mine);
+};
 
 let all = null; // null: not asked yet
 let chosen = "";
@@ -136,7 +142,7 @@ function judged() {
     differences(),
     report.guardrails.length > 0 && [h("h3", {}, t("experiment.guardrails")), guardrails()],
     h("p", { class: "soft small" }, t("experiment.hint")),
-    notes.length > 0 && h("ul", { class: "sentences" }, notes.map((text) => h("li", { lang: "en" }, text))),
+    notes.length > 0 && h("ul", { class: "sentences" }, notes.map(said)),
   );
 }
 

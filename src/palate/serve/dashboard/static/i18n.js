@@ -20,6 +20,18 @@ export function t(key, values = {}) {
 
 export const has = (key) => key in catalogue;
 
+/** A sentence of the service in the page's language, where a string whose key begins with `prefix` says it in English. */
+export function translated(text, prefix) {
+  for (const [key, { en }] of Object.entries(catalogue)) {
+    if (!key.startsWith(prefix)) continue;
+    const names = [...en.matchAll(/\{(\w+)\}/g)].map((found) => found[1]);
+    const fixed = en.split(/\{\w+\}/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+    const values = text.match(new RegExp(`^${fixed.join("(.+?)")}$`, "s"));
+    if (values) return t(key, Object.fromEntries(names.map((name, at) => [name, values[at + 1]])));
+  }
+  return text;
+}
+
 /** `key.one` or `key.other`, with {count}. */
 export function plural(key, count) {
   const form = new Intl.PluralRules(locale()).select(count) === "one" ? "one" : "other";
@@ -32,10 +44,16 @@ export const number = (value) => new Intl.NumberFormat(locale()).format(value);
 export function score(value) {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
-  return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3).replace("-", "−");
+  const text = size.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
+  return value < 0 && Number(text) ? `−${text}` : text; // what rounds to 0 has no sign
 }
 
-export const signed = (value) => (value >= 0 ? "+" : "") + score(value);
+
+export function signed(value) {
+  const text = score(value);
+  return value > 0 && Number(text) ? `+${text}` : text;
+}
+
 export const milliseconds = (value) => (value >= 100 ? number(Math.round(value)) : value.toFixed(value >= 10 ? 0 : value >= 1 ? 1 : 2));
 export const percent = (value) => new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 0 }).format(value);
 export const moment = (ms) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(ms);
