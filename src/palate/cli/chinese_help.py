@@ -152,6 +152,9 @@ HELP: dict[str, str] = {
     ),
     "Leave out what the user had before, or rank all.": "排除用户接触过的物品，或全部排序。",
     "Judge the prediction of ratings instead, in five folds.": "改为用五折评测评分预测。",
+    "With --cold-start: a map that `palate models carry --out` made.": (
+        "与 --cold-start 一起用：由 `palate models carry --out` 生成的映射。"
+    ),
     "How many test events are scored.": "评测多少个测试事件。",
     "Draws the test events.": "抽取测试事件的随机种子。",
     "Only these systems; all when left out.": "只评测这些系统；省略则全部评测。",

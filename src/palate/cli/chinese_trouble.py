@@ -35,6 +35,18 @@ TROUBLE: dict[str, str] = {
     "--ratings prints what it finds: leave out --dir, --out and --system.": (
         "--ratings 只显示结果：请去掉 --dir、--out 和 --system。"
     ),
+    "--map is for --cold-start: name both, or neither.": "--map 用于 --cold-start：两者一起给出，或都不给。",
+    "There is no map {path}.": "没有映射文件 {path}。",
+    "{path} is no map from meaning to behaviour: {error}.": "{path} 不是从语义到行为的映射：{error}。",
+    "{path} maps the vectors of {encoder}; this directory encodes with {other}.": (
+        "{path} 映射的是 {encoder} 的向量；这个目录用 {other} 编码。"
+    ),
+    "there are no items with a text, or nobody had one": "没有带文本的物品，或没有人接触过这样的物品",
+    "nobody said anything of themselves": "没有人说过自己的情况",
+    "no item has a tag to ask for": "没有物品带有可供询问的标签",
+    "nobody follows anybody": "没有人关注任何人",
+    "training found no groups: it needs a hundred people with a history": ("训练没有找到人群：需要一百个有历史的人"),
+    "no map of another catalogue was given": "没有给出另一目录的映射（--map）",
     "A worker could not start: the lines above say why.": "有一个工作进程未能启动：原因见上面几行。",
     "{file}: {error}. Until that is mended, other commands don't find this service.": (
         "{file}：{error}。修复之前，其他命令找不到这个服务。"

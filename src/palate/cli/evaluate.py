@@ -12,6 +12,7 @@ from palate.cli.console import JsonOption, LangOption, Out, row, table
 from palate.cli.data import DataOption, MappingOption
 from palate.cli.messages import language, say
 from palate.cli.target import existing
+from palate.cli.translation import local
 from palate.errors import InvalidInput
 from palate.evaluate import Estimate, SeenMode, to_json
 
@@ -135,6 +136,9 @@ def _cold_start(out: Out, data: str, mapping: Path | None, seed: int, file: Path
         asked = (_interval(one.with_it), _interval(one.without), _interval(one.gain)) if one.people else ("", "", "")
         row(made, say(f"cold.{one.name}"), str(one.people), *asked)
     out.show(made, whole=True)
+    for one in result.rows:
+        if one.note:
+            out.show(f"{say(f'cold.{one.name}')}: {local(one.note)}")
 
 
 def _interval(found: Estimate) -> str:
