@@ -25,6 +25,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -102,9 +103,7 @@ def plain(event: Event, sign: int) -> Event:
     """The same event in words that nobody could misread."""
     if sign < 0 or not isinstance(event, Interaction):
         return event
-    return Interaction(
-        user=event.user, item=event.item, type=event.type, timestamp=event.timestamp, text=PLAIN[sign]
-    )  # fmt: skip
+    return msgspec.structs.replace(event, text=PLAIN[sign])
 
 
 def won(engine: Engine, world: World, asked: list[I64], now: int) -> F64:

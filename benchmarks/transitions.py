@@ -9,7 +9,9 @@ are new to their person all items that the last five led to are ranked, then the
 ``next_5``: Σ .7^q · fwd / (n + 5) over the last five, fwd = Σ 1 / lag up to a lag of 8. Beside it, each with several
 weights: ``pairs`` and ``triples`` add the weight times c / (N + 5), c how often the item came right after the last two
 (and three) items in their order, N how often anything did; ``fading`` adds the weight times the same sums with counts
-that halve in so many days. NDCG@10 and the difference to the base with its 95 % interval (normal, over events).
+that halve in so many days. NDCG@10 and the difference to the base with its 95 % interval (normal, over events). Of
+``pairs`` and ``triples`` also ``met``, the share of events whose context had been seen before, and ``once``, of these
+the share that had been seen no more than once.
 """
 
 from __future__ import annotations
@@ -51,6 +53,10 @@ class Transitions:
         self.after: dict[tuple[int, ...], Counter[int]] = {}
         self.count: Counter[int] = Counter()
         self.halved = np.array(DAYS)
+
+    def seen(self, history: list[int], length: int) -> int:
+        """How often anything came right after the last ``length`` items in their order."""
+        return sum(self.after.get(tuple(history[-length:]), Counter()).values()) if len(history) >= length else 0
 
     def learn(self, history: list[int], item: int, day: float) -> None:
         """``item`` came after ``history``, oldest first."""
@@ -102,13 +108,14 @@ def added(base: Scores, more: Scores, weight: float) -> Scores:
     return out
 
 
-def measure(stream: EventStream, test: int, seed: int) -> dict[str, list[float]]:
-    """The gain of each variant at each of the ``test`` events."""
+def measure(stream: EventStream, test: int, seed: int) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
+    """The gain of each variant at each of the ``test`` events; how often its context had been seen, of pairs and
+    triples."""
     stop = len(stream) * 9 // 10
     start = stop * 9 // 10
     drawn = np.random.default_rng(seed).permutation(np.arange(start, stop))[:test]
     asked = set(drawn.tolist())
-    counts, gains = Transitions(), defaultdict[str, list[float]](list)
+    counts, gains, seen = Transitions(), defaultdict[str, list[float]](list), defaultdict[str, list[int]](list)
     past: defaultdict[int, list[int]] = defaultdict(list)
     users, items, days = stream.users.tolist(), stream.items.tolist(), (stream.times / DAY_MS).tolist()
     for at in range(stop):
@@ -120,6 +127,7 @@ def measure(stream: EventStream, test: int, seed: int) -> dict[str, list[float]]
             gains["next_5"].append(gain(base, item, had))
             for name, length in (("pairs", 2), ("triples", 3)):
                 more = counts.longer(history, length)
+                seen[name].append(counts.seen(history, length))
                 for weight in WEIGHTS:
                     gains[f"{name} × {weight:g}"].append(gain(added(base, more, weight), item, had))
             for halved, more in zip(DAYS, counts.faded(history, day), strict=True):
@@ -128,7 +136,7 @@ def measure(stream: EventStream, test: int, seed: int) -> dict[str, list[float]]
                 gains[f"fading in {halved:g} days × 0.3"].append(gain(both, item, had))
         counts.learn(history, item, day)
         history.append(item)
-    return gains
+    return gains, seen
 
 
 def main(argv: list[str]) -> int:
@@ -140,7 +148,7 @@ def main(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     for name in given.names:
         stream = from_source(datasets.load(name), Settings())
-        gains = measure(stream, given.test, given.seed)
+        gains, seen = measure(stream, given.test, given.seed)
         base = np.array(gains["next_5"])
         for variant, values in gains.items():
             more = np.array(values) - base
@@ -152,6 +160,11 @@ def main(argv: list[str]) -> int:
                 "ndcg@10": round(float(np.mean(values)), 4),
             }
             told |= {"more": round(float(more.mean()), 4), "half": round(half, 4)}
+            if (times := np.array(seen.get(variant.partition(" ")[0], []))).any():
+                told |= {
+                    "met": round(float((times > 0).mean()), 3),
+                    "once": round(float((times[times > 0] == 1).mean()), 3),
+                }
             sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
     return 0

@@ -150,6 +150,7 @@ class Ideal:
         if self._when is not None and visit.time >= self._when:
             self._belief[world.shifted] = 1.0 / self._belief.shape[1]
             self._open = {who: left for who, left in self._open.items() if not world.shifted[who]}
+            self._clicked = {who: items for who, items in self._clicked.items() if not world.shifted[who]}
             self._when = None
         belief = self._belief[person]
         if person in self._open:
@@ -225,8 +226,8 @@ def _palate(
 def adaptation(
     base: WorldSettings, seeds: Sequence[int], train: int, encoder: str, more: dict[str, Any], wipe: bool
 ) -> None:
-    """Quality after a shift over that of the same visits without one, of the ideal learner, of one told topics,
-    and of Palate. more: settings to play with."""
+    """Quality after a shift over that of the same visits without one, of the ideal learner, of the one that is told
+    when as well, of one that is told topics, and of Palate. more: settings to play with."""
     plays: dict[str, tuple[list[Played], list[Played]]] = {}
     for seed in seeds:
         started = time.perf_counter()

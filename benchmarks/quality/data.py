@@ -4,7 +4,7 @@ Two have no times. ``lastfm-hetrec``: how often each of 1,892 listeners played e
 order by a seed. ``amazon-minionerec``: next-item rows of Industrial and Scientific, each with up to ten items before
 it; a person's history comes just before their first row, the rows in the order of the file, validation before test.
 
-By two more nothing was ever chosen: they were asked once, when everything was done. ``caserec-steam``: who played which
+By two more nothing was ever chosen. ``caserec-steam``: who played which
 game, dealt into one order by a seed; ``ebnerd-test``: a few people's views of news, to the second, without texts.
 """
 
@@ -27,6 +27,7 @@ SHOWN = ("lastfm-hetrec", "amazon-minionerec")
 UNTOUCHED = ("caserec-steam", "ebnerd-test")
 """By which nothing was chosen: no feature, no setting, no bound."""
 APART = (*SHOWN, *UNTOUCHED)
+"""With tables of their own, and nothing but these."""
 AGED = ("online-retail", "movietweetings", "ml-latest-small")
 """Of which quality is also measured against what is withheld."""
 CARRIED = {"movietweetings": "movies", "movies": "movietweetings", "ml-latest-small": "movietweetings"}

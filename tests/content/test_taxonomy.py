@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import pytest
 
@@ -83,7 +85,7 @@ def test_each_text_is_read_by_the_reader_of_its_script() -> None:
     class Han(PlainReader):
         name = "han"
 
-        def read(self, texts):  # type: ignore[no-untyped-def]
+        def read(self, texts: Sequence[str]) -> Iterator[list[Word]]:
             for text in texts:
                 yield [Word(f"han:{text}")]
 

@@ -12,6 +12,7 @@ from palate.line import Model, prior_model
 from palate.score.linear import LinearScorer
 from palate.testing.world import make_world
 from palate.train.replay import feature_key
+from palate.types import F32, F64
 from tests.engines import SMALL, filled
 from tests.test_explain import force
 
@@ -40,7 +41,7 @@ def test_explanations_that_lie_are_found_out() -> None:
     rng = np.random.default_rng(1)
 
     class Lying(LinearScorer):
-        def contributions(self, x):  # type: ignore[no-untyped-def]
+        def contributions(self, x: F32) -> tuple[F64, F64]:
             terms, base = super().contributions(x)
             return rng.permutation(terms, axis=1), base
 

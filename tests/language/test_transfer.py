@@ -133,5 +133,10 @@ def test_the_cold_start_report_says_what_a_map_is_worth(learnt: transfer.Map) ->
     assert row.people > 5
     assert row.gain.low is not None
     assert row.gain.low > 0.02
+    told: list[str] = []
     with pytest.raises(Conflict, match="another-encoder"):
-        cold_start([*items(kinds), *walk], settings=settings, carried=learnt._replace(encoder="another-encoder"))
+        cold_start(
+            [*items(kinds), *walk], settings=settings, carried=learnt._replace(encoder="another-encoder"),
+            progress=lambda stage, done, total: told.append(stage),
+        )  # fmt: skip
+    assert told == [], "it is said before anything is done"

@@ -36,10 +36,13 @@ TROUBLE: dict[str, str] = {
         "--ratings 只显示结果：请去掉 --dir、--out 和 --system。"
     ),
     "--map is for --cold-start: name both, or neither.": "--map 用于 --cold-start：两者一起给出，或都不给。",
-    "There is no map {path}.": "没有映射文件 {path}。",
+    "There is no map {path}: `palate models carry DIRECTORY --out FILE` makes one.": (
+        "没有映射文件 {path}：可用 `palate models carry DIRECTORY --out FILE` 生成。"
+    ),
     "{path} is no map from meaning to behaviour: {error}.": "{path} 不是从语义到行为的映射：{error}。",
-    "{path} maps the vectors of {encoder}; this directory encodes with {other}.": (
-        "{path} 映射的是 {encoder} 的向量；这个目录用 {other} 编码。"
+    "{path} maps the vectors of {encoder}; here texts are encoded by {other}: set language.encoder, or carry a map "
+    "that was learnt with it.": (
+        "{path} 映射的是 {encoder} 的向量，而这里用 {other} 编码文本：请设置 language.encoder，或换用以它学得的映射。"
     ),
     "there are no items with a text, or nobody had one": "没有带文本的物品，或没有人接触过这样的物品",
     "nobody said anything of themselves": "没有人说过自己的情况",

@@ -30,13 +30,13 @@ import numpy as np
 
 from palate.config import Settings
 from palate.content.text import item_tags
-from palate.errors import Conflict, InvalidInput
+from palate.errors import InvalidInput
 from palate.evaluate import Progress
 from palate.evaluate.bootstrap import Estimate, by_user, paired
 from palate.evaluate.stream import EventStream, from_source
 from palate.features.company import FOLLOWS, LIKES
 from palate.features.lifts import NO_LIFTS
-from palate.language.transfer import Map
+from palate.language.transfer import Map, check_encoder
 from palate.types import FieldValue, Interaction, Item, RankRequest, RecommendRequest, User
 
 KNOWN = 3
@@ -95,6 +95,8 @@ def cold_start(
     report: Progress = progress if progress is not None else (lambda stage, done, total: None)
     told = _Split(stream, seed)
     with module.open(":memory:", settings=settings) as engine:
+        if carried is not None:
+            check_encoder(carried.encoder, engine.catalogue.cache.encoder.name)
         for start in range(0, len(told.log), 10_000):
             engine.ingest(told.log[start : start + 10_000])
             report("cold start: ingesting", start, len(told.log))
@@ -197,11 +199,6 @@ def _new_items(engine: Any, told: _Split) -> ColdRow:
 
 def _transferred(engine: Any, told: _Split, carried: Map) -> ColdRow:
     """A catalogue of texts alone, people with a few events each, and what is known of another catalogue."""
-    if carried.encoder != engine.catalogue.cache.encoder.name:
-        raise Conflict(
-            f"The map is of the vectors of {carried.encoder!r}; these texts are encoded by "
-            f"{engine.catalogue.cache.encoder.name!r}."
-        )
     engine.ingest([event for event in told.log if isinstance(event, Item)])
     engine.wait_encoded()
     asked = _People(engine, told)

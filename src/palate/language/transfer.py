@@ -57,7 +57,7 @@ def load(path: Path, encoder: str) -> Map:
     """The map in ``path``. Errors: ``NotFound``; ``CorruptArtefact``; ``Conflict`` where another encoder's vectors are
     its input."""
     if not path.is_file():
-        raise NotFound(f"There is no map {path}.", "path")
+        raise NotFound(f"There is no map {path}: `palate models carry DIRECTORY --out FILE` makes one.", "path")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise CorruptArtefact(f"{path} is larger than any map is.")
@@ -72,6 +72,15 @@ def load(path: Path, encoder: str) -> Map:
         raise CorruptArtefact(f"{path} doesn't fit together.")
     if not (np.isfinite(weights).all() and np.isfinite(mean).all()):
         raise CorruptArtefact(f"{path} holds numbers that are none.")
-    if meta.get("encoder") != encoder:
-        raise Conflict(f"{path} maps the vectors of {meta.get('encoder')!r}; this directory encodes with {encoder!r}.")
+    check_encoder(meta.get("encoder", ""), encoder, str(path))
     return Map(weights, mean, encoder, report)
+
+
+def check_encoder(mapped: str, encoder: str, named: str = "The map") -> None:
+    """Whether the map ``named`` is of the vectors that ``encoder`` makes. Errors: ``Conflict`` where it is of those of
+    ``mapped``, another one."""
+    if mapped != encoder:
+        raise Conflict(
+            f"{named} maps the vectors of {mapped!r}; here texts are encoded by {encoder!r}: set language.encoder, or "
+            "carry a map that was learnt with it."
+        )

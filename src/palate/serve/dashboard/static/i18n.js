@@ -48,7 +48,7 @@ export function score(value) {
   return value < 0 && Number(text) ? `−${text}` : text; // what rounds to 0 has no sign
 }
 
-
+/** The same, with a plus before what is above 0. */
 export function signed(value) {
   const text = score(value);
   return value > 0 && Number(text) ? `+${text}` : text;
