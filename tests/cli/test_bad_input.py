@@ -70,7 +70,7 @@ SENTENCES: list[tuple[list[str], str]] = [
     (["evaluate", "--data", "FOLDER", "--map", "a.safetensors"], "--map is for --cold-start: name both, or neither."),
     (
         ["evaluate", "--data", "FOLDER", "--cold-start", "--map", "a.safetensors"],
-        "There is no map a.safetensors: `palate models carry DIRECTORY --out FILE` makes one.",
+        "There is no map a.safetensors: `palate models carry DIRECTORY --out MAP` makes one.",
     ),
     (["evaluate", "--data", "FOLDER", "--out", "FILE"], "--out FILE is a file: name a folder for the reports."),
     (["serve", "--dir", "FILE"], "FILE is a file; an engine lives in a directory."),

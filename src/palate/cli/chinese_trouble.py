@@ -36,8 +36,8 @@ TROUBLE: dict[str, str] = {
         "--ratings 只显示结果：请去掉 --dir、--out 和 --system。"
     ),
     "--map is for --cold-start: name both, or neither.": "--map 用于 --cold-start：两者一起给出，或都不给。",
-    "There is no map {path}: `palate models carry DIRECTORY --out FILE` makes one.": (
-        "没有映射文件 {path}：可用 `palate models carry DIRECTORY --out FILE` 生成。"
+    "There is no map {path}: `palate models carry DIRECTORY --out MAP` makes one.": (
+        "没有映射文件 {path}：可用 `palate models carry DIRECTORY --out MAP` 生成。"
     ),
     "{path} is no map from meaning to behaviour: {error}.": "{path} 不是从语义到行为的映射：{error}。",
     "{path} maps the vectors of {encoder}; here texts are encoded by {other}: set language.encoder, or carry a map "

@@ -57,7 +57,7 @@ def load(path: Path, encoder: str) -> Map:
     """The map in ``path``. Errors: ``NotFound``; ``CorruptArtefact``; ``Conflict`` where another encoder's vectors are
     its input."""
     if not path.is_file():
-        raise NotFound(f"There is no map {path}: `palate models carry DIRECTORY --out FILE` makes one.", "path")
+        raise NotFound(f"There is no map {path}: `palate models carry DIRECTORY --out MAP` makes one.", "path")
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise CorruptArtefact(f"{path} is larger than any map is.")
