@@ -38,7 +38,7 @@ WRONG: list[Event] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: repr(wrong).partition(" at 0x")[0])
 def test_a_struct_of_wrong_types_is_rejected_and_its_neighbours_are_kept(wrong: Event) -> None:
     with memory() as engine:
         result = engine.ingest([wrong, Interaction(id="good", item="x", user="u")])
