@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test faults soak check data format lock clean setup setup-dev
 BIN := .venv/bin
+# The files of tests, dealt to two processes: what a module sets up is made once, and a test draws the same chance.
+TEST_JOBS ?= 2
+SPREAD = -n $(TEST_JOBS) --dist loadfile
 export PYTHON
 
 help: ## what there is to make
@@ -19,7 +22,7 @@ demo: setup ## real films, a real person, one event, and the dashboard
 	@$(BIN)/palate demo $(ARGS)
 
 test: setup-dev ## the whole test suite (the browser tests need Chromium, and skip without)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 faults: setup-dev ## the fault tests in full, a quarter of an hour; their figures go into docs/reliability.md
 	rm -rf build/faults
@@ -35,7 +38,7 @@ check: setup-dev ## format, lint, strict types, the import law, and all tests
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/python -m pytest tests/test_house.py
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 data: setup ## get the films into the cache, so that the tests on real data run too
 	@$(BIN)/python -c "from palate import datasets; datasets.load('movies')"
