@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def test_muted_and_pinned_exclude_each_other_and_words_are_no_filters(engine: En
     assert engine.correct("u0", Correction(unmute=["vampires"])).muted == []
 
 
+def test_a_long_word_can_be_muted_up_to_its_bound_and_a_longer_one_taken_back(engine: Engine) -> None:
+    assert engine.correct("u0", Correction(mute=[f" {'x' * 512} "])).muted == ["x" * 512]
+    long = User(user="u0", fields={"wishes": [json.dumps({"less": "y" * 600})]})
+    engine.ingest(long)
+    assert engine.correct("u0", Correction(unmute=["y" * 600])).muted == []
+
+
 def test_a_conversation_and_a_correction_write_the_same_wishes(engine: Engine) -> None:
     engine.chat("u0", "no horror, after 2000")
     assert engine.user("u0").muted == ["genre:Horror"]
@@ -97,6 +105,8 @@ def test_a_conversation_and_a_correction_write_the_same_wishes(engine: Engine) -
         (Correction(), "mute"),
         (Correction(mute=[" "]), "mute"),
         (Correction(pin=["x"] * 41), "pin"),
+        (Correction(mute=["tea", "x" * 513]), "mute"),
+        (Correction(pin=["影" * 171]), "pin"),
         (Correction(pin=[f"word {n}" for n in range(40)], mute=["a"]), "mute"),
         (Correction(mute=["a"], profiling=False), "profiling"),
         (Correction(mute=["genre:Drama"], pin=[" Genre:drama"]), "pin"),

@@ -137,6 +137,12 @@ def correct(host: Host, user: str, change: Correction, turn: Callable[[str], Abs
             check_text(text, where, limits)
             if not text.strip():
                 raise InvalidInput(f"{where} has an empty entry: name a tag, such as genre:Drama, or a word.", where)
+            size = len(text.strip().encode())
+            # What is taken back may be longer: it is only looked for, and a conversation may have put it there.
+            if where in ("mute", "pin") and size > limits.id_bytes:
+                raise InvalidInput(
+                    f"{where} has an entry of {size} bytes; a tag or word has 1 to {limits.id_bytes}.", where
+                )
     if both := {text.strip().casefold() for text in change.mute} & {text.strip().casefold() for text in change.pin}:
         raise InvalidInput(f"{min(both)[:80]!r} is to be muted and pinned at once: send one of them.", "pin")
     wishful = any(lists.values())

@@ -40,5 +40,6 @@ def test_where_only_reviews_tell_reading_them_pays(tmp_path: Path, capsys: pytes
     assert opinions.main([str(path), "--seeds", "1", "--events", "1500", "--only", "hidden"]) == 0
     line = json.loads(capsys.readouterr().out)
     assert (line["world"], line["trained"], line["people"]) == ("hidden", False, 150)
+    assert line["blamed"] == [1.0, 0.0]
     assert line["plain - off"][1] > 0
     assert line["on - off"][1] > 0

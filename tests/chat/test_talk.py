@@ -93,6 +93,13 @@ def test_undo_takes_back_turn_by_turn_and_says_what_holds_again(engine: Engine) 
     assert held(engine, "ann") == ["genres=Comedy"]
 
 
+def test_what_was_said_twice_is_taken_back_at_once(engine: Engine) -> None:
+    for text in ("no horror", "under two hours", "no horror"):
+        engine.chat("ann", text)
+    assert engine.chat("ann", "undo").removed == ["no Horror"]
+    assert held(engine, "ann") == ["runtime<120"]
+
+
 def test_an_anonymous_session_converses_and_is_exported_and_erased(engine: Engine) -> None:
     answer = engine.chat(text="no drama", session="s1", k=20)
     assert answer.ranking is not None

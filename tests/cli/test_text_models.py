@@ -90,11 +90,24 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
         ),
         (["compress", "hashing", "--limit", "2"], "Invalid value for '--limit'"),
         (["compress"], "Missing argument 'MODEL'."),
+        (["compress", "nothing.gguf"], "There is no file nothing.gguf."),
+        (["compress", "nothing", "--to", "static"], "The encoder 'nothing' is unknown; installed here: "),
     ],
 )
 def test_mistakes_are_one_sentence(palate: Palate, tmp_path: Path, arguments: list[str], sentence: str) -> None:
     (tmp_path / "t.csv").write_text("text,label\n")
     assert sentence in last(palate, *arguments)
+
+
+def test_a_model_that_is_nowhere_is_told_before_texts_that_lack(
+    palate: Palate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = last(palate, "compress", "nothing", "--corpus", "none")
+    assert "nothing" in said
+    assert "Hugging Face cache" in said
+    monkeypatch.setattr("palate.language.transformer.find_spec", lambda name: None)
+    said = last(palate, "compress", "nothing")
+    assert said.endswith("needs the package 'huggingface_hub', which is not installed: pip install 'palate[transformers]'")
 
 
 @pytest.mark.parametrize("lacking", ["torch", "transformers"])

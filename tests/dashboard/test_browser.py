@@ -102,6 +102,29 @@ def test_words_change_the_list_and_undo_brings_it_back(visit: Any) -> None:
     assert page.title() != "broken"
 
 
+def test_words_that_nobody_heard_are_said_again_once_and_none_are_lost_meanwhile(visit: Any) -> None:
+    opened = visit("/?user=p2")
+    page = opened.page
+    page.route("**/v1/chat", lambda route: route.abort(), times=1)
+    page.locator("#words").fill("no drama")
+    page.locator("#say button").click()
+    page.locator("#alerts .problem").wait_for()
+    assert page.locator("#turns li").count() == 0
+    held: list[Any] = []
+    page.route("**/v1/chat", held.append, times=1)
+    page.get_by_role("button", name="Try again").click()
+    until(page, "document.querySelectorAll('#turns li').length === 1")
+    page.locator("#words").fill("under two hours")
+    page.locator("#say button").click()  # too early: the first turn isn't answered
+    assert page.locator("#words").input_value() == "under two hours"
+    until(page, "document.querySelectorAll('#turns li').length === 1")
+    held[0].continue_()
+    page.locator("#turns li.palate").wait_for()
+    assert page.locator("#turns li.you").all_inner_texts()[0].endswith("no drama")
+    assert page.locator("#turns li").count() == 2
+    opened.problems[:] = [text for text in opened.problems if "ERR_FAILED" not in text]
+
+
 def test_a_like_changes_the_list_at_once(visit: Any) -> None:
     page = visit("/?user=p2").page
     before = listed(page)

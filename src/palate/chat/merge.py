@@ -41,9 +41,10 @@ def merge(held: Sequence[Wish], parse: Parse, memory: Memory) -> Merged:
     if "reset" in parse.acts:
         wishes = []
     elif "undo" in parse.acts:
-        if memory.before is not None:
-            wishes = list(memory.before)
-        elif wishes:
+        before = memory.before
+        if before is not None and not _alike(before, wishes):
+            wishes = list(before)
+        elif wishes:  # nothing is remembered, or the last turn said again what held: it is what goes
             last = max(wish.turn for wish in wishes)
             wishes = [wish for wish in wishes if wish.turn != last]
         else:
@@ -68,6 +69,10 @@ def merge(held: Sequence[Wish], parse: Parse, memory: Memory) -> Merged:
 
 def _same(one: Wish, other: Wish) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in ("filter", "more", "less", "like", "unlike"))
+
+
+def _alike(one: Sequence[Wish], other: Sequence[Wish]) -> bool:
+    return len(one) == len(other) and all(any(_same(left, right) for right in other) for left in one)
 
 
 def field_of(wish: Wish) -> tuple[str, dict[str, Any]]:

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import msgspec
 import typer
 
 import palate
@@ -35,9 +34,9 @@ from palate.cli import (
     simulate,
     tune,
 )
-from palate.cli.console import LangOption
+from palate.cli.console import LangOption, fail
 from palate.cli.messages import Language, choose, say
-from palate.cli.translation import local, translate_help
+from palate.cli.translation import translate_help
 from palate.errors import PalateError
 
 app = typer.Typer(
@@ -128,11 +127,7 @@ def _asked(arguments: Sequence[str]) -> Language | None:
 
 
 def _fail(message: str, code: str, where: str | None, json: bool) -> int:
-    sentence = " ".join(message.split())
-    sys.stderr.write(f"{say('failed', error=local(sentence))}\n")
-    if json:
-        body = {"error": {"code": code, "message": sentence, "where": where}}
-        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+    fail(message, code, where, json)
     return 2
 
 

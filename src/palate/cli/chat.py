@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from palate.cli.messages import language, say
 from palate.cli.ranking import SessionOption, reason_text
 from palate.cli.target import DEFAULT_DIR, DirOption, Target, target
 from palate.cli.translation import word
+from palate.errors import InvalidInput, PalateError
 
 
 def chat(
@@ -32,6 +34,8 @@ def chat(
 ) -> None:
     """Say in words what you want: it becomes wishes that the very next ranking obeys.
 
+    A line of the input that is refused has an error in its answer's place, and the others are answered; exit code 2.
+
     [bold]Examples[/bold]
 
     palate chat -u 42 "less horror, more like Arrival, under two hours"
@@ -45,15 +49,36 @@ def chat(
     with target(directory) as place:
         if not text and not json_ and sys.stdin.isatty():
             out.note(say("chat.start"))
+        refused = False
         for line in [" ".join(text)] if text else _lines(sys.stdin.isatty() and not json_):
-            answer = place.chat(ChatRequest(text=line, user=user, session=session, k=k, language=tongue))
+            try:
+                answer = place.chat(ChatRequest(text=_checked(line), user=user, session=session, k=k, language=tongue))
+            except PalateError as error:
+                if text or error.where != "text":  # the fault isn't the line's: it would meet the others as well
+                    raise
+                refused = True
+                out.failed(error)
+                continue
             out.result(answer)
             if not json_:
                 _show(out, answer, place)
+    if refused:
+        raise typer.Exit(2)
+
+
+def _checked(line: str) -> str:
+    """Bytes that aren't UTF-8 were read as lone surrogates, which no request may hold. Errors: ``InvalidInput``."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("text is not valid Unicode (a lone surrogate).", "text") from None
+    return line
 
 
 def _lines(asks: bool) -> Iterator[str]:
-    """The lines of the input that say something."""
+    """The lines of the input that say something. Bytes that aren't UTF-8 spoil their own line alone."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
     while True:
         if asks:
             sys.stderr.write("> ")

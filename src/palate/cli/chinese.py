@@ -156,8 +156,8 @@ _ERRORS: dict[str, str] = {
     "None of {count} events is good; the first (index {index}): {error}": (
         "{count} 个事件都不可用；第一个（序号 {index}）：{error}"
     ),
-    "{purpose} needs the package {package}, which is not installed: {command}": (
-        "{purpose}：需要尚未安装的包 {package}，请运行 {command}"
+    "{sentence} needs the package {package}, which is not installed: {command}": (
+        "{sentence}：需要尚未安装的包 {package}，请运行 {command}"
     ),
     "The mapping {source} can't be read: {error}.": "无法读取列映射 {source}：{error}。",
     "Bad key in {source}: {error}. Known keys: {keys}.": "{source} 中有错误的键：{error}。可用的键：{keys}。",

@@ -99,6 +99,23 @@ TEXT_TROUBLE: dict[str, str] = {
     "{path} exists and is no text model of Palate's: name another --out.": (
         "{path} 已存在且不是 Palate 的文本模型：请换一个 --out。"
     ),
+    # what needs a package
+    "Fine-tuning a language model": "微调语言模型",
+    "Compressing a language model": "压缩语言模型",
+    "Compressing to int8": "压缩为 int8",
+    "Checking the exported model": "检查导出的模型",
+    "Reading parts of speech": "读取词性",
+    "Training a sequence model": "训练序列模型",
+    "Tuning": "调参",
+    "The encoder '{name}'": "编码器 '{name}'",
+    "A server at {place}": "位于 {place} 的服务",
+    "A GGUF model": "GGUF 模型",
+    "Reading {file}.gguf": "读取 {file}.gguf",
+    "Reading {file}.parquet": "读取 {file}.parquet",
+    "The data set '{name}'": "数据集 '{name}'",
+    "{model} is no folder, and looking for it in the Hugging Face cache": (
+        "{model} 不是文件夹，而在 Hugging Face 缓存中查找它"
+    ),
     "There is no file {path}.": "没有 {path} 这个文件。",
     "The model {name} has no tokenizer.json, which serving needs.": "模型 {name} 没有服务所需的 tokenizer.json。",
     "The model {name} can't be read: {error}": "无法读取模型 {name}：{error}",

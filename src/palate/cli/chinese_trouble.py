@@ -124,8 +124,18 @@ TROUBLE: dict[str, str] = {
     "{sentence} has {size} bytes; an id has 1 to {most}.": "{sentence} 有 {size} 字节；编号须有 1 到 {most} 字节。",
     "{sentence} is not valid Unicode (a lone surrogate).": "{sentence} 不是有效的 Unicode（单独的代理项）。",
     "{sentence} has {size} bytes; one text may have {most}.": "{sentence} 有 {size} 字节；一段文字最多 {most} 字节。",
+    "text must hold 1 to {most} characters.": "text 须有 1 到 {most} 个字符。",
+    "Neither user nor session is given: a conversation needs one of them.": (
+        "user 和 session 都没有给出：对话需要其中之一。"
+    ),
+    "This person doesn't want to be profiled, and a conversation keeps what they wish: rank without a name.": (
+        "此人不希望被画像，而对话会记下其愿望：请不带姓名地排序。"
+    ),
     "{where} has {size} fields; at most {most} are allowed.": "{where} 有 {size} 个字段；最多允许 {most} 个。",
     "{text} is to be muted and pinned at once: send one of them.": "{text} 不能同时屏蔽又固定：请只发其一。",
+    "{where} has an entry of {size} bytes; a tag or word has 1 to {most}.": (
+        "{where} 有一项为 {size} 字节；标签或词须有 1 到 {most} 字节。"
+    ),
     "{where} has {size} entries; at most {most} are allowed.": "{where} 有 {size} 项；最多允许 {most} 项。",
     "items has {size} candidates; at most {most} are allowed.": "items 有 {size} 个候选；最多允许 {most} 个。",
     "{where} is out of range for a 64-bit integer.": "{where} 超出 64 位整数的范围。",

@@ -17,10 +17,11 @@ from palate.cli.finetune import base_of
 from palate.cli.messages import say
 from palate.cli.target import quoted
 from palate.cli.translation import local
-from palate.errors import InvalidInput
+from palate.errors import ConfigError, InvalidInput
 from palate.language import Encoder, make_encoder, textmodel
 from palate.language.known import known
 from palate.language.textmodel import TextModel
+from palate.language.transformer import find_folder
 from palate.types import F32
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def compress(
     kind: Kind = kinds[kinds.index(to)]
     place = target if target is not None else Path(f"{Path(model).name.removesuffix('.model')}-{kind}.model")
     textmodel.check_target(place)
+    _check_model(model, kind)
     evidence = gather(directory, corpus, csv, text, label, seed)
     how = _How(kind, width, layers, heads, neurons, minutes, epochs, seed)
     place.resolve().parent.mkdir(parents=True, exist_ok=True)
@@ -196,15 +198,34 @@ def _show(out: Out, before: Cost, after: Cost, quality: list[Quality]) -> None:
     out.show(made)
 
 
+def _check_model(model: str, kind: Kind) -> None:
+    """Whether there is such a model, before texts are read and libraries loaded.
+
+    Errors: ``ConfigError``, ``MissingExtra``, ``InvalidInput``."""
+    folder = Path(model).expanduser()
+    if (folder / textmodel.FILE).is_file():
+        if textmodel.read(folder).kind != "onnx":
+            raise InvalidInput(f"{model} is a static student already: compress what it was made from.", "MODEL")
+    elif _only_encodes(model, kind):
+        make_encoder(model)
+    elif folder.suffix.lower() == ".gguf":
+        if not folder.is_file():
+            raise ConfigError(f"There is no file {folder}.", "MODEL")
+    else:
+        find_folder(base_of(model))
+
+
+def _only_encodes(model: str, kind: Kind) -> bool:
+    """Whether ``model`` is an encoder by name, of which a student learns by asking."""
+    folder = Path(model).expanduser()
+    return kind == "static" and model != "minilm-fp32" and (known(model) is not None or not folder.is_dir())
+
+
 def _source(model: str, kind: Kind, work: Path) -> _Source:
     folder = Path(model).expanduser()
     if (folder / textmodel.FILE).is_file():
-        about = textmodel.read(folder)
-        if about.kind != "onnx":
-            raise InvalidInput(f"{model} is a static student already: compress what it was made from.", "MODEL")
-        return _Source(make_encoder(f"onnx:{folder}"), folder, about, model)
-    named = known(model)
-    if kind == "static" and (named is not None or not folder.is_dir()) and model != "minilm-fp32":
+        return _Source(make_encoder(f"onnx:{folder}"), folder, textmodel.read(folder), model)
+    if _only_encodes(model, kind):
         return _Source(make_encoder(model), None, None, model)
     from palate.train.text.body import load_body
     from palate.train.text.libraries import load_torch

@@ -29,6 +29,8 @@ from rich.table import Table
 from rich.text import Text
 
 from palate.cli.messages import Language, choose, language, say, stage
+from palate.cli.translation import local
+from palate.errors import PalateError
 from palate.kernels import on_compile
 
 ProgressCallback = Callable[[str, int, int], None]
@@ -87,6 +89,10 @@ class Out:
         """A line of the answer out of the catalogue; on stderr with ``--json``."""
         (self.stderr if self.json else self.stdout).print(say(key, **values), markup=False)
 
+    def failed(self, error: PalateError) -> None:
+        """A refusal after which the command goes on: as ``fail``."""
+        fail(error.message, error.code, error.where, self.json)
+
     def note(self, text: str) -> None:
         """A remark about the work, on stderr."""
         self.stderr.print(text, style="dim", markup=False)
@@ -94,6 +100,16 @@ class Out:
     def progress(self) -> Bars:
         """Bars on stderr, one a stage of work."""
         return Bars(self.stderr)
+
+
+def fail(message: str, code: str, where: str | None, json: bool) -> None:
+    """What went wrong: a sentence on stderr, and with ``json`` an error object as a line of stdout."""
+    sentence = " ".join(message.split())
+    sys.stderr.write(f"{say('failed', error=local(sentence))}\n")
+    if json:
+        body = {"error": {"code": code, "message": sentence, "where": where}}
+        sys.stdout.write(msgspec.json.encode(body).decode() + "\n")
+        sys.stdout.flush()
 
 
 class _Rate(ProgressColumn):

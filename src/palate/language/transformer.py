@@ -152,15 +152,18 @@ def _close(child: subprocess.Popen[bytes]) -> None:
 def find_folder(model: str) -> Path:
     """Where the files of ``model`` lie: a folder, or the newest snapshot in the Hugging Face cache.
 
-    Errors: ``ConfigError``.
+    Errors: ``ConfigError``; ``MissingExtra`` for a name without the library that knows the cache.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
+        if find_spec("huggingface_hub") is None:
+            subject = f"{model!r} is no folder, and looking for it in the Hugging Face cache"
+            raise MissingExtra("huggingface_hub", "transformers", subject)
         name, _, revision = model.partition("@")
         try:
             hub: Any = import_module("huggingface_hub")
             folder = Path(hub.snapshot_download(name, revision=revision or None, local_files_only=True))
-        except Exception:  # of many kinds: no such name, no such snapshot, no hub library
+        except Exception:  # of many kinds: no such name, no such snapshot
             raise ConfigError(
                 f"There is no folder {model!r}, and the Hugging Face cache holds no model of that name: name a folder, "
                 f"or run palate language fetch hf:{model}.",

@@ -13,7 +13,8 @@ async function say(text) {
   if (!text || !subject || state.busy) return;
   const mine = state.now;
   state.busy = true;
-  state.turns.push({ who: "you", text });
+  const asked = { who: "you", text };
+  state.turns.push(asked);
   render();
   try {
     const answer = await api.chat({ ...subject, text, k: K });
@@ -22,7 +23,9 @@ async function say(text) {
     state.wishes = answer.wishes.map((wish) => wish.text);
     if (answer.ranking) given.heard();
   } catch (error) {
-    if (mine === state.now) given.alerts.show(error, () => say(text));
+    if (mine !== state.now) return;
+    state.turns = state.turns.filter((one) => one !== asked); // nobody heard it; saying it again adds it again
+    given.alerts.show(error, () => say(text));
   } finally {
     if (mine === state.now) state.busy = false;
     render();
@@ -48,6 +51,7 @@ export const talk = {
     $("say").addEventListener("submit", (event) => {
       event.preventDefault();
       const text = $("words").value.trim();
+      if (state.busy || !given.subject()) return; // the words stay until they can be said
       $("words").value = "";
       say(text);
     });
