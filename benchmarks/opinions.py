@@ -140,7 +140,8 @@ def play(kind: str, seed: int, texts: tuple[list[str], list[str]], count: int, t
             engine.wait_encoded(60)
             if train:
                 report = engine.train()
-                sys.stderr.write(f"({kind}, seed {seed}, {reader}: {report.kind} {report.name} ships, {report.decisions} decisions)\n")
+                ships = f"{report.kind} {report.name} ships, {report.decisions} decisions"
+                sys.stderr.write(f"({kind}, seed {seed}, {reader}: {ships})\n")
             out[reader] = won(engine, world, asked, BEGIN + (count + 1) * STEP)
     return out
 

@@ -107,7 +107,9 @@ def test_a_model_that_is_nowhere_is_told_before_texts_that_lack(
     assert "Hugging Face cache" in said
     monkeypatch.setattr("palate.language.transformer.find_spec", lambda name: None)
     said = last(palate, "compress", "nothing")
-    assert said.endswith("needs the package 'huggingface_hub', which is not installed: pip install 'palate[transformers]'")
+    assert said.endswith(
+        "needs the package 'huggingface_hub', which is not installed: pip install 'palate[transformers]'"
+    )
 
 
 @pytest.mark.parametrize("lacking", ["torch", "transformers"])

@@ -111,7 +111,7 @@ def test_words_that_nobody_heard_are_said_again_once_and_none_are_lost_meanwhile
     page.locator("#alerts .problem").wait_for()
     assert page.locator("#turns li").count() == 0
     held: list[Any] = []
-    page.route("**/v1/chat", held.append, times=1)
+    page.route("**/v1/chat", lambda route: held.append(route), times=1)
     page.get_by_role("button", name="Try again").click()
     until(page, "document.querySelectorAll('#turns li').length === 1")
     page.locator("#words").fill("under two hours")

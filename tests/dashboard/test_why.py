@@ -71,6 +71,13 @@ def test_reasons_in_words_a_summary_and_what_language_is_worth(visit: Any) -> No
 def test_the_models_page_reads_the_logs_for_what_language_is_worth(visit: Any) -> None:
     page = visit("/#models").page
     page.locator('[data-action="worth"]').click()
-    page.locator(".worth tbody tr").first.wait_for()
-    assert page.locator(".worth tbody tr").count() == 7
-    assert "can’t tell" in page.locator('.worth [data-part="rerank"]').inner_text()
+    page.locator(".gains tbody tr").first.wait_for()
+    assert page.locator(".gains tbody tr").count() == 7
+    assert "can’t tell" in page.locator('.gains [data-part="rerank"]').inner_text()
+    page.set_viewport_size({"width": 900, "height": 800})
+    assert page.locator(".gains").evaluate("table => table.offsetWidth") > 600  # as wide as its panel
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.get_by_role("button", name="中文").click()
+    page.get_by_text("无法判断").first.wait_for()
+    assert page.locator(".gains .verdict").first.evaluate("cell => cell.offsetWidth") > 90
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

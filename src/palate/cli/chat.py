@@ -34,7 +34,7 @@ def chat(
 ) -> None:
     """Say in words what you want: it becomes wishes that the very next ranking obeys.
 
-    A line of the input that is refused has an error in its answer's place, and the others are answered; exit code 2.
+    A refused line of the input has an error in its answer's place, and the others are answered; exit code 2.
 
     [bold]Examples[/bold]
 

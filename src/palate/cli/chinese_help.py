@@ -133,7 +133,7 @@ HELP: dict[str, str] = {
     "Say in words what you want: it becomes wishes that the very next ranking obeys.": (
         "用话说出你想要什么：它会变成要求，紧接着的排序就照办。"
     ),
-    "A line of the input that is refused has an error in its answer's place, and the others are answered; exit code 2.": (
+    "A refused line of the input has an error in its answer's place, and the others are answered; exit code 2.": (
         "输入中被拒绝的行，在其答复的位置给出错误，其余各行照常答复；退出码为 2。"
     ),
     "For whom; else --session, else the session `terminal`.": "为谁；省略时用 --session，再省略时用会话 terminal。",

@@ -37,7 +37,7 @@ function row(part) {
     { data: { part: part.part } },
     h("th", { scope: "row" }, word("worth", part.part)),
     h("td", { class: "figure" }, gain(part)),
-    h("td", {}, word("verdict", part.verdict), part.needed && part.verdict === "can't tell" ? h("div", { class: "soft small" }, t("worth.needed", { count: number(part.needed) })) : null),
+    h("td", { class: "verdict" }, word("verdict", part.verdict), part.needed && part.verdict === "can't tell" ? h("div", { class: "soft small" }, t("worth.needed", { count: number(part.needed) })) : null),
     cells.map((cell) => h("td", { class: "figure" }, cell)),
   );
 }
@@ -45,7 +45,7 @@ function row(part) {
 /** Of the models page. */
 export function worthPanel(alerts, render) {
   const heads = ["part", "gain", "verdict", "asked", "used", "tokens", "ms", "money"].map((key) => h("th", { scope: "col" }, t(`worth.${key}`)));
-  const grid = found && h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("worth.title") }, h("table", { class: "grid worth" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.parts.map(row))));
+  const grid = found && h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("worth.title") }, h("table", { class: "grid gains" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, found.parts.map(row))));
   return h(
     "section",
     { class: "panel" },
