@@ -139,6 +139,15 @@ def test_export_to_stdout_is_the_log(palate: Palate, shop: Path) -> None:
     assert [json.loads(line)["event"] for line in done.out.splitlines()].count("interaction") == 600
 
 
+def test_an_export_into_a_folder_that_is_not_there_says_which(palate: Palate, shop: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "no"
+    for more in ((), ("--user", "u1")):
+        done = palate("export", "--out", missing / "log.ndjson", *more, "--dir", shop)
+        assert done.code == 2
+        assert f"there is no folder {missing}" in " ".join(done.err.split())
+    assert not missing.exists()
+
+
 def test_rebuild_equals(palate: Palate, shop: Path) -> None:
     done = palate("rebuild", "--dir", shop, "--json")
     assert done.code == 0

@@ -36,7 +36,14 @@ def test_a_configuration_is_judged_and_reported(palate: Palate, shop: Path, want
     assert set(found["estimates"]) == {"ips", "snips", "dm", "dr", "dros"}
     assert json.loads(Path("off-policy/latest.json").read_text()) == found
     page = Path("off-policy/latest.html").read_text()
-    for text in ("What a ranking would bring", "一次排序本会带来多少", "retrieve.rrf", "DR（双重稳健）"):
+    for text in (
+        "What a ranking would bring",
+        "一次排序本会带来多少",
+        "retrieve.rrf",
+        "DR（双重稳健）",
+        "click within 60 min",
+        "60 分钟内的 click",
+    ):
         assert text in page
 
 

@@ -235,7 +235,7 @@ def test_refusals(tmp_path: Path) -> None:
     with filled(ITEMS) as engine:
         with pytest.raises(InvalidInput):
             start(engine, two(arms=[Arm("one"), Arm("two", policy={"rank": 3})]))
-        with pytest.raises(NotFound, match="no experiment 'none'"):
+        with pytest.raises(NotFound, match=r"no experiment 'none': palate experiment list .* names them\.$"):
             engine.arms.report("none", START)
         with pytest.raises(NotFound):
             engine.arms.stop("none", START)

@@ -58,7 +58,11 @@ def test_an_experiment_from_start_to_stop(start: Start, tmp_path: Path, workers:
     [
         ({"name": "x", "arms": ARMS[:1]}, 422, "2 to 10 arms"),
         ({"name": "x", "arms": [*ARMS, {"name": "m", "model": "v0009"}]}, 404, "no model 'v0009'"),
-        ({"name": "x", "arms": [*ARMS, {"name": "m", "policy": {"nothing": 1}}]}, 422, "unknown field `nothing`"),
+        (
+            {"name": "x", "arms": [*ARMS, {"name": "m", "policy": {"nothing": 1}}]},
+            422,
+            "there is no setting 'nothing' in it",
+        ),
         ({"name": "x", "arms": ARMS, "surprise": 1}, 422, "unknown field `surprise`"),
         ({"name": "", "arms": ARMS}, 422, "The name '' isn't one"),
         ([], 422, "Expected `object`"),

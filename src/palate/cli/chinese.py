@@ -173,6 +173,7 @@ _ERRORS: dict[str, str] = {
     "{file} is mapped as {kind}, but its columns ({columns}) don't tell {what} apart: name them in the mapping.": (
         "{file} 被映射为 {kind}，但从它的列（{columns}）分不出 {what}：请在列映射中指明。"
     ),
+    "--out {file}: there is no folder {folder}.": "--out {file}：没有 {folder} 这个文件夹。",
     "--out {file} is a folder: name the file to write, such as events.ndjson.": (
         "--out {file} 是文件夹：请给出要写的文件名，例如 events.ndjson。"
     ),

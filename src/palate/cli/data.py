@@ -116,6 +116,8 @@ def export(
     out = Out(json_)
     if file is not None and (file.is_dir() or not file.name):
         raise InvalidInput(f"--out {file} is a folder: name the file to write, such as events.ndjson.", "out")
+    if file is not None and not file.parent.is_dir():
+        raise InvalidInput(f"--out {file}: there is no folder {file.parent}.", "out")
     if user is not None or session is not None:
         _not_both(user, session)
         with target(directory) as asked:

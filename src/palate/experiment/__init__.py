@@ -23,6 +23,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 INTERLEAVED = "interleaved"
 _MOST_ARMS, _MOST_METRICS = 10, 20
 _SPACE = 1 << 64
+_SHORTEST = 0.0007
+"""Days: a minute, and a number that a person can read in an error."""
 
 
 class Arm(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -127,11 +129,11 @@ def check(found: Experiment, policy: PolicySettings) -> None:
     for place, one in enumerate(found.guardrails):
         _check_metric(one, f"guardrails[{place}]")
         _between(one.worst, 0.0, 0.999, f"guardrails[{place}].worst")
-    _between(found.guard_days, 1 / 1440, 365.0, "guard_days")
+    _between(found.guard_days, _SHORTEST, 365.0, "guard_days")
     if found.kind == "interleaved":
         _check_interleaved(found, policy)
     _between(found.share, 1e-6, 1.0, "share")
-    _between(found.horizon_days, 1 / 1440, 365.0, "horizon_days")
+    _between(found.horizon_days, _SHORTEST, 365.0, "horizon_days")
     _between(found.people, 100, 1e9, "people")
     _between(found.alpha, 1e-6, 0.5, "alpha")
 
@@ -171,7 +173,12 @@ def _check_interleaved(found: Experiment, policy: PolicySettings) -> None:
 
 def _between(value: float, low: float, high: float, where: str) -> None:
     if not (math.isfinite(value) and low <= value <= high):
-        raise InvalidInput(f"{where} is {value:.15g}; it must lie between {low:.15g} and {high:.15g}.", where)
+        raise InvalidInput(f"{where} is {value:.15g}; it must lie between {_plain(low)} and {_plain(high)}.", where)
+
+
+def _plain(bound: float) -> str:
+    """A bound without an exponent."""
+    return f"{bound:.6f}".rstrip("0").rstrip(".")
 
 
 def policy_of(arm: Arm, policy: PolicySettings, where: str = "policy") -> PolicySettings:
@@ -179,7 +186,13 @@ def policy_of(arm: Arm, policy: PolicySettings, where: str = "policy") -> Policy
     try:
         return msgspec.convert({**msgspec.to_builtins(policy), **arm.policy}, PolicySettings)
     except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidInput(f"{where}: {str(error).rstrip('.')}.", where) from None
+        text = str(error).rstrip(".")
+        if wrong := re.fullmatch(r"Expected (.+) - at `\$\.(.+)`", text):
+            text = f"{wrong[2]}: expected {wrong[1]}"
+        elif wrong := re.fullmatch(r"Object contains unknown field `(.+)`", text):
+            known = ", ".join(PolicySettings.__struct_fields__)
+            text = f"there is no setting {wrong[1]!r} in it; there are {known}"
+        raise InvalidInput(f"{where}: {text}.", where) from None
 
 
 def arm_of(experiment: Experiment, subject: str) -> Arm | None:

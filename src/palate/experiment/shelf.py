@@ -47,7 +47,7 @@ class ExperimentShelf:
         for one in self.list():
             if one.name == name:
                 return one
-        raise NotFound(f"There is no experiment {name[:80]!r}: GET /v1/experiments lists them.", "name")
+        raise _no_such(name)
 
     def start(self, experiment: Experiment, now: int) -> Experiment:
         """Keep it, and let it run from now on.
@@ -77,7 +77,7 @@ class ExperimentShelf:
             self._read()
             found = next((one for one in self._all if one.name == name), None)
             if found is None:
-                raise NotFound(f"There is no experiment {name[:80]!r}: GET /v1/experiments lists them.", "name")
+                raise _no_such(name)
             if not found.running:
                 raise Conflict(f"The experiment {name} has ended already.", "name")
             ended = msgspec.structs.replace(found, stopped=max(1, now), stopped_by=why)
@@ -148,3 +148,8 @@ class ExperimentShelf:
             aside.unlink(missing_ok=True)
             raise Unavailable(f"{self._path} can't be written: {error}. Nothing was changed.") from None
         self._set(found, (status.st_mtime_ns, status.st_ino))
+
+
+def _no_such(name: str) -> NotFound:
+    known = "palate experiment list (GET /v1/experiments) names them"
+    return NotFound(f"There is no experiment {name[:80]!r}: {known}.", "name")
