@@ -34,8 +34,8 @@ def test_a_configuration_is_judged_and_reported(palate: Palate, shop: Path, want
     found = done.json
     assert (found["verdict"], found["decisions"], found["judged_on"]) == ("judged", 160, 160)
     assert set(found["estimates"]) == {"ips", "snips", "dm", "dr", "dros"}
-    assert json.loads(Path("off-policy/latest.json").read_text()) == found
-    page = Path("off-policy/latest.html").read_text()
+    assert json.loads((shop / "off-policy/latest.json").read_text()) == found
+    page = (shop / "off-policy/latest.html").read_text()
     for text in (
         "What a ranking would bring",
         "一次排序本会带来多少",

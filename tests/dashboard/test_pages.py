@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from palate.cli.chinese_experiment import EXPERIMENT_TROUBLE
+from palate.cli.chinese_replay import REPLAY_ZH
+from palate.cli.replay_words import REPLAY
 from palate.config import DEFAULT_WEIGHTS
 from palate.features import NAMES
 from palate.serve import dashboard
@@ -65,6 +67,16 @@ def test_every_note_of_an_experiment_is_said_as_on_the_command_line(catalogue: d
         known = {english for english in EXPERIMENT_TROUBLE if english.startswith(begin)}
         assert known
         assert known <= set(mine)
+
+
+def test_every_remark_of_a_replay_is_said_as_on_the_command_line(catalogue: dict[str, dict[str, str]]) -> None:
+    mine = {texts["en"]: texts["zh"] for key, texts in catalogue.items() if key.startswith("replay.note.")}
+    refusals = ("depth is", "window_minutes is", "least is", "reward is", "clip is", "--variant")
+    assert mine == {english: text for english, text in REPLAY_ZH.items() if not english.startswith(refusals)}
+    words = {key: texts for key, texts in REPLAY.items() if key.startswith(("replay.", "skip."))}
+    for key, texts in words.items():
+        page = catalogue[key if key.startswith("replay.") else f"replay.{key}"]
+        assert (page["en"], page["zh"]) == tuple(re.sub(r"\{(\w+):[^}]*\}", r"{\1}", text) for text in texts), key
 
 
 def test_every_string_that_is_used_exists(catalogue: dict[str, dict[str, str]]) -> None:

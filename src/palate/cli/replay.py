@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +50,8 @@ def replay_(
         float, typer.Option("--least", help="Rankings' worth of evidence below which it can't tell.")
     ] = 100.0,
     to: Annotated[
-        Path | None, typer.Option("--out", metavar="FOLDER", help="Where the reports go; default: off-policy.")
+        Path | None,
+        typer.Option("--out", metavar="FOLDER", help="Where the reports go as well; else off-policy in --dir."),
     ] = None,
     json_: JsonOption = False,
     lang: LangOption = None,
@@ -86,14 +88,22 @@ def replay_(
             directory, settings, logging=served, model=model, reward=reward, window_minutes=window,
             variant=_VARIANTS[variant], depth=depth, clip=clip, least=least, progress=bars,
         )  # fmt: skip
-    folder = to or Path("off-policy")
-    folder.mkdir(parents=True, exist_ok=True)
-    written = folder / "latest.json", folder / "latest.html"
-    write_whole(written[0], msgspec.json.format(msgspec.json.encode(found), indent=2))
-    write_whole(written[1], replay_report.render_html(found, _lines(found), _NAMES).encode())
-    out.note(say("evaluated", json=written[0], html=written[1]))
+    for folder in _folders(directory, to):
+        folder.mkdir(parents=True, exist_ok=True)
+        written = folder / "latest.json", folder / "latest.html"
+        write_whole(written[0], msgspec.json.format(msgspec.json.encode(found), indent=2))
+        write_whole(written[1], replay_report.render_html(found, _lines(found), _NAMES).encode())
+        out.note(say("evaluated", json=written[0], html=written[1]))
     out.result(found)
     _show(out, found)
+
+
+def _folders(directory: Path, to: Path | None) -> list[Path]:
+    """Where the reports go: the directory's own folder, which the dashboard reads, and ``to``; where the directory may
+    only be read, ``to`` or a folder here."""
+    if not os.access(directory, os.W_OK):
+        return [to or Path("off-policy")]
+    return [folder for folder in (to, directory / "off-policy") if folder is not None]
 
 
 _NAMES = {key.removeprefix("replay."): pair for key, pair in MESSAGES.items() if key.startswith("replay.")}

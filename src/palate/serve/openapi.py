@@ -259,6 +259,9 @@ def operations() -> dict[tuple[str, str], Operation]:
         ("get", "/dashboard/evaluation"): Operation(
             "The latest evaluation report, or null.", "dashboard", {200: dict[str, Any] | None}
         ),
+        ("get", "/dashboard/replay"): Operation(
+            "The latest report of `palate replay`, or null.", "dashboard", {200: dict[str, Any] | None}
+        ),
         ("post", "/logout"): Operation("End the dashboard's session.", "dashboard", {200: Session}, _POSTED),
         ("get", "/docs"): Operation("This document as a page.", "service", {200: "text/html"}),
         ("get", "/openapi.json"): Operation("This document.", "service", {200: dict[str, Any]}),

@@ -1,7 +1,7 @@
 """The dashboard: one page, hand-written ES modules and CSS, no build and nothing from another host.
 
 The page asks the same API as everybody else, but for two routes of its own: titles and tags of many items at once,
-and the last evaluation where there may be none (the API's 404 would be an error in the browser's console).
+and the last evaluation and replay where there may be none (the API's 404 would be an error in the browser's console).
 """
 
 from __future__ import annotations
@@ -166,11 +166,21 @@ def routes(engine: Catalogue, settings: Settings) -> list[HTTPRouteHandler]:
     @get("/dashboard/evaluation", media_type="application/json", include_in_schema=False, sync_to_thread=True)
     def evaluation() -> Response[bytes]:
         """The last evaluation, or null where none has been run."""
-        report = engine.path / "evaluation" / "latest.json" if engine.path is not None else None
-        content = report.read_bytes() if report is not None and report.is_file() else b"null"
-        return Response(content, media_type="application/json")
+        return _latest(engine, "evaluation")
 
-    return [dashboard, login_page, static_file, favicon, name_items, evaluation]
+    @get("/dashboard/replay", media_type="application/json", include_in_schema=False, sync_to_thread=True)
+    def replay() -> Response[bytes]:
+        """The last replay, or null where none has been run."""
+        return _latest(engine, "off-policy")
+
+    return [dashboard, login_page, static_file, favicon, name_items, evaluation, replay]
+
+
+def _latest(engine: Catalogue, folder: str) -> Response[bytes]:
+    """The report that a command wrote last into a folder of the directory, or null."""
+    report = engine.path / folder / "latest.json" if engine.path is not None else None
+    content = report.read_bytes() if report is not None and report.is_file() else b"null"
+    return Response(content, media_type="application/json")
 
 
 def _card_or_id(engine: Catalogue, item_id: str, tag_fields: Sequence[str]) -> ItemCard:

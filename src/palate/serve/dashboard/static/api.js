@@ -63,6 +63,7 @@ export const api = {
   experiment: (name) => call("GET", `/v1/experiments/${id(name)}`),
   stopExperiment: (name) => call("POST", `/v1/experiments/${id(name)}/stop`),
   evaluation: () => call("GET", "/dashboard/evaluation"),
+  replay: () => call("GET", "/dashboard/replay"),
   train: () => call("POST", "/v1/train"),
   login: (key) => call("POST", "/login", { key }),
   logout: () => call("POST", "/logout"),

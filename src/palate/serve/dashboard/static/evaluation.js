@@ -1,9 +1,10 @@
-// The last evaluation: every system beside the model, as bars with intervals and as a table.
+// The last evaluation: every system beside the model, as bars with intervals and as a table. Below it the last replay.
 
 import { api } from "./api.js";
 import { $, fill, h, icon } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { css, layout, loadPlotly } from "./plot.js";
+import { loadReplay, replayPanel } from "./replayed.js";
 
 const choice = { metric: "ndcg", group: "all", seen: "drop" };
 let result; // undefined: not asked yet; null: there is none
@@ -11,7 +12,7 @@ let alerts = null;
 
 async function load() {
   try {
-    result = await api.evaluation();
+    [result] = await Promise.all([api.evaluation(), loadReplay()]);
   } catch (error) {
     return alerts.show(error, load);
   }
@@ -127,6 +128,6 @@ export const evaluation = {
 
   render() {
     if (result === undefined) return;
-    fill($("evaluation"), h("section", { class: "panel" }, h("h1", {}, t("evaluation.title")), h("p", { class: "lead" }, t("evaluation.lead")), content()));
+    fill($("evaluation"), h("section", { class: "panel" }, h("h1", {}, t("evaluation.title")), h("p", { class: "lead" }, t("evaluation.lead")), content()), replayPanel());
   },
 };
