@@ -89,7 +89,10 @@ SENTENCES: list[tuple[list[str], str]] = [
         "SHOP exists and was not made by palate demo, which would replace it; choose another --dir.",
     ),
     (["export", "--dir", "SHOP", "--out", "."], "--out . is a folder: name the file to write, such as events.ndjson."),
-    (["export", "--dir", "SHOP", "--out", "no/such/folder/x"], "no/such/folder/x.partial: No such file or directory."),
+    (
+        ["export", "--dir", "SHOP", "--out", "no/such/folder/x"],
+        "--out no/such/folder/x: there is no folder no/such/folder.",
+    ),
 ]
 
 

@@ -335,5 +335,7 @@ SENTENCES: dict[str, str] = {
     **MODELS_ZH,
     **TEXT_TROUBLE,
     **SYSTEM,
+    # Last, since others above say the same of something.
+    "{where} is {value}; it must lie between {low} and {high}.": "{where} 是 {value}；它必须在 {low} 与 {high} 之间。",
 }
 """English template → Chinese."""

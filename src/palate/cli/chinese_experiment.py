@@ -50,24 +50,6 @@ EXPERIMENT_TROUBLE: dict[str, str] = {
     ),
     "The experiment {name} has ended already.": "实验 {name} 已经结束。",
     "{where}: there is no setting {name} in it; there are {names}.": "{where} 没有 {name} 这个设置；有 {names}。",
-    "share is {value}; it must lie between {low} and {high}.": "share 是 {value}；它必须在 {low} 与 {high} 之间。",
-    "horizon_days is {value}; it must lie between {low} and {high}.": (
-        "horizon_days 是 {value}；它必须在 {low} 与 {high} 之间。"
-    ),
-    "guard_days is {value}; it must lie between {low} and {high}.": (
-        "guard_days 是 {value}；它必须在 {low} 与 {high} 之间。"
-    ),
-    "people is {value}; it must lie between {low} and {high}.": "people 是 {value}；它必须在 {low} 与 {high} 之间。",
-    "alpha is {value}; it must lie between {low} and {high}.": "alpha 是 {value}；它必须在 {low} 与 {high} 之间。",
-    "arms[{place}].weight is {value}; it must lie between {low} and {high}.": (
-        "arms[{place}].weight 是 {value}；它必须在 {low} 与 {high} 之间。"
-    ),
-    "metrics[{place}].at_least is {value}; it must lie between {low} and {high}.": (
-        "metrics[{place}].at_least 是 {value}；它必须在 {low} 与 {high} 之间。"
-    ),
-    "guardrails[{place}].{key} is {value}; it must lie between {low} and {high}.": (
-        "guardrails[{place}].{key} 是 {value}；它必须在 {low} 与 {high} 之间。"
-    ),
     "There is no model {version} on the shelf: palate models list.": (
         "没有 {version} 这个模型：palate models list 可列出全部。"
     ),

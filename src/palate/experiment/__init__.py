@@ -191,7 +191,7 @@ def policy_of(arm: Arm, policy: PolicySettings, where: str = "policy") -> Policy
             text = f"{wrong[2]}: expected {wrong[1]}"
         elif wrong := re.fullmatch(r"Object contains unknown field `(.+)`", text):
             known = ", ".join(PolicySettings.__struct_fields__)
-            text = f"there is no setting {wrong[1]!r} in it; there are {known}"
+            raise InvalidInput(f"{where}: there is no setting {wrong[1]!r} in it; there are {known}.", where) from None
         raise InvalidInput(f"{where}: {text}.", where) from None
 
 

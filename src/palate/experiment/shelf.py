@@ -151,5 +151,6 @@ class ExperimentShelf:
 
 
 def _no_such(name: str) -> NotFound:
-    known = "palate experiment list (GET /v1/experiments) names them"
-    return NotFound(f"There is no experiment {name[:80]!r}: {known}.", "name")
+    return NotFound(
+        f"There is no experiment {name[:80]!r}: palate experiment list (GET /v1/experiments) names them.", "name"
+    )
