@@ -56,6 +56,7 @@ _REASONS = {
 }
 _COMMON = (401, 403)
 _POSTED = (400, 413, 415)
+_LAST: dict[int, Any] = {200: dict[str, Any] | None}
 _KEPT = (400, 422, 503)
 _ERASED = {202: Forgotten}, (*_POSTED, 409, 422, 429, 503)
 _REF = "#/components/schemas/{name}"
@@ -256,12 +257,8 @@ def operations() -> dict[tuple[str, str], Operation]:
         ("post", "/dashboard/items"): Operation(
             "Titles and tags of items, for the dashboard.", "dashboard", {200: ItemCards}, (*_POSTED, 422), ItemQuery
         ),
-        ("get", "/dashboard/evaluation"): Operation(
-            "The latest evaluation report, or null.", "dashboard", {200: dict[str, Any] | None}
-        ),
-        ("get", "/dashboard/replay"): Operation(
-            "The latest report of `palate replay`, or null.", "dashboard", {200: dict[str, Any] | None}
-        ),
+        ("get", "/dashboard/evaluation"): Operation("The last evaluation, or null.", "dashboard", _LAST),
+        ("get", "/dashboard/replay"): Operation("The last `palate replay`, or null.", "dashboard", _LAST),
         ("post", "/logout"): Operation("End the dashboard's session.", "dashboard", {200: Session}, _POSTED),
         ("get", "/docs"): Operation("This document as a page.", "service", {200: "text/html"}),
         ("get", "/openapi.json"): Operation("This document.", "service", {200: dict[str, Any]}),
