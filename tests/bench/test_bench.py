@@ -28,7 +28,7 @@ SMALL_TRAINING = {
 
 def bench(*arguments: str, place: Path) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "palate", "bench", *arguments], capture_output=True, text=True, cwd=place, timeout=300,
+        [sys.executable, "-m", "palate", "bench", *arguments], capture_output=True, text=True, cwd=place, timeout=900,
         check=False, env={**os.environ, "LANG": "C.UTF-8", "COLUMNS": "200", **SMALL_TRAINING},
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
