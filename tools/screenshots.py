@@ -36,7 +36,7 @@ from palate.serve import serve
 serve(sys.argv[1], port=0, announce=lambda url: print(url, flush=True))
 """
 DRAWN = {"PALATE_POLICY__RECOMMEND": "plackett_luce", "PALATE_DECISIONS__SAMPLE": "1"}
-JUDGED = '[policy]\nrecommend = "plackett_luce"\ntemperature = 0.5\n'
+JUDGED = '[policy]\nrecommend = "plackett_luce"\ntemperature = 0.8\n'
 SMALLER = """png => new Promise(done => {
   const image = new Image();
   image.onload = () => {
@@ -125,7 +125,7 @@ def opened(browser: Browser, address: str, width: int = 1280, height: int = 900)
     return page
 
 
-def take(browser: Browser, url: str, report: Path) -> None:
+def take(browser: Browser, url: str) -> None:
     """Every picture that the documents show."""
     page = opened(browser, f"{url}/?user={PERSON}", height=1000)
     page.locator("#cards > li").nth(9).wait_for()
@@ -144,9 +144,9 @@ def take(browser: Browser, url: str, report: Path) -> None:
     page = opened(browser, f"{url}/#experiments")
     page.locator("#experiments .interval").first.wait_for()
     picture(page, "experiment", "#experiments")
-    page = opened(browser, report.as_uri(), width=1100)
-    page.locator(".plot .main-svg").first.wait_for()
-    picture(page, "replay", "body")
+    page = opened(browser, f"{url}/#evaluation")
+    page.locator("#replay .plot .main-svg").first.wait_for()
+    picture(page, "replay", "#replay")
 
 
 def main() -> None:
@@ -162,8 +162,8 @@ def main() -> None:
             with httpx.Client(base_url=url, timeout=60) as client:
                 play(client)
             judge = [sys.executable, "-m", "palate", "replay", "--dir", str(store), "--config", str(new)]
-            subprocess.run([*judge, "--out", place], check=True, stdout=subprocess.DEVNULL)
-            take(browser, url, Path(place) / "latest.html")
+            subprocess.run(judge, check=True, stdout=subprocess.DEVNULL)
+            take(browser, url)
         browser.close()
 
 

@@ -10,15 +10,12 @@ import pytest
 import palate as package
 from palate.config import load
 from tests.cli.conftest import Palate
-from tests.evaluate.test_replay import live
+from tests.evaluate.test_replay import explored, live
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("replay") / "shop.palate"
-    live(path, {"recommend": "plackett_luce", "temperature": 3.0}, 160)
-    (path / "palate.toml").write_text('[policy]\nrecommend = "plackett_luce"\ntemperature = 3.0\n')
-    return path
+    return explored(tmp_path_factory.mktemp("replay") / "shop.palate")
 
 
 @pytest.fixture

@@ -10,17 +10,14 @@ import pytest
 
 from palate import cli
 from tests.dashboard.conftest import Launch
-from tests.evaluate.test_replay import live
+from tests.evaluate.test_replay import explored
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("replayed") / "shop.palate"
-    live(path, {"recommend": "plackett_luce", "temperature": 3.0}, 160)
-    (path / "palate.toml").write_text('[policy]\nrecommend = "plackett_luce"\ntemperature = 3.0\n')
-    return path
+    return explored(tmp_path_factory.mktemp("replayed") / "shop.palate")
 
 
 def test_the_last_replay_is_shown_in_both_languages(

@@ -26,6 +26,13 @@ def likes(world: World, user: str, item: str) -> float:
     return {best: 0.6, second: 0.3}.get(world.genre_of[item], 0.05)
 
 
+def explored(path: Path) -> Path:
+    """``path`` with 160 rankings that were drawn, and the configuration that drew them; gives ``path``."""
+    live(path, {"recommend": "plackett_luce", "temperature": 3.0}, 160)
+    (path / "palate.toml").write_text('[policy]\nrecommend = "plackett_luce"\ntemperature = 3.0\n')
+    return path
+
+
 def live(path: Path, policy: dict[str, Any], rankings: int, sample: float = 1.0, name: bool = True) -> None:
     """An engine with history, and ``rankings`` recommendations that people click on by their tastes."""
     rng = np.random.default_rng(5)

@@ -47,7 +47,8 @@ class Power:
         for path in [self.root, *self.root.rglob("*")]:  # what is there is durable
             self.synced(path)
         self._vfs = _Vfs(self, self._base)
-        os.fsync = os.fdatasync = self._watch  # type: ignore[assignment]
+        for name in ("fsync", "fdatasync"):
+            setattr(os, name, self._watch)
 
     def stop(self) -> None:
         os.fsync = os.fdatasync = self._fsync

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -18,8 +20,8 @@ GENRES = sorted(set(WORLD.genre_of.values()))
 DAY = 86_400_000
 
 
-def says(user: str, number: int = 0, **fields: object) -> User:
-    return User(id=f"says-{user}-{number}", timestamp=WORLD.end + number, user=user, fields=fields)  # type: ignore[arg-type]
+def says(user: str, number: int = 0, **fields: Any) -> User:
+    return User(id=f"says-{user}-{number}", timestamp=WORLD.end + number, user=user, fields=fields)
 
 
 def share(engine: Engine, user: str, genre: str, k: int = 10) -> float:

@@ -180,7 +180,7 @@ HELP: dict[str, str] = {
     "How many places are judged.": "评判前多少个位置。",
     "Cut weights above this; default: the root of the rankings.": "截断高于此值的权重；默认为排序数的平方根。",
     "Rankings' worth of evidence below which it can't tell.": "证据少于相当于这么多次排序时，判为看不出。",
-    "Where the reports go as well; else off-policy in --dir.": "报告另写到哪里；省略时只写到 --dir 中的 off-policy。",
+    "Where the reports go besides off-policy in --dir.": "除 --dir 中的 off-policy 外，报告还写到哪里。",
     # doctor
     "Check this installation and an engine's directory, and say how to mend what is wrong.": (
         "检查本次安装和引擎的目录，并说明如何修复问题。"

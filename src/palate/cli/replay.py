@@ -51,7 +51,7 @@ def replay_(
     ] = 100.0,
     to: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FOLDER", help="Where the reports go as well; else off-policy in --dir."),
+        typer.Option("--out", metavar="FOLDER", help="Where the reports go besides off-policy in --dir."),
     ] = None,
     json_: JsonOption = False,
     lang: LangOption = None,

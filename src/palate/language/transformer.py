@@ -163,7 +163,7 @@ def find_folder(model: str) -> Path:
         try:
             hub: Any = import_module("huggingface_hub")
             folder = Path(hub.snapshot_download(name, revision=revision or None, local_files_only=True))
-        except Exception:  # of many kinds: no such name, no such snapshot
+        except (OSError, ValueError):  # no such snapshot; a name that none can have
             raise ConfigError(
                 f"There is no folder {model!r}, and the Hugging Face cache holds no model of that name: name a folder, "
                 f"or run palate language fetch hf:{model}.",

@@ -1,9 +1,9 @@
 // The last evaluation: every system beside the model, as bars with intervals and as a table. Below it the last replay.
 
 import { api } from "./api.js";
-import { $, fill, h, icon } from "./dom.js";
+import { $, fill, h } from "./dom.js";
 import { has, t } from "./i18n.js";
-import { css, layout, loadPlotly } from "./plot.js";
+import { css, draw, whiskers } from "./plot.js";
 import { loadReplay, replayPanel } from "./replayed.js";
 
 const choice = { metric: "ndcg", group: "all", seen: "drop" };
@@ -55,39 +55,33 @@ function table(rows, metrics) {
   const body = rows.map(([system, row]) =>
     h("tr", { class: system === "palate" ? "active" : null }, h("th", { scope: "row" }, system), metrics.map((name) => {
       const estimate = row[name];
-      const whiskers = typeof estimate?.low === "number" ? h("small", {}, `${figure({ value: estimate.low })} – ${figure({ value: estimate.high })}`) : null;
-      return h("td", { class: "figure" }, figure(estimate), whiskers);
+      const range = typeof estimate?.low === "number" ? h("small", {}, `${figure({ value: estimate.low })} – ${figure({ value: estimate.high })}`) : null;
+      return h("td", { class: "figure" }, figure(estimate), range);
     })),
   );
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("evaluation.title") }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("evaluation.system")), head)), h("tbody", {}, body)));
 }
 
-async function draw(node, rows) {
-  const library = await loadPlotly();
-  if (library === null || !node.isConnected) {
-    if (node.isConnected) fill(node, h("p", { class: "notice info" }, icon("alert"), h("span", {}, t(document.body.dataset.plotly === "yes" ? "error.plotly" : "evaluation.no_plot"))));
-    return;
-  }
+function bars(rows) {
   const shown = rows.filter(([, row]) => typeof row[choice.metric]?.value === "number").reverse();
   const estimates = shown.map(([, row]) => row[choice.metric]);
-  const side = (pick) => estimates.map((estimate) => (typeof estimate.low === "number" ? pick(estimate) : 0));
   const trace = {
     type: "bar",
     orientation: "h",
     y: shown.map(([system]) => system),
     x: estimates.map((estimate) => estimate.value),
     marker: { color: shown.map(([system]) => css(system === "palate" ? "accent" : "bar-plain")) },
-    error_x: { type: "data", symmetric: false, array: side((e) => e.high - e.value), arrayminus: side((e) => e.value - e.low), color: css("ink"), thickness: 1.4, width: 5 },
+    error_x: whiskers(estimates),
     hovertemplate: "%{y}: %{x:.4f}<extra></extra>",
   };
-  const look = layout({
+  const more = {
     height: 90 + 42 * shown.length,
     margin: { l: 8, r: 24, t: 8, b: 44 },
     bargap: 0.38,
     xaxis: { title: { text: metricName(choice.metric) }, gridcolor: css("line"), zerolinecolor: css("line-strong"), rangemode: "tozero", fixedrange: true },
     yaxis: { automargin: true, ticksuffix: "  ", fixedrange: true },
-  });
-  await library.newPlot(node, [trace], look, { displayModeBar: false, responsive: true });
+  };
+  return { traces: [trace], more };
 }
 
 function protocol() {
@@ -114,7 +108,7 @@ function content() {
   const rows = rowsOf(tables()[choice.group]);
   if (rows.length === 0) return [controls(metrics, seens), h("p", { class: "soft" }, t("evaluation.nothing"))];
   const plot = h("div", { class: "plot", role: "img", "aria-label": t("evaluation.plot", { metric: metricName(choice.metric) }) });
-  queueMicrotask(() => draw(plot, rows));
+  queueMicrotask(() => draw(plot, bars(rows)));
   return [controls(metrics, seens), plot, table(rows, metrics), h("p", { class: "soft small" }, t("evaluation.hint")), protocol()];
 }
 

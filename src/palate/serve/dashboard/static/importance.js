@@ -1,9 +1,9 @@
 // What a model goes by: importance and dependence of its features, rules that stand for it, and what was taken up.
 
 import { api } from "./api.js";
-import { fill, h, icon } from "./dom.js";
+import { h } from "./dom.js";
 import { featureName, language, number, percent, score, t } from "./i18n.js";
-import { css, layout, loadPlotly } from "./plot.js";
+import { css, draw } from "./plot.js";
 
 const SHOWN = 12;
 let found = null;
@@ -36,19 +36,12 @@ function grid(label, heads, rows) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)));
 }
 
-async function plot(node, traces, more) {
-  const library = await loadPlotly();
-  if (!node.isConnected) return;
-  if (library === null) fill(node, h("p", { class: "notice info" }, icon("alert"), h("span", {}, t(document.body.dataset.plotly === "yes" ? "error.plotly" : "evaluation.no_plot"))));
-  else await library.newPlot(node, traces, layout(more), { displayModeBar: false, responsive: true });
-}
-
 function bars() {
   const shown = top().reverse();
   const node = h("div", { class: "plot", role: "img", "aria-label": t("importance.plot") });
   const trace = { type: "bar", orientation: "h", y: shown.map((one) => featureName(one.feature)), x: shown.map(size), marker: { color: css("accent") }, hovertemplate: "%{y}: %{x:.1%}<extra></extra>" };
   const more = { height: 90 + 28 * shown.length, margin: { l: 8, r: 24, t: 8, b: 44 }, bargap: 0.4, xaxis: { title: { text: t("importance.share") }, tickformat: ".0%", gridcolor: css("line"), rangemode: "tozero", fixedrange: true }, yaxis: { automargin: true, ticksuffix: "  ", fixedrange: true } };
-  queueMicrotask(() => plot(node, [trace], more));
+  queueMicrotask(() => draw(node, { traces: [trace], more }));
   return node;
 }
 
@@ -67,7 +60,7 @@ function curve(render) {
     line((bin) => bin.contribution, { mode: "lines+markers", line: { width: 2, color: css("accent") }, hoverinfo: "all", customdata: chosen.curve.map((bin) => bin.rows), hovertemplate: "%{x:.3g}: %{y:.3f} (%{customdata})<extra></extra>" }),
   ];
   const more = { height: 300, margin: { l: 56, r: 24, t: 8, b: 48 }, xaxis: { title: { text: featureName(feature) }, gridcolor: css("line"), zerolinecolor: css("line-strong"), fixedrange: true }, yaxis: { title: { text: t("importance.contribution") }, gridcolor: css("line"), zerolinecolor: css("line-strong"), fixedrange: true } };
-  queueMicrotask(() => plot(node, traces, more));
+  queueMicrotask(() => draw(node, { traces, more }));
   return [h("label", { class: "field select" }, h("span", {}, t("importance.of")), select), node];
 }
 

@@ -1,9 +1,9 @@
 // The last replay: what another configuration would have brought on the rankings in the log, with intervals.
 
 import { api } from "./api.js";
-import { fill, h, icon } from "./dom.js";
+import { h, icon } from "./dom.js";
 import { has, language, number, percent, score, signed, t, translated } from "./i18n.js";
-import { css, layout, loadPlotly } from "./plot.js";
+import { css, draw, whiskers } from "./plot.js";
 
 let found; // undefined: not asked yet; null: there is none
 
@@ -59,31 +59,24 @@ function table() {
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("replay.title") }, h("table", { class: "grid" }, h("thead", {}, h("tr", {}, heads)), h("tbody", {}, rows)));
 }
 
-async function draw(node) {
-  const library = await loadPlotly();
-  if (!node.isConnected) return;
-  if (library === null) {
-    fill(node, h("p", { class: "notice info" }, icon("alert"), h("span", {}, t(document.body.dataset.plotly === "yes" ? "error.plotly" : "evaluation.no_plot"))));
-    return;
-  }
+function points() {
   const shown = named().reverse();
-  const side = (pick) => shown.map(([, one]) => (typeof one.low === "number" ? pick(one) : 0));
   const trace = {
     type: "scatter",
     mode: "markers",
     y: shown.map(([name]) => estimator(name)),
     x: shown.map(([, one]) => one.value),
     marker: { size: 10, color: shown.map(([name]) => css(name === "logged" ? "ink" : "accent")) },
-    error_x: { type: "data", symmetric: false, array: side((one) => one.high - one.value), arrayminus: side((one) => one.value - one.low), color: css("ink"), thickness: 1.4, width: 5 },
+    error_x: whiskers(shown.map(([, one]) => one)),
     hovertemplate: "%{y}: %{x:.4f}<extra></extra>",
   };
-  const look = layout({
+  const more = {
     height: 90 + 36 * shown.length,
     margin: { l: 8, r: 24, t: 8, b: 44 },
     xaxis: { gridcolor: css("line"), zerolinecolor: css("line-strong"), fixedrange: true },
     yaxis: { automargin: true, ticksuffix: "  ", fixedrange: true },
-  });
-  await library.newPlot(node, [trace], look, { displayModeBar: false, responsive: true });
+  };
+  return { traces: [trace], more };
 }
 
 function content() {
@@ -98,7 +91,7 @@ function content() {
   const parts = [h("p", { class: "soft" }, t("replay.about", about)), verdict(), h("ul", { class: "sentences" }, sentences(), remarks.map(remark))];
   if (Object.keys(found.estimates).length > 0) {
     const plot = h("div", { class: "plot", role: "img", "aria-label": t("replay.plot") });
-    queueMicrotask(() => draw(plot));
+    queueMicrotask(() => draw(plot, points()));
     parts.push(plot, table());
   }
   return parts;
